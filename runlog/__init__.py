@@ -1,0 +1,84 @@
+"""What a run is on disk: layout, append, tail, lock, inbox, state. Knows no HTTP and no agent.
+
+`import runlog` is light; `runlog.watch` (watchfiles) and `runlog.files` are imported by those who need them.
+"""
+
+from .append import AppendFile, append_lines
+from .errors import (
+    BadCursor,
+    BadMessage,
+    BadRunId,
+    RunActive,
+    RunExists,
+    RunFinished,
+    RunlogError,
+    UnknownMessage,
+    UnknownRun,
+)
+from .events import STATUSES, Status, is_reserved, is_terminal
+from .inbox import InboxReader, Posted, cancel_message, post
+from .inbox_lines import InboxLine, RefusedLine, read_inbox
+from .index import Page, RunIndex, list_runs
+from .layout import RunId, Workspace, check_run_id, new_run_id, open_workspace
+from .lock import RunLock, is_locked
+from .manifest import Manifest, create_run, read_manifest
+from .records import Event, decode, encode, now_iso, stamp
+from .state import RunState
+from .status import StateReader, Summary, ended_status, read_state, run_status, summarize
+from .tail import LogFile, LogReplaced, Record, follow_records, parse_cursor, read_records
+
+__all__ = [
+    "STATUSES",
+    "AppendFile",
+    "BadCursor",
+    "BadMessage",
+    "BadRunId",
+    "Event",
+    "InboxLine",
+    "InboxReader",
+    "LogFile",
+    "LogReplaced",
+    "Manifest",
+    "Page",
+    "Posted",
+    "Record",
+    "RefusedLine",
+    "RunActive",
+    "RunExists",
+    "RunFinished",
+    "RunId",
+    "RunIndex",
+    "RunLock",
+    "RunState",
+    "RunlogError",
+    "StateReader",
+    "Status",
+    "Summary",
+    "UnknownMessage",
+    "UnknownRun",
+    "Workspace",
+    "append_lines",
+    "cancel_message",
+    "check_run_id",
+    "create_run",
+    "decode",
+    "encode",
+    "ended_status",
+    "follow_records",
+    "is_locked",
+    "is_reserved",
+    "is_terminal",
+    "list_runs",
+    "new_run_id",
+    "now_iso",
+    "open_workspace",
+    "parse_cursor",
+    "post",
+    "read_inbox",
+    "read_manifest",
+    "read_records",
+    "read_state",
+    "run_status",
+    "stamp",
+    "summarize",
+]

@@ -1,0 +1,62 @@
+"""What can go wrong with a run on disk. Each error carries a `hint`: what to do next."""
+
+__all__ = [
+    "BadCursor",
+    "BadMessage",
+    "BadRunId",
+    "RunActive",
+    "RunExists",
+    "RunFinished",
+    "RunlogError",
+    "StreamFull",
+    "UnknownMessage",
+    "UnknownRun",
+]
+
+
+class RunlogError(Exception):
+    """Base of all errors of this package."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}. {self.hint}" if self.hint else self.message
+
+
+class BadRunId(RunlogError):
+    """A name that can never be a run's."""
+
+
+class BadCursor(RunlogError):
+    """A cursor that is not the decimal number of a byte."""
+
+
+class BadMessage(RunlogError):
+    """A message that the inbox does not take: wrong type, wrong id, missing field, too long."""
+
+
+class UnknownRun(RunlogError):
+    """No folder of that name holds a run."""
+
+
+class RunExists(RunlogError):
+    """The id is taken."""
+
+
+class RunActive(RunlogError):
+    """The run has not ended, so it can't be removed or reopened."""
+
+
+class RunFinished(RunlogError):
+    """The run has ended and takes no more messages."""
+
+
+class UnknownMessage(RunlogError):
+    """The inbox holds no message of that id, or it can no longer be taken back."""
+
+
+class StreamFull(RunlogError):
+    """The disk took only part of a line; the part was cut off again."""

@@ -1,0 +1,167 @@
+"""`run.json`: what was asked. Written once, by an atomic rename of the whole folder, never changed."""
+
+import contextlib
+import os
+import secrets
+import shutil
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from .errors import RunExists, UnknownRun
+from .layout import Workspace, check_run_id, make_root, new_run_id
+from .records import decode, encode, now_iso, to_iso
+
+__all__ = ["EXTERNAL", "Manifest", "create_run", "read_manifest", "remove_run", "sync_folder"]
+
+# The workflow of a folder that holds a stream and no run.json: someone else's writing, listed and relayed.
+EXTERNAL = "external"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What was asked of a run.
+
+    `created_at` is an ISO time in UTC. `prompt` is text or a list of Claude content blocks. `params` were checked
+    against the schema of the workflow by whoever created the run; the run process checks them again.
+    """
+
+    run_id: str
+    workflow: str
+    created_at: str
+    prompt: str | list[Any] | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+    interactive: bool = False
+    chat_history: list[Any] = field(default_factory=list)
+
+
+def create_run(
+    root: Path,
+    workflow: str,
+    *,
+    prompt: str | list[Any] | None = None,
+    params: dict[str, Any] | None = None,
+    interactive: bool = False,
+    chat_history: list[Any] | None = None,
+    run_id: str | None = None,
+) -> Workspace:
+    """Put a queued run on the disk; when this returns it survives a power cut.
+
+    :raises BadRunId: the given `run_id` can't be one.
+    :raises RunExists: it is taken.
+    :raises ValueError: something in it is not JSON.
+    """
+    root = make_root(root)
+    chosen = check_run_id(run_id) if run_id is not None else new_run_id(workflow)
+    workspace = Workspace(root, chosen)
+    manifest = Manifest(
+        run_id=chosen,
+        workflow=workflow,
+        created_at=now_iso(),
+        prompt=prompt,
+        params=params or {},
+        interactive=interactive,
+        chat_history=chat_history or [],
+    )
+    body = encode(asdict(manifest))
+    building = root / f".new-{chosen[:60]}-{secrets.token_hex(4)}"
+    building.mkdir(mode=0o700)
+    try:
+        (building / "files").mkdir(mode=0o700)
+        _write_synced(building / "run.json", body)
+        sync_folder(building)
+        try:
+            os.rename(building, workspace.path)
+        except OSError as error:
+            if workspace.path.exists():
+                raise RunExists(
+                    f"run {chosen!r} exists already",
+                    "Choose another run_id, or leave it out and get one made",
+                ) from error
+            raise
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise
+    sync_folder(root)
+    return workspace
+
+
+def read_manifest(workspace: Workspace) -> Manifest:
+    """What was asked; for a folder without `run.json`, a manifest of the workflow `external`.
+
+    :raises UnknownRun: the folder holds neither `run.json` nor a stream, or a `run.json` that can't be read.
+    """
+    try:
+        raw = workspace.manifest.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return _external(workspace)
+    data = decode(raw)
+    if data is None:
+        raise UnknownRun(
+            f"{workspace.manifest} is not a JSON object", "Mend the file, or remove the folder"
+        )
+    prompt, params, history = data.get("prompt"), data.get("params"), data.get("chat_history")
+    return Manifest(
+        run_id=workspace.run_id,
+        workflow=str(data.get("workflow", EXTERNAL)),
+        created_at=str(data.get("created_at", "")),
+        prompt=prompt if isinstance(prompt, str | list) else None,
+        params=params if isinstance(params, dict) else {},
+        interactive=data.get("interactive") is True,
+        chat_history=history if isinstance(history, list) else [],
+    )
+
+
+def remove_run(workspace: Workspace) -> None:
+    """Remove the folder of a run. That it has ended is for the caller to know.
+
+    The folder is renamed first, so nobody sees half a run.
+    """
+    grave = workspace.root / f".old-{workspace.run_id[:60]}-{secrets.token_hex(4)}"
+    os.rename(workspace.path, grave)
+    shutil.rmtree(grave, ignore_errors=True)
+    if grave.exists():
+        _make_writable(grave)
+        shutil.rmtree(grave)
+
+
+def _external(workspace: Workspace) -> Manifest:
+    try:
+        with open(workspace.stream, "rb") as file:
+            first = decode(file.readline(1 << 20)) or {}
+        made = os.stat(workspace.path).st_mtime
+    except (FileNotFoundError, NotADirectoryError):
+        raise UnknownRun(f"no run {workspace.run_id!r} under {workspace.root}") from None
+    timestamp = first.get("timestamp")
+    return Manifest(
+        run_id=workspace.run_id,
+        workflow=EXTERNAL,
+        created_at=timestamp
+        if isinstance(timestamp, str)
+        else to_iso(datetime.fromtimestamp(made, UTC)),
+    )
+
+
+def _write_synced(path: Path, body: bytes) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(fd, "wb") as file:
+        file.write(body)
+        file.flush()
+        os.fsync(fd)
+
+
+def sync_folder(path: Path) -> None:
+    """Bring the names in a folder onto the disk: a new file is safe only after this."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _make_writable(folder: Path) -> None:
+    """Agents leave read-only folders behind (Go's module cache is one); give the owner his rights back."""
+    for path, _, _ in os.walk(folder):
+        with contextlib.suppress(OSError):
+            os.chmod(path, 0o700)

@@ -1,0 +1,131 @@
+"""One record = one JSON object on one line. Objects in, bytes out, and back; no files here."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+
+import orjson
+
+__all__ = [
+    "MAX_LINE_BYTES",
+    "Event",
+    "decode",
+    "encode",
+    "from_iso",
+    "head_of",
+    "is_well_formed",
+    "malformed",
+    "now_iso",
+    "stamp",
+    "to_iso",
+]
+
+Event = dict[str, Any]
+
+# The longest line that is given out as an event. Claude's own lines stay below 10 MiB (a tool result with images);
+# the bound keeps one bad writer from costing every reader its memory.
+MAX_LINE_BYTES = 16 * 1024 * 1024
+
+_HEAD_BYTES = 200
+_SPACE = b" \t\r"
+
+
+def now_iso() -> str:
+    """The present moment as `2025-01-19T10:30:45.123Z`."""
+    return to_iso(datetime.now(UTC))
+
+
+def to_iso(moment: datetime) -> str:
+    """An aware time as `2025-01-19T10:30:45.123Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def from_iso(text: object) -> datetime | None:
+    """The aware time that `text` says, or None if it says none (events are written by anyone)."""
+    if not isinstance(text, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def encode(event: Mapping[str, Any]) -> bytes:
+    """One line of JSON with its LF.
+
+    :raises ValueError: the event holds what JSON cannot say (a NaN, an object of ours, a key that is no string).
+    """
+    try:
+        return orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:
+        # orjson refuses lone surrogates and integers over 64 bits, which JSON and agents both know.
+        try:
+            return json.dumps(event, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ValueError(f"not an event that JSON can hold: {error}") from error
+
+
+def decode(line: bytes) -> Event | None:
+    """The event of a line, or None if it is not a JSON object that a browser would read too."""
+    try:
+        event = orjson.loads(line)
+    except ValueError:
+        try:
+            # Lone surrogates (`"\\ud800"`) are refused by orjson only.
+            event = json.loads(line.decode(), parse_constant=_refuse_constant)
+        except (ValueError, RecursionError):
+            return None
+    return event if isinstance(event, dict) else None
+
+
+def stamp(line: bytes, timestamp: str) -> bytes:
+    """Add `"timestamp"` to a line (with its LF) that lacks it at top level; nothing else changes.
+
+    A line that is no JSON object comes back as it is.
+    """
+    if b'"timestamp"' in line or b"\\" in line:
+        event = decode(line)
+        if event is None or "timestamp" in event:
+            return line
+    body = line.rstrip()
+    if not (body.startswith(b"{") and body.endswith(b"}")):
+        return line
+    comma = b"" if body[1:-1].strip() == b"" else b","
+    return b'%b%b"timestamp":"%b"}\n' % (body[:-1], comma, timestamp.encode())
+
+
+def is_well_formed(line: bytes) -> bool:
+    """The cheap test that decides between an event and `event: malformed`; `line` without its LF, not blank.
+
+    It looks at the length, the first and last byte, and UTF-8; it does not parse.
+    """
+    trimmed = line.strip(_SPACE)
+    if len(line) > MAX_LINE_BYTES or not (trimmed[:1] == b"{" and trimmed[-1:] == b"}"):
+        return False
+    if trimmed.isascii():
+        return True
+    try:
+        trimmed.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def head_of(line: bytes) -> str:
+    """The first 200 bytes of a line as text; what is not UTF-8 shows as U+FFFD."""
+    return line[:_HEAD_BYTES].decode(errors="replace")
+
+
+def malformed(offset: int, length: int, head: str) -> Event:
+    """What stands in for a line that can't be given out.
+
+    :param offset: of the byte just after the line, as for any event.
+    :param length: of the line in bytes, without its LF.
+    """
+    return {"type": "malformed", "offset": offset, "length": length, "head": head}
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,209 @@
+"""The status of a run and what a listing shows of it, from its files and its lock. Nothing is stored."""
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import UnknownRun
+from .events import Status, is_terminal
+from .inbox_lines import has_pending_resume
+from .layout import Workspace
+from .lock import is_locked
+from .manifest import EXTERNAL, Manifest, read_manifest
+from .records import Event
+from .state import RunState
+from .tail import CHUNK_BYTES, LogFile, LogReplaced, Record, records_of
+
+__all__ = [
+    "StateReader",
+    "Summary",
+    "ended_status",
+    "prompt_text",
+    "read_state",
+    "run_status",
+    "summarize",
+    "title_of",
+]
+
+# A terminal line is at the end; if none is there, an open question or the present progress is within the last MiB.
+_TAIL_BYTES = (4 * 1024, 64 * 1024, 1024 * 1024)
+_TITLE_CHARS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A row of a listing. Times are ISO; `size_bytes` is of the stream. Numbers are of its last MiB at most."""
+
+    run_id: str
+    workflow: str
+    status: Status
+    created_at: str
+    title: str
+    ended_at: str | None
+    duration_s: float | None
+    progress: float | None
+    message: str | None
+    cost_usd: float | None
+    reason: str | None
+    attempt: int
+    open_questions: int
+    size_bytes: int
+
+
+class StateReader:
+    """The state of one run, folded as far as it was read; each `read` folds only what is new."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self._state = RunState()
+        self._log: LogFile | None = None
+
+    def read(self) -> RunState:
+        """Fold up to the present end. The same object is returned each time, and changes with the next read."""
+        try:
+            if self._log is not None and not self._log.is_current():
+                raise LogReplaced
+            if self._log is None:
+                self._log = LogFile(self.workspace.stream)
+            while chunk := self._log.read(self._state.offset, CHUNK_BYTES):
+                for record in records_of(chunk):
+                    _apply(self._state, record)
+                self._state.offset = chunk.end
+        except FileNotFoundError:
+            pass
+        except LogReplaced:
+            self.close()
+            self._state = RunState()
+            if self.workspace.stream.exists():
+                return self.read()
+        return self._state
+
+    def close(self) -> None:
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+
+
+def read_state(workspace: Workspace) -> RunState:
+    """The state of a run, folded from the whole stream."""
+    reader = StateReader(workspace)
+    try:
+        return reader.read()
+    finally:
+        reader.close()
+
+
+def run_status(workspace: Workspace, state: RunState | None = None) -> Status:
+    """The status, from the last lines (or from a `state` at hand), the lock and the inbox.
+
+    A run whose lock is free and that wrote no terminal line is `failed`: its process died, and the runner has not
+    yet said so in the stream.
+
+    :raises UnknownRun: there is no such run.
+    """
+    # The lock first: a process that ends in between has then written its terminal line before we read.
+    alive = is_locked(workspace.lock)
+    if state is None:
+        state = _tail_state(workspace)
+    owned = os.path.exists(workspace.manifest)
+    if not owned and not os.path.exists(workspace.stream):
+        raise UnknownRun(f"no run {workspace.run_id!r} under {workspace.root}")
+    if not owned or alive:
+        return "running" if state.status == "queued" else state.status
+    if state.lifecycle is None:
+        return "queued"
+    if not is_terminal(state.status):
+        return "failed"
+    return "queued" if has_pending_resume(workspace, state) else state.status
+
+
+def ended_status(workspace: Workspace) -> Status | None:
+    """`completed`, `failed` or `stopped` if the run has ended and nobody asked it to go on; None if not.
+
+    Cheaper than `run_status` for a run that lives.
+
+    :raises UnknownRun: there is no such run.
+    """
+    windows = _TAIL_BYTES[:2] if is_locked(workspace.lock) else _TAIL_BYTES
+    status = run_status(workspace, _tail_state(workspace, windows))
+    return status if is_terminal(status) else None
+
+
+def summarize(workspace: Workspace, manifest: Manifest | None = None) -> Summary:
+    """What a listing shows of a run, from `run.json` and the tail of its stream.
+
+    :raises UnknownRun: there is no such run.
+    """
+    manifest = manifest or read_manifest(workspace)
+    state = _tail_state(workspace)
+    status = run_status(workspace, state)
+    try:
+        size = os.stat(workspace.stream).st_size
+    except FileNotFoundError:
+        size = 0
+    stats = state.stats
+    attempt = stats.get("attempt", state.attempt)
+    return Summary(
+        run_id=workspace.run_id,
+        workflow=manifest.workflow if manifest.workflow != EXTERNAL else state.workflow or EXTERNAL,
+        status=status,
+        created_at=manifest.created_at,
+        title=title_of(manifest),
+        ended_at=state.ended_at,
+        duration_s=state.duration_s,
+        progress=state.progress,
+        message=state.message,
+        cost_usd=stats["cost_usd"] if "cost_usd" in stats else state.cost_usd,
+        reason=state.reason or ("lost" if status == "failed" and state.ended_at is None else None),
+        attempt=attempt if isinstance(attempt, int) else 0,
+        open_questions=len(state.open_questions) + len(state.open_permissions),
+        size_bytes=size,
+    )
+
+
+def title_of(manifest: Manifest) -> str:
+    """One line that says what the run is about: its prompt, or its command."""
+    text = prompt_text(manifest.prompt)
+    if not text and isinstance(argv := manifest.params.get("argv"), list):
+        text = " ".join(map(str, argv))
+    return " ".join(text.split())[:_TITLE_CHARS]
+
+
+def prompt_text(prompt: str | list[Any] | None) -> str:
+    """The text of a prompt or message: itself, or its text blocks."""
+    if isinstance(prompt, list):
+        blocks = (b.get("text", "") for b in prompt if isinstance(b, dict))
+        return "\n".join(text for text in blocks if isinstance(text, str) and text)
+    return prompt or ""
+
+
+def _tail_state(workspace: Workspace, windows: tuple[int, ...] = _TAIL_BYTES) -> RunState:
+    state = RunState()
+    try:
+        log = LogFile(workspace.stream)
+    except FileNotFoundError:
+        return state
+    with log:
+        size = log.size()
+        for window in windows:
+            state = RunState()
+            start: int | None = 0 if window >= size else log.align(size - window)
+            while start is not None and (chunk := log.read(start)):
+                for record in records_of(chunk):
+                    _apply(state, record)
+                start = chunk.end
+            if window >= size or (state.lifecycle and is_terminal(state.lifecycle)):
+                break
+        # A file with a first line that is not whole yet has begun all the same.
+        if state.lifecycle is None:
+            state.lifecycle = "running"
+    return state
+
+
+def _apply(state: RunState, record: Record) -> None:
+    # Partial text is most of a stream and changes nothing here: do not parse it.
+    if record.line.startswith(b'{"type":"stream_event"'):
+        state.skip("stream_event", record.offset)
+    else:
+        event: Event = record.event()
+        state.apply(event, record.offset)

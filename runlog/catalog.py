@@ -1,4 +1,4 @@
-"""`_catalog.json` in the root: what the runner can start. The runner writes it, the relay reads it; they meet here."""
+"""`_catalog.json` in the root: what the runner can start. The runner writes it, the relay reads it."""
 
 import os
 import secrets

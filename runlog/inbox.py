@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .append import AppendFile
-from .errors import RunFinished, UnknownMessage, UnknownRun
+from .errors import BadMessage, RunFinished, UnknownMessage, UnknownRun
 from .inbox_lines import InboxLine, RefusedLine, check_message, read_inbox
 from .layout import Workspace
 from .manifest import sync_folder
-from .records import Event, encode, now_iso
+from .records import MAX_LINE_BYTES, Event, encode, now_iso
 from .status import ended_status, read_state
 from .tail import LogReplaced
 
@@ -45,7 +45,7 @@ def post(workspace: Workspace, message: Event) -> Posted:
     given_id = message.get("id")
     body = {"id": given_id or f"msg-{secrets.token_hex(12)}", "timestamp": now_iso()} | message
     check_message(body)
-    line = encode(body)
+    line = _encode(body)
     reopens = body["type"] == "message" and body.get("resume") is True
     with inbox_closed(workspace):
         if given_id is not None and (earlier := _find(workspace, given_id)):
@@ -138,6 +138,19 @@ class InboxReader:
                 self._seen.add(line.id)
             lines.append(line)
         return lines
+
+
+def _encode(body: Event) -> bytes:
+    try:
+        line = encode(body)
+    except ValueError as error:
+        raise BadMessage(str(error), "Send plain JSON") from error
+    if len(line) - 1 > MAX_LINE_BYTES:
+        raise BadMessage(
+            f"the message is {len(line) - 1} bytes long, over the {MAX_LINE_BYTES} of a line",
+            "Put it in a file of the workspace and send its name",
+        )
+    return line
 
 
 def _find(workspace: Workspace, message_id: str) -> InboxLine | None:

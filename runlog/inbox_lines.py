@@ -82,11 +82,11 @@ def check_message(body: Event) -> None:
     kind = body.get("type")
     if not isinstance(kind, str) or kind not in INBOX_TYPES:
         raise BadMessage(
-            f"inbox type {str(kind)[:40]!r} is unknown", f"Use one of {', '.join(INBOX_TYPES)}"
+            f"inbox type {_shown(kind)} is unknown", f"Use one of {', '.join(INBOX_TYPES)}"
         )
     if "id" in body and not (isinstance(body["id"], str) and _ID.fullmatch(body["id"])):
         raise BadMessage(
-            f"message id {str(body['id'])[:40]!r} can't be used",
+            f"message id {_shown(body['id'])} can't be used",
             "An id is 1 to 128 of A-Z, a-z, 0-9 and . _ : -",
         )
     for name in INBOX_TYPES[kind]:
@@ -96,7 +96,7 @@ def check_message(body: Event) -> None:
         _check_content(body.get("content"))
         if body.get("delivery", "steer") not in DELIVERIES:
             raise BadMessage(
-                f"delivery {str(body['delivery'])[:40]!r} is unknown",
+                f"delivery {_shown(body['delivery'])} is unknown",
                 f"Use one of {', '.join(DELIVERIES)}",
             )
     if kind == "permission" and body["decision"] not in ("allow", "deny"):
@@ -142,6 +142,11 @@ def _parse(record: Record) -> InboxLine | RefusedLine:
     except BadMessage as error:
         return RefusedLine(record.offset, str(error))
     return InboxLine(record.offset, body.get("id", f"inbox-{record.offset}"), body["type"], body)
+
+
+def _shown(value: object) -> str:
+    # Not `str(value)` of anything: that of a deeply nested list is a RecursionError.
+    return repr(value[:40]) if isinstance(value, str) else f"(a {type(value).__name__})"
 
 
 def _check_content(content: object) -> None:

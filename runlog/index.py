@@ -1,6 +1,7 @@
 """List the runs under a root, newest first. Kept warm in memory, each row as long as its files are unchanged."""
 
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,8 @@ from .errors import BadCursor, RunlogError
 from .events import Status, is_terminal
 from .layout import RunId, Workspace, check_run_id
 from .manifest import Manifest, read_manifest
-from .status import Summary, summarize
+from .state import RunState
+from .status import Summary, summarize, tail_state
 
 __all__ = ["Page", "RunIndex", "list_runs"]
 
@@ -22,27 +24,37 @@ class Page:
     next: str | None
 
 
-# (inode, size, mtime) of a file, or None where there is none
+# (inode, size, mtime in ns) of a file, or None where there is none
 _Stamp = tuple[int, int, int] | None
+
+# An entry made in the clock tick of a folder's mtime (up to 10 ms long) does not change it: trust it only later.
+_SETTLED_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    stamps: tuple[_Stamp, _Stamp]
+    stream: _Stamp
+    inbox: _Stamp
+    state: RunState
     summary: Summary
 
 
 class RunIndex:
     """The runs of one root. One thread at a time.
 
-    A manifest never changes, so it is read once for each folder (by inode). The status of a run that has ended is
-    taken from memory while its stream and inbox are the same files of the same size and time; that of one that has
-    not depends on its lock too, and is looked up each time.
+    A manifest never changes, so it is read once for each folder and `run.json` (both inodes, and time: a run that is
+    removed and made again under its name may get the inodes of the first). The folder of the root is read anew only
+    when its time says that something came or went. The summary of a run that has ended is taken from memory while
+    its stream and inbox are the same files of the same size and time; the status of one that has not depends on its
+    lock too, and is looked up each time.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._manifests: dict[str, tuple[int, Manifest]] = {}
+        self._root_mtime_ns: int | None = None
+        self._manifests: dict[str, tuple[int, _Stamp, Manifest]] = {}
+        self._order: list[Manifest] = []  # newest first
+        self._unborn: dict[str, int] = {}  # folders that hold no run yet, or an unreadable one
         self._rows: dict[str, _Row] = {}
 
     def page(
@@ -55,13 +67,16 @@ class RunIndex:
     ) -> Page:
         """Runs in the order of their `created_at`, newest first, from after the run named by `cursor` on.
 
+        :param limit: at least 1.
         :param cursor: `next` of the page before.
         :raises BadCursor: it is not of that form.
         """
-        order = sorted(self._scan().values(), key=_newest_first, reverse=True)
+        if limit < 1:
+            raise ValueError("a page holds at least 1 run")
+        self._scan()
         after = _parse_cursor(cursor) if cursor else None
         found: list[Summary] = []
-        for manifest in order:
+        for manifest in self._order:
             if after is not None and _newest_first(manifest) >= after:
                 continue
             if workflow is not None and manifest.workflow != workflow:
@@ -75,33 +90,53 @@ class RunIndex:
             found.append(row)
         return Page(found, None)
 
-    def _scan(self) -> dict[str, Manifest]:
-        seen: dict[str, tuple[int, Manifest]] = {}
-        for name, inode in _run_folders(self.root):
+    def _scan(self) -> None:
+        now_ns = time.time_ns()
+        stamp = _stamp(self.root)
+        mtime_ns = stamp[2] if stamp else None
+        if mtime_ns is not None and mtime_ns == self._root_mtime_ns:
+            seen = self._manifests
+            folders = list(self._unborn.items())
+        else:
+            settled = mtime_ns is not None and now_ns - mtime_ns > _SETTLED_NS
+            self._root_mtime_ns = mtime_ns if settled else None
+            seen = {}
+            folders = list(_run_folders(self.root))
+        before = len(seen)
+        self._unborn = {}
+        for name, inode in folders:
+            run_json = _stamp(f"{self.root}/{name}/run.json")
             known = self._manifests.get(name)
-            if known is not None and known[0] == inode:
+            if known is not None and known[:2] == (inode, run_json):
                 seen[name] = known
                 continue
             try:
-                seen[name] = (inode, read_manifest(Workspace(self.root, RunId(name))))
-            except RunlogError:
-                continue  # no run (yet); or a run.json that can't be read, which `doctor` reports
+                manifest = read_manifest(Workspace(self.root, RunId(name)))
+            except (RunlogError, OSError):
+                self._unborn[name] = inode  # what can't be read is for `doctor` to report
+                continue
+            seen[name] = (inode, run_json, manifest)
+            self._rows.pop(name, None)
+        if seen is self._manifests and len(seen) == before:
+            return
         self._manifests = seen
+        self._order = sorted((m for _, _, m in seen.values()), key=_newest_first, reverse=True)
         for gone in self._rows.keys() - seen.keys():
             del self._rows[gone]
-        return {name: manifest for name, (_, manifest) in seen.items()}
 
     def _summary(self, manifest: Manifest) -> Summary | None:
         workspace = Workspace(self.root, RunId(manifest.run_id))
-        stamps = (_stamp(workspace.stream), _stamp(workspace.inbox))
+        stream, inbox = _stamp(workspace.stream), _stamp(workspace.inbox)
         row = self._rows.get(manifest.run_id)
-        if row is not None and row.stamps == stamps and is_terminal(row.summary.status):
+        same = row is not None and row.stream == stream
+        if row is not None and same and row.inbox == inbox and is_terminal(row.summary.status):
             return row.summary
         try:
-            summary = summarize(workspace, manifest)
-        except RunlogError:
-            return None
-        self._rows[manifest.run_id] = _Row(stamps, summary)
+            state = row.state if row is not None and same else tail_state(workspace)
+            summary = summarize(workspace, manifest, state)
+        except (RunlogError, OSError):
+            return None  # removed this moment, or something else than files
+        self._rows[manifest.run_id] = _Row(stream, inbox, state, summary)
         return summary
 
 
@@ -138,7 +173,7 @@ def _parse_cursor(cursor: str) -> tuple[str, str]:
     return created_at, run_id
 
 
-def _stamp(path: Path) -> _Stamp:
+def _stamp(path: str | Path) -> _Stamp:
     try:
         stat = os.stat(path)
     except OSError:

@@ -17,8 +17,8 @@ RunId = NewType("RunId", str)
 
 _RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,79}")
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
-# A run id is at most 80 characters: name, two dashes, 14 of time, 6 of chance.
-_WORKFLOW_CHARS = 80 - 2 - 14 - 6
+# A run id is at most 80 characters: name, two dashes, 15 of time, 6 of chance.
+_WORKFLOW_CHARS = 80 - 2 - 15 - 6
 
 
 @dataclass(frozen=True)

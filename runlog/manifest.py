@@ -4,14 +4,15 @@ import contextlib
 import os
 import secrets
 import shutil
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from .errors import RunExists, UnknownRun
 from .layout import Workspace, check_run_id, make_root, new_run_id
-from .records import decode, encode, now_iso, to_iso
+from .records import decode, encode, from_iso, now_iso, to_iso
+from .tail import read_records
 
 __all__ = ["EXTERNAL", "Manifest", "create_run", "read_manifest", "remove_run", "sync_folder"]
 
@@ -64,7 +65,8 @@ def create_run(
         interactive=interactive,
         chat_history=chat_history or [],
     )
-    body = encode(asdict(manifest))
+    # Not by `asdict`, which copies deep and so ends at a far smaller depth of nesting than JSON.
+    body = encode({f.name: getattr(manifest, f.name) for f in fields(manifest)})
     building = root / f".new-{chosen[:60]}-{secrets.token_hex(4)}"
     building.mkdir(mode=0o700)
     try:
@@ -101,11 +103,12 @@ def read_manifest(workspace: Workspace) -> Manifest:
         raise UnknownRun(
             f"{workspace.manifest} is not a JSON object", "Mend the file, or remove the folder"
         )
+    workflow, created_at = data.get("workflow"), data.get("created_at")
     prompt, params, history = data.get("prompt"), data.get("params"), data.get("chat_history")
     return Manifest(
         run_id=workspace.run_id,
-        workflow=str(data.get("workflow", EXTERNAL)),
-        created_at=str(data.get("created_at", "")),
+        workflow=workflow if isinstance(workflow, str) else EXTERNAL,
+        created_at=created_at if isinstance(created_at, str) else "",
         prompt=prompt if isinstance(prompt, str | list) else None,
         params=params if isinstance(params, dict) else {},
         interactive=data.get("interactive") is True,
@@ -128,18 +131,16 @@ def remove_run(workspace: Workspace) -> None:
 
 def _external(workspace: Workspace) -> Manifest:
     try:
-        with open(workspace.stream, "rb") as file:
-            first = decode(file.readline(1 << 20)) or {}
+        os.stat(workspace.stream)
         made = os.stat(workspace.path).st_mtime
+        first = next(read_records(workspace.stream), None)
     except (FileNotFoundError, NotADirectoryError):
         raise UnknownRun(f"no run {workspace.run_id!r} under {workspace.root}") from None
-    timestamp = first.get("timestamp")
+    began = from_iso(first.event().get("timestamp")) if first else None
     return Manifest(
         run_id=workspace.run_id,
         workflow=EXTERNAL,
-        created_at=timestamp
-        if isinstance(timestamp, str)
-        else to_iso(datetime.fromtimestamp(made, UTC)),
+        created_at=to_iso(began or datetime.fromtimestamp(made, UTC)),
     )
 
 
@@ -162,6 +163,10 @@ def sync_folder(path: Path) -> None:
 
 def _make_writable(folder: Path) -> None:
     """Agents leave read-only folders behind (Go's module cache is one); give the owner his rights back."""
-    for path, _, _ in os.walk(folder):
-        with contextlib.suppress(OSError):
-            os.chmod(path, 0o700)
+    os.chmod(folder, 0o700)
+    for path, names, _ in os.walk(folder):
+        for name in names:  # before the walk goes into it
+            inner = os.path.join(path, name)
+            if not os.path.islink(inner):
+                with contextlib.suppress(OSError):
+                    os.chmod(inner, 0o700)

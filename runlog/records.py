@@ -42,33 +42,37 @@ def to_iso(moment: datetime) -> str:
 
 
 def from_iso(text: object) -> datetime | None:
-    """The aware time that `text` says, or None if it says none (events are written by anyone)."""
+    """The time in UTC that `text` says, or None if it says none (events are written by anyone)."""
     if not isinstance(text, str):
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # the latter: an offset that leads out of year 1 or 9999
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def encode(event: Mapping[str, Any]) -> bytes:
-    """One line of JSON with its LF.
+    """One line of JSON with its LF. NaN and infinities become null, as JavaScript writes them.
 
-    :raises ValueError: the event holds what JSON cannot say (a NaN, an object of ours, a key that is no string).
+    :raises ValueError: the event holds what JSON cannot say (an object of ours), or is nested too deep.
     """
     try:
         return orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:
         # orjson refuses lone surrogates and integers over 64 bits, which JSON and agents both know.
         try:
-            return json.dumps(event, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+            plain = json.loads(json.dumps(event), parse_constant=lambda _: None)
+            return json.dumps(plain, separators=(",", ":")).encode() + b"\n"
         except (TypeError, ValueError, RecursionError) as error:
             raise ValueError(f"not an event that JSON can hold: {error}") from error
 
 
 def decode(line: bytes) -> Event | None:
-    """The event of a line, or None if it is not a JSON object that a browser would read too."""
+    """The event of a line, or None if it is not a JSON object that a browser would read too.
+
+    Integers over 64 bits come as floats, as a browser has them.
+    """
     try:
         event = orjson.loads(line)
     except ValueError:
@@ -85,15 +89,11 @@ def stamp(line: bytes, timestamp: str) -> bytes:
 
     A line that is no JSON object comes back as it is.
     """
-    if b'"timestamp"' in line or b"\\" in line:
-        event = decode(line)
-        if event is None or "timestamp" in event:
-            return line
-    body = line.rstrip()
-    if not (body.startswith(b"{") and body.endswith(b"}")):
+    event = decode(line)
+    if event is None or "timestamp" in event:
         return line
-    comma = b"" if body[1:-1].strip() == b"" else b","
-    return b'%b%b"timestamp":"%b"}\n' % (body[:-1], comma, timestamp.encode())
+    comma = b"," if event else b""
+    return b'%b%b"timestamp":"%b"}\n' % (line.rstrip()[:-1], comma, timestamp.encode())
 
 
 def is_well_formed(line: bytes) -> bool:

@@ -33,6 +33,7 @@ class RunState:
     attempt: int = 0
     pid: int | None = None
     started_at: str | None = None
+    attempt_at: str | None = None  # start of the present attempt
     ended_at: str | None = None
     last_event_at: str | None = None
     duration_s: float | None = None
@@ -76,10 +77,12 @@ class RunState:
 
     @property
     def cost_usd(self) -> float | None:
+        # Of the tail of a stream the results are few, but its terminal line has told the sum.
+        told = _number(self.stats.get("cost_usd"))
         if not self._costs:
-            told = self.stats.get("cost_usd")
-            return float(told) if isinstance(told, int | float) else None
-        return round(sum(banked + told for banked, told in self._costs.values()), 6)
+            return told
+        counted = round(sum(banked + spent for banked, spent in self._costs.values()), 6)
+        return counted if told is None else max(told, counted)
 
     def apply(self, event: Event, offset: int) -> None:
         """Take in one event; `offset` is the one just after its line."""
@@ -90,9 +93,7 @@ class RunState:
         if not isinstance(kind, str):
             kind = "malformed"
         self.event_counts[kind] = self.event_counts.get(kind, 0) + 1
-        timestamp = event.get("timestamp")
-        if isinstance(timestamp, str):
-            self.last_event_at = timestamp
+        self.last_event_at = _text(event.get("timestamp")) or self.last_event_at
         step = _STEPS.get(kind)
         if step is not None:
             step(self, event)
@@ -119,18 +120,18 @@ class RunState:
             stats["cost_usd"] = self.cost_usd
         if self.session_id is not None:
             stats["session_id"] = self.session_id
-        return stats | self.fields
+        # What a workflow counts under a name of ours does not replace ours.
+        return self.fields | stats
 
 
 def _started(state: RunState, event: Event) -> None:
     state.lifecycle = "running"
     state.workflow = _text(event.get("workflow"))
-    attempt = event.get("attempt")
-    state.attempt = attempt if isinstance(attempt, int) else state.attempt + 1
-    pid = event.get("pid")
-    state.pid = pid if isinstance(pid, int) else None
-    if state.started_at is None:
-        state.started_at = _text(event.get("timestamp"))
+    attempt = _count(event.get("attempt"))
+    state.attempt = state.attempt + 1 if attempt is None else attempt
+    state.pid = _count(event.get("pid"))
+    state.attempt_at = _text(event.get("timestamp"))
+    state.started_at = state.started_at or state.attempt_at
     state.ended_at = state.duration_s = state.result = state.error = state.reason = None
     state.inbox_offset = None
     state.paused = state.idle = False
@@ -149,10 +150,10 @@ def _ended(state: RunState, event: Event) -> None:
     state.reason = _text(event.get("reason"))
     stats = event.get("stats")
     state.stats = stats if isinstance(stats, dict) else {}
-    offset = event.get("inbox_offset")
-    state.inbox_offset = offset if isinstance(offset, int) else None
+    state.inbox_offset = _count(event.get("inbox_offset"))
+    state.attempt = max(state.attempt, _count(state.stats.get("attempt")) or 0)
     if state.progress is None:
-        state.progress = _number(state.stats.get("progress"))
+        state.progress = _percent(state.stats.get("progress"))
     if state.lifecycle == "completed":
         state.progress = 100.0 if state.progress is None else state.progress
     state.paused = state.idle = False
@@ -166,9 +167,9 @@ def _paused(state: RunState, event: Event) -> None:
 
 
 def _progress(state: RunState, event: Event) -> None:
-    progress = _number(event.get("progress"))
+    progress = _percent(event.get("progress"))
     if progress is not None:
-        state.progress = min(100.0, max(0.0, progress))
+        state.progress = progress
     state.message = _text(event.get("message")) or state.message
     if event["type"] == "progress_update":
         state.activity = _text(event.get("status")) or state.activity
@@ -188,8 +189,10 @@ def _asked(state: RunState, event: Event) -> None:
 
 
 def _answered(state: RunState, event: Event) -> None:
-    state.open_questions.pop(str(event.get("question_id")), None)
-    state.open_permissions.pop(str(event.get("request_id")), None)
+    if event["type"] == "responses_collected":
+        state.open_questions.pop(_text(event.get("question_id")) or "", None)
+    else:
+        state.open_permissions.pop(_text(event.get("request_id")) or "", None)
 
 
 def _receipt(state: RunState, event: Event) -> None:
@@ -234,8 +237,8 @@ def _result(state: RunState, event: Event) -> None:
     usage = event.get("usage")
     if isinstance(usage, dict):
         for key in _USAGE_KEYS:
-            count = usage.get(key)
-            if isinstance(count, int):
+            count = _count(usage.get(key))
+            if count is not None:
                 state.usage[key] = state.usage.get(key, 0) + count
 
 
@@ -278,3 +281,15 @@ def _number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if abs(value) < 1e300 else None
+
+
+def _percent(value: object) -> float | None:
+    number = _number(value)
+    return None if number is None else min(100.0, max(0.0, number))
+
+
+def _count(value: object) -> int | None:
+    """A whole number that JSON carries everywhere without loss (up to 2**53), else None."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 <= value <= 1 << 53 else None

@@ -10,7 +10,7 @@ from .inbox_lines import has_pending_resume
 from .layout import Workspace
 from .lock import is_locked
 from .manifest import EXTERNAL, Manifest, read_manifest
-from .records import Event
+from .records import MAX_LINE_BYTES, Event
 from .state import RunState
 from .tail import CHUNK_BYTES, LogFile, LogReplaced, Record, records_of
 
@@ -22,11 +22,14 @@ __all__ = [
     "read_state",
     "run_status",
     "summarize",
+    "tail_state",
     "title_of",
 ]
 
 # A terminal line is at the end; if none is there, an open question or the present progress is within the last MiB.
 _TAIL_BYTES = (4 * 1024, 64 * 1024, 1024 * 1024)
+# Where even that holds no whole line: the longest line there can be, and the one before it.
+_LONGEST_TAIL_BYTES = 2 * MAX_LINE_BYTES
 _TITLE_CHARS = 200
 
 
@@ -65,6 +68,8 @@ class StateReader:
                 raise LogReplaced
             if self._log is None:
                 self._log = LogFile(self.workspace.stream)
+            # A file whose first line is not whole yet has begun all the same.
+            self._state.lifecycle = self._state.lifecycle or "running"
             while chunk := self._log.read(self._state.offset, CHUNK_BYTES):
                 for record in records_of(chunk):
                     _apply(self._state, record)
@@ -101,20 +106,7 @@ def run_status(workspace: Workspace, state: RunState | None = None) -> Status:
 
     :raises UnknownRun: there is no such run.
     """
-    # The lock first: a process that ends in between has then written its terminal line before we read.
-    alive = is_locked(workspace.lock)
-    if state is None:
-        state = _tail_state(workspace)
-    owned = os.path.exists(workspace.manifest)
-    if not owned and not os.path.exists(workspace.stream):
-        raise UnknownRun(f"no run {workspace.run_id!r} under {workspace.root}")
-    if not owned or alive:
-        return "running" if state.status == "queued" else state.status
-    if state.lifecycle is None:
-        return "queued"
-    if not is_terminal(state.status):
-        return "failed"
-    return "queued" if has_pending_resume(workspace, state) else state.status
+    return _look(workspace, state)[1]
 
 
 def ended_status(workspace: Workspace) -> Status | None:
@@ -125,24 +117,23 @@ def ended_status(workspace: Workspace) -> Status | None:
     :raises UnknownRun: there is no such run.
     """
     windows = _TAIL_BYTES[:2] if is_locked(workspace.lock) else _TAIL_BYTES
-    status = run_status(workspace, _tail_state(workspace, windows))
+    _, status = _look(workspace, tail_state(workspace, windows))
     return status if is_terminal(status) else None
 
 
-def summarize(workspace: Workspace, manifest: Manifest | None = None) -> Summary:
-    """What a listing shows of a run, from `run.json` and the tail of its stream.
+def summarize(
+    workspace: Workspace, manifest: Manifest | None = None, state: RunState | None = None
+) -> Summary:
+    """What a listing shows of a run, from `run.json` and the tail of its stream (or a `state` at hand).
 
     :raises UnknownRun: there is no such run.
     """
     manifest = manifest or read_manifest(workspace)
-    state = _tail_state(workspace)
-    status = run_status(workspace, state)
+    state, status = _look(workspace, state)
     try:
         size = os.stat(workspace.stream).st_size
     except FileNotFoundError:
         size = 0
-    stats = state.stats
-    attempt = stats.get("attempt", state.attempt)
     return Summary(
         run_id=workspace.run_id,
         workflow=manifest.workflow if manifest.workflow != EXTERNAL else state.workflow or EXTERNAL,
@@ -153,9 +144,9 @@ def summarize(workspace: Workspace, manifest: Manifest | None = None) -> Summary
         duration_s=state.duration_s,
         progress=state.progress,
         message=state.message,
-        cost_usd=stats["cost_usd"] if "cost_usd" in stats else state.cost_usd,
+        cost_usd=state.cost_usd,
         reason=state.reason or ("lost" if status == "failed" and state.ended_at is None else None),
-        attempt=attempt if isinstance(attempt, int) else 0,
+        attempt=state.attempt,
         open_questions=len(state.open_questions) + len(state.open_permissions),
         size_bytes=size,
     )
@@ -177,7 +168,8 @@ def prompt_text(prompt: str | list[Any] | None) -> str:
     return prompt or ""
 
 
-def _tail_state(workspace: Workspace, windows: tuple[int, ...] = _TAIL_BYTES) -> RunState:
+def tail_state(workspace: Workspace, windows: tuple[int, ...] = _TAIL_BYTES) -> RunState:
+    """What the last lines say: as many as tell how the run ended, or else the last MiB."""
     state = RunState()
     try:
         log = LogFile(workspace.stream)
@@ -185,14 +177,19 @@ def _tail_state(workspace: Workspace, windows: tuple[int, ...] = _TAIL_BYTES) ->
         return state
     with log:
         size = log.size()
-        for window in windows:
+        for window in (*windows, _LONGEST_TAIL_BYTES):
             state = RunState()
-            start: int | None = 0 if window >= size else log.align(size - window)
-            while start is not None and (chunk := log.read(start)):
-                for record in records_of(chunk):
-                    _apply(state, record)
-                start = chunk.end
-            if window >= size or (state.lifecycle and is_terminal(state.lifecycle)):
+            start: int | None
+            try:
+                start = 0 if window >= size else log.align(size - window)
+                while start is not None and (chunk := log.read(start)):
+                    for record in records_of(chunk):
+                        _apply(state, record)
+                    start = chunk.end
+            except LogReplaced:
+                break  # cut or replaced this moment: whoever looks again sees what it is now
+            ended = state.lifecycle is not None and is_terminal(state.lifecycle)
+            if window >= size or ended or (window >= windows[-1] and state.offset):
                 break
         # A file with a first line that is not whole yet has begun all the same.
         if state.lifecycle is None:
@@ -200,9 +197,32 @@ def _tail_state(workspace: Workspace, windows: tuple[int, ...] = _TAIL_BYTES) ->
     return state
 
 
+def _look(workspace: Workspace, state: RunState | None = None) -> tuple[RunState, Status]:
+    # The lock first: a process that ends in between has then written its terminal line before we read.
+    alive = is_locked(workspace.lock)
+    if state is None:
+        state = tail_state(workspace)
+    owned = os.path.exists(workspace.manifest)
+    if not owned and not os.path.exists(workspace.stream):
+        raise UnknownRun(f"no run {workspace.run_id!r} under {workspace.root}")
+    if owned and not alive and state.lifecycle is not None and not is_terminal(state.status):
+        # It looks lost. Or it began after we asked for the lock, or ended after `state` was read: look again.
+        alive = is_locked(workspace.lock)
+        state = tail_state(workspace)
+        if not alive and not is_terminal(state.status):
+            return state, "failed"
+    if is_terminal(state.status):
+        # Asked to go on: until the run process says so in the stream, it waits for its turn.
+        resumes = owned and has_pending_resume(workspace, state)
+        return state, "queued" if resumes else state.status
+    if state.status == "queued" and (alive or not owned):
+        return state, "running"
+    return state, state.status
+
+
 def _apply(state: RunState, record: Record) -> None:
     # Partial text is most of a stream and changes nothing here: do not parse it.
-    if record.line.startswith(b'{"type":"stream_event"'):
+    if record.line.startswith(b'{"type":"stream_event"') and record.line.endswith(b"}"):
         state.skip("stream_event", record.offset)
     else:
         event: Event = record.event()

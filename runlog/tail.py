@@ -153,9 +153,11 @@ class LogFile:
         return 0
 
     def _read_long(self, start: int) -> Chunk | None:
-        lf = self._find_lf(self._unended[1] if self._unended[0] == start else start)
+        size = self.size()  # before the search: what comes during it is searched again
+        known, searched = self._unended
+        lf = self._find_lf(searched if known == start and searched <= size else start)
         if lf is None:
-            self._unended = (start, self.size())
+            self._unended = (start, size)
             return None
         if lf - start <= MAX_LINE_BYTES:
             return Chunk(start, lf + 1, self._pread(start, lf + 1 - start, True))

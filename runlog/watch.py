@@ -1,15 +1,16 @@
 """Wake-ups: which of the watched folders changed. A hint, never a fact: whoever is woken looks at the file.
 
 One inotify instance for all folders (a user has 128), in one thread. watchfiles can't add a folder to a running
-watch, so the watch is built anew when the set changes; and since notifications overflow and a folder that was
-removed and made again ends its watch silently, everything is woken once a second and after each rebuild.
+watch, so the watch is built anew when the set changes, or when a folder of it goes or comes; and since notifications
+overflow, everything is woken once a second and after each rebuild.
 """
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
-from watchfiles._rust_notify import RustNotify
+from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 
 __all__ = ["SWEEP_S", "FolderWatch"]
 
@@ -45,28 +46,39 @@ class FolderWatch:
         self._thread.join(timeout=5)
 
     def _run(self) -> None:
-        while not self._closing:
+        while True:
             self._changed.clear()
+            if self._closing:  # looked at after the clear, which may have cleared the end's signal
+                return
             folders = self._folders
             if not folders:
                 self._changed.wait()
                 continue
             try:
                 self._watch(folders)
-            except OSError:
+            except (OSError, WatchfilesRustInternalError):
                 # No inotify instance free, or a folder just vanished: the sweep alone, and then try again.
                 self._wake(None)
                 self._changed.wait(SWEEP_S)
 
     def _watch(self, folders: frozenset[Path]) -> None:
-        notify = RustNotify(
-            [str(folder) for folder in folders if folder.is_dir()], False, False, 300, False, False
-        )
+        watched = frozenset(folder for folder in folders if folder.is_dir())
+        missing = folders - watched
+        notify = RustNotify([str(folder) for folder in watched], False, False, 300, False, False)
         with notify:
             self._wake(None)  # what was written before the watch stood
+            sweep_at = time.monotonic() + SWEEP_S
             while not self._changed.is_set():
-                changes = notify.watch(0, _STEP_MS, int(SWEEP_S * 1000), self._changed)
+                left_ms = max(1, int((sweep_at - time.monotonic()) * 1000))
+                changes = notify.watch(0, _STEP_MS, left_ms, self._changed)
                 if isinstance(changes, set):
-                    self._wake(frozenset(Path(path).parent for _, path in changes))
-                elif changes == "timeout":
+                    paths = {Path(path) for _, path in changes}
+                    if not watched.isdisjoint(paths):
+                        return  # a folder was removed or renamed, and perhaps made again
+                    self._wake(frozenset(path.parent for path in paths))
+                # By the clock, not by the time-out: one busy folder must not keep the sweep from the others.
+                if time.monotonic() >= sweep_at:
+                    if any(folder.is_dir() for folder in missing):
+                        return
                     self._wake(None)
+                    sweep_at = time.monotonic() + SWEEP_S

@@ -3,10 +3,10 @@
     <<SCRIPT>>[{"text": "Listing.", "tools": [{"name": "Bash", "input": {"command": "ls"}}]},
                {"text": "You said: {{last_user}}", "chunk_delay_s": 0.05}]<<END>>
 
-The newest script of the conversation counts, and its step is the number of assistant messages after
-it: nothing is kept between calls, so retries, resumed sessions and the CLI's own side calls (titles,
-model checks) can't put a script out of step. Without a script, or past its end, the answer repeats
-what the user said. Messages in, a step out; no HTTP here.
+The newest script of the conversation counts, and its step is the number of assistant messages
+after it: nothing is kept between calls, so retries, resumed sessions and the CLI's own side calls
+(titles, model checks) can't put a script out of step. Without a script, or past its end, the answer
+repeats what the user said. Messages in, a step out; no HTTP here.
 
 Keys of a step, all optional: `text`, `thinking`, `tools` (`[{"name", "input"}]`), `delay_s` (before
 the answer), `chunk_delay_s` (between words), `status` and `error` (an API error instead of an
@@ -21,9 +21,8 @@ from typing import Any
 
 __all__ = ["MAX_WAIT_S", "ScriptError", "Step", "next_step", "parse_script"]
 
-MAX_WAIT_S = (
-    600.0  # of one answer, delays of its chunks included; the CLI itself gives up after 600 s
-)
+# Of one answer, the delays of its chunks included. The CLI itself gives up after 600 s.
+MAX_WAIT_S = 600.0
 
 _TOOL_RESULT_HEAD_CHARS = 200
 
@@ -40,6 +39,8 @@ _MID_TURN = re.compile(
     r"(?=\n\nThis is how Claude Code surfaces messages|\n?</system-reminder>|\Z)",
     re.DOTALL,
 )
+# The CLI's own words, in the model's place, when it resumes a session that was cut off in mid-turn.
+_RESUME_FILLER = "No response requested."
 _EXAMPLE = (
     f'{_BEGIN}[{{"text": "Listing.", "tools": [{{"name": "Bash", "input": {{"command": "ls"}}}}]}},'
     f' {{"text": "Done."}}]{_END}'
@@ -67,7 +68,7 @@ class Step:
 def parse_script(source: str) -> list[Step]:
     """The steps of a script's JSON text.
 
-    :raises ScriptError: it is not JSON, not a list of objects, or a key is unknown or of a wrong type.
+    :raises ScriptError: it is not JSON, not a list of objects, or has an unknown or wrong key.
     """
     try:
         steps = json.loads(source)
@@ -97,7 +98,7 @@ def next_step(messages: Sequence[dict[str, Any]]) -> Step:
         steps = parse_script(source)
     except ScriptError as error:
         return Step(text=f"I can't play this script: {error}.\nMend it like this: {_EXAMPLE}")
-    number = sum(message.get("role") == "assistant" for message in messages[index + 1 :])
+    number = sum(_is_answer(message) for message in messages[index + 1 :])
     if number >= len(steps):
         return Step(text=_echo(messages, told))
     step = steps[number]
@@ -117,19 +118,11 @@ def _parse_step(number: int, step: Any) -> Step:
         if not isinstance(step.get(key, ""), str):
             raise ScriptError(f"`{key}` of step {number} must be a string")
     for key in ("delay_s", "chunk_delay_s"):
-        seconds = step.get(key, 0)
-        if (
-            isinstance(seconds, bool)
-            or not isinstance(seconds, int | float)
-            or not 0 <= seconds <= MAX_WAIT_S
-        ):
-            raise ScriptError(
-                f"`{key}` of step {number} must be a number from 0 to {MAX_WAIT_S:.0f}"
-            )
+        seconds = step.get(key, 0.0)
+        if type(seconds) not in (int, float) or not 0 <= seconds <= MAX_WAIT_S:
+            raise ScriptError(f"`{key}` of step {number} must be a number, 0 to {MAX_WAIT_S:.0f}")
     status = step.get("status")
-    if status is not None and (
-        isinstance(status, bool) or not isinstance(status, int) or not 400 <= status <= 599
-    ):
+    if status is not None and not (type(status) is int and 400 <= status <= 599):
         raise ScriptError(f"`status` of step {number} must be an error's: 400 to 599")
     if "error" in step and status is None:
         raise ScriptError(f"`error` of step {number} needs a `status`")
@@ -212,6 +205,12 @@ def _user_texts(message: dict[str, Any]) -> list[str]:
     return [text for text in texts if text.strip()]
 
 
+def _is_answer(message: dict[str, Any]) -> bool:
+    """Whether the model said it, as far as can be told from a conversation."""
+    filler = _texts(message.get("content")) == [_RESUME_FILLER]
+    return message.get("role") == "assistant" and not filler
+
+
 def _echo(messages: Sequence[dict[str, Any]], told: Sequence[tuple[int, str]]) -> str:
     """Repeat the last words of the user, or tell what the tools gave if they came after those."""
     index, text = told[-1] if told else (-1, "")
@@ -231,9 +230,8 @@ def _blocks(content: Any) -> list[dict[str, Any]]:
     """The content blocks of a message or a tool result, which may be a string for short."""
     if isinstance(content, str):
         return [{"type": "text", "text": content}]
-    return (
-        [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
-    )
+    blocks = content if isinstance(content, list) else []
+    return [block for block in blocks if isinstance(block, dict)]
 
 
 def _texts(content: Any) -> list[str]:

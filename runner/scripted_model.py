@@ -4,7 +4,7 @@ Demo, tests and `--scripted-model` point the real Claude CLI at it (`ANTHROPIC_B
 `ANTHROPIC_API_KEY`), so a whole run works with no network; model_script.py says what a script is.
 Models named `no-such…` or `unknown…` are 404, the key `bad-key` is 401. Nothing is kept between calls.
 
-Formats: https://docs.anthropic.com/en/api/messages, https://docs.anthropic.com/en/api/messages-streaming
+Formats: https://docs.anthropic.com/en/api/messages and, streamed, …/api/messages-streaming
 """
 
 import argparse

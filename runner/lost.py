@@ -1,0 +1,88 @@
+"""Say in the stream that a run's process died, once nothing of the run is left alive."""
+
+from runlog import (
+    InboxLine,
+    RunLock,
+    RunState,
+    Workspace,
+    append_lines,
+    encode,
+    is_terminal,
+    now_iso,
+    read_inbox,
+    read_state,
+)
+from runlog.inbox import inbox_closed
+
+from .environment import mark_of
+from .run import stderr_tail
+from .tree import TreeSurvived, end_marked
+
+__all__ = ["end_run"]
+
+
+def end_run(workspace: Workspace, event_type: str, reason: str, error: str = "") -> bool:
+    """Write the terminal line of a run that has no process; False if it has one, or has ended already.
+
+    What its dead process left running is ended first. The last of its stderr is added to `error`.
+    """
+    lock = RunLock(workspace.lock)
+    if not lock.acquire():
+        return False
+    try:
+        try:
+            end_marked(mark_of(workspace.path), 1.0)
+        except TreeSurvived as survived:
+            error = f"{error}; {survived}"
+        with inbox_closed(workspace):
+            state = read_state(workspace)
+            lines, offset = _unanswered(workspace, state)
+            if state.lifecycle and is_terminal(state.lifecycle) and not lines:
+                return False
+            told = {"type": event_type, "timestamp": now_iso(), "run_id": workspace.run_id}
+            told["reason"] = reason
+            if tail := stderr_tail(workspace):
+                error = f"{error}\n{tail}" if error else tail
+            if event_type == "workflow_failed":
+                told["error"] = error or reason
+            receipts = [_dropped(workspace, line, reason) for line in lines]
+            stats = {"stats": state.summary_stats(), "inbox_offset": offset}
+            append_lines(workspace.stream, b"".join([*receipts, encode(told | stats)]))
+        return True
+    finally:
+        lock.release()
+
+
+def _unanswered(workspace: Workspace, state: RunState) -> tuple[list[InboxLine], int]:
+    """Lines that asked a run to go on whose process then died before it took them, and how far the inbox counts.
+
+    Telling them dropped keeps a process that dies at its start from being started for ever. A line that was posted
+    after that start waits for the next; messages that were only queued wait for a resume.
+    """
+    unanswered: list[InboxLine] = []
+    offset = 0
+    for line in read_inbox(workspace.inbox):
+        if isinstance(line, InboxLine) and line.id not in state.messages:
+            if line.body.get("resume") is True:
+                if str(line.body.get("timestamp")) > (state.attempt_at or ""):
+                    return unanswered, offset
+                unanswered.append(line)
+            elif line.type == "stop":
+                unanswered.append(line)
+        offset = line.offset
+    return unanswered, offset
+
+
+def _dropped(workspace: Workspace, line: InboxLine, reason: str) -> bytes:
+    return encode(
+        {
+            "type": "message_received",
+            "timestamp": now_iso(),
+            "run_id": workspace.run_id,
+            "message_id": line.id,
+            "state": "completed" if line.type == "stop" else "dropped",
+            "inbox_offset": line.offset,
+            "message_type": line.type,
+            "reason": reason,
+        }
+    )

@@ -1,0 +1,213 @@
+"""The life of a run process: take the lock, do one attempt, end the tree, write the terminal line.
+
+Appends block the loop for the microseconds of a write and, once a second, a disk flush: it is the loop of this one
+run, and an event that is written later is an event told in the wrong order.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from runlog import (
+    InboxLine,
+    InboxReader,
+    Manifest,
+    RefusedLine,
+    RunId,
+    RunLock,
+    StateReader,
+    Workspace,
+    read_manifest,
+    run_status,
+)
+from runlog.inbox import inbox_closed
+
+from .catalog import check_params, load_workflow
+from .environment import mark_of
+from .run import Run
+from .spawn import RunOptions
+from .tree import TreeSurvived, end_marked
+from .workflow import RunFailed, RunStopped, Workflow
+
+__all__ = ["main"]
+
+_INBOX_POLL_S = 0.02
+# The agent's last words on a stop: it is asked to end its turn first, so that the turn's cost is told.
+_LAST_WORDS_S = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    event_type: str
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+def main(folder: Path) -> int:
+    """Do one attempt of the run in `folder`; exit code 0, or 1 if it failed.
+
+    Does nothing if another process holds the run, or if it has ended and nobody asked it to go on.
+    """
+    workspace = Workspace(folder.parent, RunId(folder.name))
+    lock = RunLock(workspace.lock)
+    if not lock.acquire():
+        return 0
+    options = RunOptions.from_environment()
+    reader = StateReader(workspace)
+    state = reader.read()
+    if state.lifecycle is not None:
+        lock.release()  # our own hold would read as "running"
+        if run_status(workspace, state) != "queued" or not lock.acquire():
+            return 0
+    try:
+        manifest = read_manifest(workspace)
+        return asyncio.run(_attempt(workspace, manifest, reader, options))
+    finally:
+        lock.release()
+
+
+async def _attempt(
+    workspace: Workspace, manifest: Manifest, reader: StateReader, options: RunOptions
+) -> int:
+    state = reader.read()
+    began = time.monotonic()
+    first = state.lifecycle is None
+    # What was delivered stays taken; what was only queued when the last attempt died is taken again.
+    taken = frozenset(key for key, receipt in state.messages.items() if receipt != "queued")
+    run = Run(
+        workspace,
+        manifest,
+        params=None,
+        attempt=state.attempt + 1,
+        earlier=None if first else state,
+        grace_s=options.grace_s,
+    )
+    run.emit(
+        "workflow_started",
+        workflow=manifest.workflow,
+        params=manifest.params,
+        pid=os.getpid(),
+        attempt=run.attempt,
+    )
+    inbox = InboxReader(workspace, taken)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    outcome = await _work_until_stopped(run, inbox, stop, options)
+    loop.set_exception_handler(lambda *_: None)
+    try:
+        # In this thread, with the loop standing still: nothing of the run may be written while its tree ends.
+        end_marked(mark_of(workspace.path), options.grace_s, frozenset({os.getpid()}))
+    except TreeSurvived as error:
+        run.log("error", str(error))
+    reader.read()  # the long part of the fold, before others are kept waiting
+    with inbox_closed(workspace):
+        for line in inbox.read():
+            if isinstance(line, InboxLine):
+                run.inbox.put(line)
+        run.inbox.drop_all("the run ended")
+        run.emit(
+            outcome.event_type,
+            duration_s=round(time.monotonic() - began, 3),
+            **outcome.fields,
+            stats=reader.read().summary_stats(),
+            inbox_offset=inbox.offset,
+        )
+    run.close()
+    if outcome.event_type == "workflow_failed":
+        return 1
+    return 0
+
+
+async def _work_until_stopped(
+    run: Run, inbox: InboxReader, stop: asyncio.Event, options: RunOptions
+) -> _Outcome:
+    reading = asyncio.create_task(_read_inbox(run, inbox, stop))
+    work = asyncio.create_task(_work(run))
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({work, stopping, reading}, return_when=asyncio.FIRST_COMPLETED)
+        if reading.done() and not work.done():
+            reading.result()  # the inbox can't be read: a run that nobody can reach is ended as failed
+        if not work.done():
+            await _stop(run, work, options)
+            finished = work.done() and not work.cancelled()
+            fields = work.result().fields if finished else {}
+            kept = {k: v for k, v in fields.items() if k == "result"}
+            return _Outcome("workflow_stopped", {"reason": "stop", **kept})
+        return work.result()
+    except Exception as error:
+        return _failure(run, error)
+    finally:
+        for task in (reading, work, stopping):
+            task.cancel()
+        await asyncio.wait({reading, work, stopping}, timeout=options.grace_s)
+
+
+async def _stop(run: Run, work: asyncio.Task[_Outcome], options: RunOptions) -> None:
+    if run.on_stop is not None:
+        try:
+            await asyncio.wait_for(run.on_stop(), _LAST_WORDS_S)
+        except Exception as error:
+            run.log("warning", f"the agent did not end its turn when asked: {error!r}")
+    work.cancel()
+    # A workflow that does not let itself be cancelled loses its processes all the same, by the sweep.
+    await asyncio.wait({work}, timeout=options.grace_s + _LAST_WORDS_S)
+
+
+async def _work(run: Run) -> _Outcome:
+    try:
+        workflow_class = load_workflow(run.manifest.workflow)
+        run.params = check_params(workflow_class, run.manifest.params)
+        _check_request(workflow_class, run)
+        workflow = workflow_class()
+        result = await workflow.run(run)
+    except RunStopped as stopped:
+        return _Outcome("workflow_stopped", {"reason": stopped.reason})
+    except Exception as error:
+        return _failure(run, error)
+    return _Outcome("workflow_completed", {"result": result})
+
+
+def _check_request(workflow: type[Workflow], run: Run) -> None:
+    if run.earlier is not None and not workflow.resumable:
+        raise RunFailed("not_resumable", f"`{run.manifest.workflow}` can't go on after its end")
+    if workflow.prompt == "required" and not run.prompt and not run.interactive:
+        raise RunFailed("bad_params", f"`{run.manifest.workflow}` needs a prompt")
+    if run.interactive and not workflow.interactive:
+        raise RunFailed("bad_params", f"`{run.manifest.workflow}` can't be interactive")
+
+
+def _failure(run: Run, error: Exception) -> _Outcome:
+    if isinstance(error, RunFailed):
+        reason, text, fields = error.reason, error.error, error.fields
+    else:
+        traceback.print_exception(error, file=sys.stderr)
+        reason, text, fields = "error", f"{type(error).__name__}: {error}", {}
+    tail = run.stderr_tail()
+    if tail and tail not in text:
+        text = f"{text}\n{tail}"
+    return _Outcome("workflow_failed", {"reason": reason, "error": text, **fields})
+
+
+async def _read_inbox(run: Run, inbox: InboxReader, stop: asyncio.Event) -> None:
+    while True:
+        for line in inbox.read():
+            if isinstance(line, RefusedLine):
+                run.log("warning", f"inbox line ending at {line.offset} is refused: {line.why}")
+            elif line.type == "stop":
+                run.inbox.receipt(line, "completed")
+                stop.set()
+            elif line.type in ("answer", "permission"):
+                run.questions.answer(line)
+            elif line.type == "cancel":
+                await run.inbox.cancel(line)
+            else:
+                run.inbox.put(line)
+        await asyncio.sleep(_INBOX_POLL_S)

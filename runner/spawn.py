@@ -1,0 +1,69 @@
+"""Start the process of a run: detached, in a session of its own, so that it outlives whoever started it."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from runlog import Workspace
+
+from .environment import agent_environment
+
+__all__ = ["OPTION_VARIABLES", "RunOptions", "start_run_process"]
+
+_GRACE_VARIABLE = "TAILCAST_GRACE_S"
+_SCRIPTED_VARIABLE = "TAILCAST_SCRIPTED_MODEL"
+OPTION_VARIABLES = frozenset({_GRACE_VARIABLE, _SCRIPTED_VARIABLE})  # ours, not the agent's
+_DEFAULT_GRACE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What the operator decides for every run.
+
+    :param grace_s: how long the processes of a stopped run may take after SIGTERM, before SIGKILL.
+    :param scripted_model: every Claude call goes to our stand-in for the model; no key, no network.
+    :param pass_env: names of environment variables that agents get beside the usual ones.
+    """
+
+    grace_s: float = _DEFAULT_GRACE_S
+    scripted_model: bool = False
+    pass_env: tuple[str, ...] = ()
+
+    @classmethod
+    def from_environment(cls) -> "RunOptions":
+        """What `start_run_process` handed to this process."""
+        return cls(
+            grace_s=float(os.environ.get(_GRACE_VARIABLE, _DEFAULT_GRACE_S)),
+            scripted_model=os.environ.get(_SCRIPTED_VARIABLE) == "1",
+        )
+
+
+def start_run_process(workspace: Workspace, options: RunOptions) -> subprocess.Popen[bytes]:
+    """Start `python -m runner <workspace>`; its standard output and error go to `_stderr.log`.
+
+    The caller reaps it. If another process holds the run's lock, it ends at once and changes nothing.
+    """
+    environment = agent_environment(os.environ, workspace.path, options.pass_env)
+    environment[_GRACE_VARIABLE] = str(options.grace_s)
+    if options.scripted_model:
+        environment[_SCRIPTED_VARIABLE] = "1"
+    log = os.open(
+        workspace.stderr,
+        os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW,
+        0o600,
+    )
+    try:
+        return subprocess.Popen(
+            # -P: the agent writes into folders of the run; none of them may be on the import path.
+            [sys.executable, "-P", "-m", "runner", str(workspace.path)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=workspace.path,
+            env=environment,
+            start_new_session=True,
+            umask=0o077,
+        )
+    finally:
+        os.close(log)

@@ -1,0 +1,223 @@
+"""The runner: starts queued runs, at most so many at once, and tells of those whose process died.
+
+It keeps nothing that it can't read from the disk: killed and started again, it adopts what runs. Only one runner
+of a root is at work, by a lock; a second one stands by.
+"""
+
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from runlog import (
+    Manifest,
+    RunId,
+    RunLock,
+    RunlogError,
+    Status,
+    Workspace,
+    check_run_id,
+    is_locked,
+    is_terminal,
+    read_inbox,
+    read_manifest,
+    run_status,
+)
+from runlog.catalog import write_catalog
+from runlog.inbox_lines import InboxLine
+from runlog.layout import make_root
+from runlog.manifest import EXTERNAL
+from runlog.watch import FolderWatch
+
+from .catalog import describe_all
+from .lost import end_run
+from .spawn import RunOptions, start_run_process
+
+__all__ = ["Supervisor", "runner_is_active"]
+
+_LOCK_NAME = "_runner.lock"
+# A wake-up comes when a folder is made or a run reopened; this is for what no wake-up tells: a process's end.
+_LOOK_S = 0.1
+_SWEEP_S = 1.0
+
+
+@dataclass(slots=True)
+class _Run:
+    """What the runner remembers of a run, only to look less often."""
+
+    manifest: Manifest
+    inode: int
+    ended: bool = False
+    inbox_bytes: int = 0
+
+
+class Supervisor:
+    """One runner of one root. `tell` gets a line for each thing it does, for the terminal."""
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        max_running: int = 4,
+        options: RunOptions | None = None,
+        tell: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self.root = make_root(root)
+        self._max_running = max_running
+        self._options = options or RunOptions()
+        self._tell = tell
+        self._lock = RunLock(self.root / _LOCK_NAME)
+        self._runs: dict[str, _Run] = {}
+        self._started: dict[str, subprocess.Popen[bytes]] = {}
+        self._running: set[str] = set()
+        self._wake = threading.Event()
+        self._root_mtime_ns = -1
+        self._swept_at = 0.0
+
+    def work(self, stop: threading.Event) -> None:
+        """Work until `stop` is set (and `wake` called). The runs go on."""
+        if not self._stand_by(stop):
+            return
+        watch = FolderWatch(lambda _: self._wake.set())
+        try:
+            write_catalog(self.root, describe_all())
+            watch.set(frozenset({self.root}))
+            while not stop.is_set():
+                self.look()
+                self._wake.wait(_LOOK_S)
+                self._wake.clear()
+        finally:
+            watch.close()
+            self._lock.release()
+
+    def wake(self) -> None:
+        """Have the next look at once; safe in a signal handler."""
+        self._wake.set()
+
+    def look(self) -> None:
+        """One look at the root: reap, find, tell of the dead, start what is queued."""
+        for run_id, process in list(self._started.items()):
+            if process.poll() is not None:
+                del self._started[run_id]
+        self._find()
+        self._running = {run_id for run_id in self._running if self._lives(run_id)}
+        queued = []
+        for run_id, run in self._runs.items():
+            if not run.ended and run_id not in self._running and run_id not in self._started:
+                status = self._tend(run_id, run)
+                if status == "queued":
+                    queued.append(run)
+        queued.sort(key=lambda run: (run.manifest.created_at, run.manifest.run_id))
+        for run in queued:
+            if len(self._running | self._started.keys()) >= self._max_running:
+                return
+            self._start(run)
+
+    def _stand_by(self, stop: threading.Event) -> bool:
+        told = False
+        while not self._lock.acquire():
+            if not told:
+                self._tell(f"another runner is at work in {self.root}; standing by")
+                told = True
+            if stop.wait(_SWEEP_S):
+                return False
+        return True
+
+    def _find(self) -> None:
+        """Learn of new, removed and reopened runs; cheap while the root's own time stands still."""
+        mtime_ns = os.stat(self.root).st_mtime_ns
+        now = time.monotonic()
+        if mtime_ns == self._root_mtime_ns and now < self._swept_at + _SWEEP_S:
+            return
+        self._root_mtime_ns, self._swept_at = mtime_ns, now
+        folders = _folders(self.root)
+        for gone in self._runs.keys() - folders.keys():
+            del self._runs[gone]
+        for name, inode in folders.items():
+            run = self._runs.get(name)
+            if run is None or run.inode != inode:
+                try:
+                    manifest = read_manifest(Workspace(self.root, RunId(name)))
+                except RunlogError:
+                    continue
+                if manifest.workflow != EXTERNAL:
+                    self._runs[name] = _Run(manifest, inode)
+            elif run.ended and _size(self._workspace(name).inbox) != run.inbox_bytes:
+                run.ended = False  # someone wrote to it: perhaps it is to go on
+
+    def _tend(self, run_id: str, run: _Run) -> Status:
+        """The status of a run that has no process of ours; one that died is ended."""
+        workspace = self._workspace(run_id)
+        try:
+            inbox_bytes = _size(workspace.inbox)
+            status = run_status(workspace)
+        except RunlogError:
+            return "running"
+        if is_locked(workspace.lock):
+            self._running.add(run_id)
+            return "running"
+        if status == "failed" and end_run(
+            workspace, "workflow_failed", "lost", "the run's process died"
+        ):
+            self._tell(f"{run_id} lost: its process died")
+            return status
+        if status == "queued" and _stop_asked(workspace, run):
+            end_run(workspace, "workflow_stopped", "stopped before it began")
+            self._tell(f"{run_id} stopped before it began")
+            return status if not workspace.stream.exists() else "stopped"
+        run.ended = is_terminal(status)
+        run.inbox_bytes = inbox_bytes
+        return status
+
+    def _start(self, run: _Run) -> None:
+        run_id = run.manifest.run_id
+        workspace = self._workspace(run_id)
+        try:
+            self._started[run_id] = start_run_process(workspace, self._options)
+        except OSError as error:
+            end_run(workspace, "workflow_failed", "cannot_start", f"no process: {error}")
+            self._tell(f"{run_id} failed: {error}")
+            return
+        self._tell(f"{run_id} started")
+
+    def _lives(self, run_id: str) -> bool:
+        return run_id in self._runs and is_locked(self._workspace(run_id).lock)
+
+    def _workspace(self, run_id: str) -> Workspace:
+        return Workspace(self.root, RunId(run_id))
+
+
+def runner_is_active(root: Path) -> bool:
+    """Whether a runner is at work in this root."""
+    return is_locked(root / _LOCK_NAME)
+
+
+def _stop_asked(workspace: Workspace, run: _Run) -> bool:
+    if not _size(workspace.inbox) or workspace.stream.exists():
+        return False
+    return any(
+        isinstance(li, InboxLine) and li.type == "stop" for li in read_inbox(workspace.inbox)
+    )
+
+
+def _folders(root: Path) -> dict[str, int]:
+    found = {}
+    with os.scandir(root) as entries:
+        for entry in entries:
+            try:
+                check_run_id(entry.name)
+            except RunlogError:
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                found[entry.name] = entry.inode()
+    return found
+
+
+def _size(path: Path) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0

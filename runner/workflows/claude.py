@@ -1,0 +1,370 @@
+"""Claude by the real Agent SDK and its CLI. The CLI's own lines are the stream, written by the guard as they are.
+
+A message of the inbox goes to the CLI under its own id, and the CLI's `command_lifecycle` frames of that id become
+its receipts. docs/claude.md says what was measured of the CLI.
+"""
+
+import asyncio
+import collections
+import os
+import shlex
+import shutil
+import time
+from collections.abc import AsyncIterator, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import BaseModel
+
+from runlog import Event, InboxLine
+
+from ..claude_home import claude_environment, config_folder
+from ..guard_command import guarded
+from ..run import Run
+from ..workflow import RunFailed, RunStopped
+from .claude_frames import AgentEnded, follow_frames, prompt_was_read
+from .claude_params import ClaudeParams, claude_options, find_cli
+
+if TYPE_CHECKING:
+    from claude_agent_sdk import (
+        ClaudeSDKClient,
+        PermissionResultAllow,
+        PermissionResultDeny,
+        ToolPermissionContext,
+    )
+
+__all__ = ["Claude"]
+
+_CONTROL_S = (
+    10.0  # the CLI answers a control request in 20 ms; one that does not in 10 s never will
+)
+_IDLE_CHECK_S = 0.5
+
+_REASONS: dict[object, str] = {
+    401: "authentication",
+    403: "authentication",
+    404: "unknown_model",
+    429: "rate_limit",
+    529: "overloaded",
+    "max_turns": "max_turns",
+    "budget_exhausted": "max_budget",
+    "api_error": "api_error",
+}
+
+
+class Claude:
+    """Run Claude Code on a prompt, by the Claude Agent SDK: one-shot, or `interactive` and kept open for messages."""
+
+    Params: ClassVar[type[BaseModel]] = ClaudeParams
+    prompt: ClassVar[Literal["required", "optional", "none"]] = "required"
+    interactive: ClassVar[bool] = True
+    resumable: ClassVar[bool] = True
+
+    async def run(self, run: Run) -> Any:
+        params: ClaudeParams = run.params
+        with claude_environment(run) as environment:
+            # The SDK hands the CLI the whole of os.environ.
+            os.environ.clear()
+            os.environ.update(environment)
+            session_id = run.earlier.session_id if run.earlier else None
+            config = config_folder(environment)
+            if session_id and not _has_session(config, session_id):
+                session_id = None  # killed before the CLI wrote anything: begin anew, with the prompt
+            if session_id is None and params.resume_session_id:
+                session_id = params.resume_session_id
+                _import_session(run, session_id, config)
+            return await _Conversation(run, params).hold(session_id)
+
+
+class _Conversation:
+    """One session of the CLI, from its first prompt to its last turn.
+
+    `_sent` are the messages that the CLI has and has not done with; `_held` those that wait for a turn of their own.
+    """
+
+    def __init__(self, run: Run, params: ClaudeParams) -> None:
+        self._run = run
+        self._params = params
+        self._client: ClaudeSDKClient
+        self._sent: dict[str, InboxLine | None] = {}
+        self._known: set[str] = set()  # ids of which the CLI has said anything
+        self._held: collections.deque[InboxLine] = collections.deque()
+        self._busy = False
+        self._idle = asyncio.Event()
+        self._idle_since = time.monotonic()
+        self._last_result: Event | None = None
+        self._began = False  # the CLI has told its session
+        self._done = asyncio.Event()
+
+    async def hold(self, session_id: str | None) -> Any:
+        from claude_agent_sdk import ClaudeSDKClient, ClaudeSDKError
+
+        run, params = self._run, self._params
+        asks = run.interactive if params.ask_permissions is None else params.ask_permissions
+        options = claude_options(
+            run,
+            params,
+            cli=_write_launcher(run, find_cli(params)),
+            session_id=session_id,
+            ask=self._ask if asks else None,
+        )
+        start = run.workspace.stream.stat().st_size
+        run.inbox.recall = self._recall
+        run.on_stop = self._end_turn
+        try:
+            async with ClaudeSDKClient(options) as self._client:
+                await self._converse(start, session_id)
+        except (ClaudeSDKError, AgentEnded) as error:
+            code = getattr(error, "exit_code", None)
+            fields = {} if code is None else {"exit_code": code}
+            reason = "agent_exit" if self._began else "cannot_start"
+            raise RunFailed(reason, str(error), **fields) from error
+        return self._outcome()
+
+    async def _converse(self, start: int, session_id: str | None) -> None:
+        run = self._run
+        prompt_id = f"prompt-{run.run_id}"
+        if run.prompt and not (
+            session_id and run.earlier and prompt_was_read(run.workspace, prompt_id)
+        ):
+            await self._send(prompt_id, run.prompt, None)
+        elif run.interactive:
+            run.progress(status="waiting", message="waiting for a message")
+        parts: list[Coroutine[Any, Any, None]] = [
+            self._drain(),
+            self._follow(start),
+            self._take_messages(),
+        ]
+        tasks = [asyncio.create_task(part) for part in parts]
+        ending = asyncio.create_task(self._done.wait())
+        try:
+            while not ending.done() and not self._idle_too_long():
+                done, _ = await asyncio.wait(
+                    [*tasks, ending],
+                    timeout=_IDLE_CHECK_S,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                for task in done:
+                    task.result()
+        finally:
+            for task in (*tasks, ending):
+                task.cancel()
+            await asyncio.gather(*tasks, ending, return_exceptions=True)
+
+    async def _drain(self) -> None:
+        """Take the SDK's typed messages off its queue; their lines are in the stream already."""
+        async for _ in self._client.receive_messages():
+            pass
+        raise AgentEnded("the Claude CLI ended while the run still needed it")
+
+    async def _follow(self, start: int) -> None:
+        async for frame in follow_frames(self._run.workspace, start):
+            kind = frame.get("type")
+            if kind == "command_lifecycle":
+                self._on_lifecycle(str(frame.get("command_uuid")), frame.get("state"))
+            elif kind == "result":
+                self._last_result = frame
+                if frame.get("api_error_status") in (401, 403):
+                    self._done.set()  # no message will mend it
+            elif kind == "user":
+                self._on_replay(str(frame.get("uuid")))
+            elif kind == "system" and frame.get("subtype") == "init":
+                self._began = True
+            elif kind == "system":
+                self._busy = frame.get("state") != "idle"
+            await self._settle()
+
+    def _on_lifecycle(self, message_id: str, state: object) -> None:
+        self._known.add(message_id)
+        line = self._sent.get(message_id)
+        if state == "started" and line is not None:
+            self._run.inbox.receipt(line, "delivered")
+        elif state in ("completed", "cancelled") and message_id in self._sent:
+            del self._sent[message_id]
+            if line is not None:
+                cut = {"reason": "its turn was cut short"} if state == "cancelled" else {}
+                self._run.inbox.receipt(line, "completed", **cut)
+
+    def _on_replay(self, message_id: str) -> None:
+        # An id that the session has read in an earlier life comes back at once, without a lifecycle of its own.
+        if message_id in self._sent and message_id not in self._known:
+            line = self._sent.pop(message_id)
+            if line is not None:
+                self._run.inbox.receipt(line, "completed", reason="an earlier attempt had read it")
+
+    async def _settle(self) -> None:
+        """Between two turns: give the next held message its turn, or see that the work is done."""
+        if self._busy or self._sent:
+            self._idle.clear()
+            return
+        if not self._idle.is_set():
+            self._idle_since = time.monotonic()
+            self._idle.set()
+        if self._held:
+            line = self._held.popleft()
+            await self._send(line.id, line.content, line)
+        elif not self._run.interactive:
+            self._done.set()
+
+    async def _send(
+        self, message_id: str, content: str | list[Any], line: InboxLine | None
+    ) -> None:
+        self._sent[message_id] = line
+        self._busy = True
+        self._idle.clear()
+
+        async def one() -> AsyncIterator[dict[str, Any]]:
+            yield {
+                "type": "user",
+                "message": {"role": "user", "content": content},
+                "parent_tool_use_id": None,
+                "uuid": message_id,
+            }
+
+        await self._client.query(one())
+
+    async def _take_messages(self) -> None:
+        while True:
+            line = await self._run.inbox.get()
+            if line.type == "message":
+                await self._take(line)
+            else:
+                await self._control(line)
+
+    async def _take(self, line: InboxLine) -> None:
+        if line.delivery == "queue" and (self._busy or self._sent or self._held):
+            self._held.append(line)
+            return
+        if line.delivery == "interrupt" and self._busy:
+            self._sent[line.id] = (
+                line  # first, so that the end of this turn is not the end of the run
+            )
+            await asyncio.wait_for(self._client.interrupt(), _CONTROL_S)
+        await self._send(line.id, line.content, line)
+
+    async def _control(self, line: InboxLine) -> None:
+        inbox = self._run.inbox
+        try:
+            async with asyncio.timeout(_CONTROL_S):
+                if line.type == "interrupt":
+                    if not self._busy:
+                        inbox.receipt(line, "dropped", reason="no turn is running")
+                        return
+                    await self._client.interrupt()
+                elif line.type == "set_model":
+                    await self._client.set_model(line.body.get("model"))
+                elif line.type == "set_permission_mode":
+                    await self._client.set_permission_mode(line.body["mode"])
+                else:
+                    inbox.receipt(
+                        line, "dropped", reason=f"a claude run can't be told to {line.type}"
+                    )
+                    return
+        except Exception as error:
+            inbox.receipt(line, "dropped", reason=str(error) or repr(error))
+            return
+        inbox.receipt(line, "completed")
+
+    async def _recall(self, line: InboxLine) -> bool:
+        if line in self._held:
+            self._held.remove(line)
+            return True
+        sent = self._sent.pop(line.id, None)  # first: its `cancelled` frame comes before the answer
+        # No public method of the SDK asks for this (0.2.186); the test of cancelling holds the name.
+        answer = await asyncio.wait_for(
+            self._client._query._send_control_request(  # type: ignore[union-attr]
+                {"subtype": "cancel_async_message", "message_uuid": line.id}
+            ),
+            _CONTROL_S,
+        )
+        if answer.get("cancelled"):
+            await self._settle()
+            return True
+        self._sent[line.id] = sent
+        return False
+
+    async def _end_turn(self) -> None:
+        if self._busy:
+            await self._client.interrupt()
+            await self._idle.wait()
+
+    def _idle_too_long(self) -> bool:
+        idle_s = time.monotonic() - self._idle_since
+        quiet = not (self._busy or self._sent or self._held)
+        return self._run.interactive and quiet and idle_s > self._params.idle_timeout_s
+
+    def _outcome(self) -> Any:
+        last = self._last_result
+        if last is None:
+            return None
+        terminal = str(last.get("terminal_reason"))
+        if terminal.startswith("aborted"):
+            raise RunStopped("interrupt")
+        if last.get("is_error"):
+            reason = _REASONS.get(last.get("api_error_status")) or _REASONS.get(terminal)
+            errors = last.get("errors")
+            text = last.get("result") or "; ".join(map(str, errors or [last.get("subtype")]))
+            raise RunFailed(reason or str(last.get("subtype")), str(text))
+        return last.get("result")
+
+    async def _ask(
+        self, tool_name: str, tool_input: dict[str, Any], context: "ToolPermissionContext"
+    ) -> "PermissionResultAllow | PermissionResultDeny":
+        from claude_agent_sdk import PermissionResultAllow, PermissionResultDeny
+
+        if tool_name == "AskUserQuestion":
+            answers = await self._run.ask(
+                tool_input["questions"],
+                smart_defaults=_first_options(tool_input["questions"]),
+                timeout_s=self._params.question_timeout_s,
+            )
+            given = {question: _as_text(answer) for question, answer in answers.items()}
+            return PermissionResultAllow(updated_input={**tool_input, "answers": given})
+        decided = await self._run.questions.permission(
+            tool_name,
+            tool_input,
+            [suggestion.to_dict() for suggestion in context.suggestions],
+            self._params.permission_timeout_s,
+        )
+        if decided["decision"] == "allow":
+            return PermissionResultAllow(updated_input=decided.get("updated_input") or tool_input)
+        return PermissionResultDeny(message=decided.get("message") or "a person said no")
+
+
+def _write_launcher(run: Run, cli: Path) -> Path:
+    """The program that the SDK starts as its CLI: the real one under the guard, which writes the stream.
+
+    A file of the run, since the SDK takes a path and no arguments; whoever looks at the folder sees what was run.
+    """
+    command = guarded([str(cli)], run.grace_s, tee=run.workspace.stream)
+    launcher = run.workspace.path / "_claude"
+    launcher.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
+    launcher.chmod(0o700)
+    return launcher
+
+
+def _import_session(run: Run, session_id: str, config: Path) -> None:
+    """With homes of their own (scripted model), runs do not see each other's sessions: copy the one asked for."""
+    if _has_session(config, session_id):
+        return
+    for found in run.workspace.root.glob(f"*/_home/.claude/projects/*/{session_id}.jsonl"):
+        target = config / "projects" / found.parent.name / found.name
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        shutil.copyfile(found, target)
+        return
+
+
+def _has_session(config: Path, session_id: str) -> bool:
+    return any((config / "projects").glob(f"*/{session_id}.jsonl"))
+
+
+def _first_options(questions: list[dict[str, Any]]) -> dict[str, str]:
+    return {
+        question["question"]: question["options"][0]["label"]
+        for question in questions
+        if question.get("options")
+    }
+
+
+def _as_text(answer: Any) -> str:
+    return ", ".join(map(str, answer)) if isinstance(answer, list) else str(answer)

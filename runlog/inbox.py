@@ -13,12 +13,19 @@ from dataclasses import dataclass
 
 from .append import AppendFile
 from .errors import BadMessage, RunFinished, UnknownMessage, UnknownRun
-from .inbox_lines import InboxLine, RefusedLine, check_message, read_inbox
+from .inbox_lines import (
+    PLACE_ID,
+    InboxLine,
+    RefusedLine,
+    check_message,
+    parse_line,
+    read_inbox,
+)
 from .layout import Workspace
 from .manifest import sync_folder
 from .records import MAX_LINE_BYTES, Event, encode, now_iso
 from .status import ended_status, read_state
-from .tail import LogReplaced
+from .tail import LogReplaced, read_records
 
 __all__ = ["InboxReader", "Posted", "cancel_message", "inbox_closed", "post"]
 
@@ -48,25 +55,25 @@ def post(workspace: Workspace, message: Event) -> Posted:
     line = _encode(body)
     reopens = body["type"] == "message" and body.get("resume") is True
     with inbox_closed(workspace):
-        if given_id is not None and (earlier := _find(workspace, given_id)):
-            return Posted(given_id, earlier.offset, repeated=True)
-        ended = ended_status(workspace)
-        if ended and not (reopens and workspace.manifest.exists()):
-            raise RunFinished(
-                f"run {workspace.run_id!r} has ended ({ended})",
-                'Send a message with "resume": true to reopen it, or start a new run',
-            )
+        earlier = _find(workspace, body["id"]) if given_id is not None else None
+        if earlier is None:
+            ended = ended_status(workspace)
+            if ended and not (reopens and workspace.manifest.exists()):
+                raise RunFinished(
+                    f"run {workspace.run_id!r} has ended ({ended})",
+                    'Send a message with "resume": true to reopen it, or start a new run',
+                )
         inbox = AppendFile(workspace.inbox)
         try:
-            offset = inbox.append(line)
+            offset = inbox.append(line) if earlier is None else earlier.offset
         except BaseException:
             inbox.close()
             raise
     with inbox:  # outside the lock, so that posts of several writers share a disk flush
-        inbox.sync()
+        inbox.sync()  # a repeat too: whoever posted first may not have come so far
     if offset == len(line):
         sync_folder(workspace.path)
-    return Posted(body["id"], offset)
+    return Posted(body["id"], offset, repeated=earlier is not None)
 
 
 def cancel_message(workspace: Workspace, message_id: str) -> Posted:
@@ -154,7 +161,11 @@ def _encode(body: Event) -> bytes:
 
 
 def _find(workspace: Workspace, message_id: str) -> InboxLine | None:
-    for line in read_inbox(workspace.inbox):
-        if isinstance(line, InboxLine) and line.id == message_id:
-            return line
+    # A look at the bytes before the parser's: each post with an id goes through the whole inbox.
+    plain, by_place = message_id.encode(errors="replace"), message_id.startswith(PLACE_ID)
+    for record in read_records(workspace.inbox):
+        if plain in record.line or b"\\u" in record.line or by_place:
+            line = parse_line(record)
+            if isinstance(line, InboxLine) and line.id == message_id:
+                return line
     return None

@@ -19,11 +19,13 @@ from .tail import LogReplaced, Record, read_records
 __all__ = [
     "DELIVERIES",
     "INBOX_TYPES",
+    "PLACE_ID",
     "Delivery",
     "InboxLine",
     "RefusedLine",
     "check_message",
     "has_pending_resume",
+    "parse_line",
     "pending_lines",
     "read_inbox",
 ]
@@ -44,6 +46,9 @@ INBOX_TYPES: dict[str, tuple[str, ...]] = {
     "set_model": (),
     "set_permission_mode": ("mode",),
 }
+
+# A line without an `id` gets this and its offset.
+PLACE_ID = "inbox-"
 
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
@@ -111,7 +116,21 @@ def read_inbox(path: Path, after: int = 0) -> Iterator[InboxLine | RefusedLine]:
     :raises LogReplaced: the file ends before `after`.
     """
     for record in read_records(path, after):
-        yield _parse(record)
+        yield parse_line(record)
+
+
+def parse_line(record: Record) -> InboxLine | RefusedLine:
+    """A record of an inbox, checked."""
+    body = record.event()
+    if body.get("type") == "malformed":
+        return RefusedLine(record.offset, "it is not a JSON object on one line")
+    try:
+        check_message(body)
+    except BadMessage as error:
+        return RefusedLine(record.offset, str(error))
+    return InboxLine(
+        record.offset, body.get("id", f"{PLACE_ID}{record.offset}"), body["type"], body
+    )
 
 
 def pending_lines(workspace: Workspace, state: RunState) -> list[InboxLine]:
@@ -131,17 +150,6 @@ def has_pending_resume(workspace: Workspace, state: RunState) -> bool:
         line.type == "message" and line.body.get("resume") is True
         for line in pending_lines(workspace, state)
     )
-
-
-def _parse(record: Record) -> InboxLine | RefusedLine:
-    body = record.event()
-    if body.get("type") == "malformed":
-        return RefusedLine(record.offset, "it is not a JSON object on one line")
-    try:
-        check_message(body)
-    except BadMessage as error:
-        return RefusedLine(record.offset, str(error))
-    return InboxLine(record.offset, body.get("id", f"inbox-{record.offset}"), body["type"], body)
 
 
 def _shown(value: object) -> str:

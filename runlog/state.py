@@ -173,6 +173,7 @@ def _progress(state: RunState, event: Event) -> None:
     state.message = _text(event.get("message")) or state.message
     if event["type"] == "progress_update":
         state.activity = _text(event.get("status")) or state.activity
+        state.idle = event.get("status") == "waiting"
         state.fields.update((k, v) for k, v in event.items() if k not in _COMMON_FIELDS)
 
 

@@ -17,8 +17,9 @@ wrong usage, 74 the stream file could not be written, 143 the parent was dead be
 SIGKILL to the guard itself leaves: the program gets SIGTERM from the kernel, the rest is for
 `tree.end_marked`.
 
-Isolated mode (`-I -S`) halves the start-up time and keeps the user's site packages and `PYTHON*`
-out; the price is that `tree`, `tee` and `runlog/append` are loaded by path.
+Isolated mode (`-I -S`) keeps site packages, their start-up hooks and `PYTHON*` out; the price is
+that `tree`, `tee` and `runlog/append` are loaded by path. None imports anything slow: the start
+takes 12 ms more than a bare interpreter's.
 """
 
 import os

@@ -181,5 +181,5 @@ def stderr_tail(workspace: Workspace, max_bytes: int = 2000) -> str:
         with open(workspace.stderr, "rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - max_bytes))
             return file.read(max_bytes).decode(errors="replace").strip()
-    except FileNotFoundError:
+    except OSError:
         return ""

@@ -4,11 +4,12 @@ It keeps nothing that it can't read from the disk: killed and started again, it 
 of a root is at work, by a lock; a second one stands by.
 """
 
+import contextlib
 import os
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +52,7 @@ class _Run:
     manifest: Manifest
     inode: int
     ended: bool = False
+    broken: bool = False  # never looked at again
     inbox_bytes: int = 0
 
 
@@ -99,22 +101,30 @@ class Supervisor:
 
     def look(self) -> None:
         """One look at the root: reap, find, tell of the dead, start what is queued."""
-        for run_id, process in list(self._started.items()):
-            if process.poll() is not None:
-                del self._started[run_id]
+        died = self._reap()
         self._find()
         self._running = {run_id for run_id in self._running if self._lives(run_id)}
         queued = []
         for run_id, run in self._runs.items():
             if not run.ended and run_id not in self._running and run_id not in self._started:
-                status = self._tend(run_id, run)
-                if status == "queued":
-                    queued.append(run)
+                with self._disorder(run):
+                    if self._tend(run_id, run, died.get(run_id, 0)) == "queued":
+                        queued.append(run)
         queued.sort(key=lambda run: (run.manifest.created_at, run.manifest.run_id))
         for run in queued:
             if len(self._running | self._started.keys()) >= self._max_running:
                 return
-            self._start(run)
+            with self._disorder(run):
+                self._start(run)
+
+    @contextlib.contextmanager
+    def _disorder(self, run: _Run) -> Iterator[None]:
+        """One folder in disorder must not keep the others from running."""
+        try:
+            yield
+        except (OSError, RunlogError) as error:
+            self._tell(f"{run.manifest.run_id} is left alone: {error}")
+            run.ended = run.broken = True
 
     def _stand_by(self, stop: threading.Event) -> bool:
         told = False
@@ -145,17 +155,27 @@ class Supervisor:
                     continue
                 if manifest.workflow != EXTERNAL:
                     self._runs[name] = _Run(manifest, inode)
-            elif run.ended and _size(self._workspace(name).inbox) != run.inbox_bytes:
+            elif (
+                run.ended
+                and not run.broken
+                and _size(self._workspace(name).inbox) != run.inbox_bytes
+            ):
                 run.ended = False  # someone wrote to it: perhaps it is to go on
 
-    def _tend(self, run_id: str, run: _Run) -> Status:
-        """The status of a run that has no process of ours; one that died is ended."""
+    def _reap(self) -> dict[str, int]:
+        """Exit codes of our children that have ended."""
+        died = {}
+        for run_id, process in list(self._started.items()):
+            if (code := process.poll()) is not None:
+                died[run_id] = code
+                del self._started[run_id]
+        return died
+
+    def _tend(self, run_id: str, run: _Run, exit_code: int) -> Status:
+        """The status of a run that has no process of ours; one that died (with `exit_code`) is ended."""
         workspace = self._workspace(run_id)
-        try:
-            inbox_bytes = _size(workspace.inbox)
-            status = run_status(workspace)
-        except RunlogError:
-            return "running"
+        inbox_bytes = _size(workspace.inbox)
+        status = run_status(workspace)
         if is_locked(workspace.lock):
             self._running.add(run_id)
             return "running"
@@ -164,6 +184,11 @@ class Supervisor:
         ):
             self._tell(f"{run_id} lost: its process died")
             return status
+        if status == "queued" and exit_code != 0:
+            error = f"the run's process ended with exit code {exit_code} before it could begin"
+            end_run(workspace, "workflow_failed", "cannot_start", error)
+            self._tell(f"{run_id} failed: {error}")
+            return "failed"
         if status == "queued" and _stop_asked(workspace, run):
             end_run(workspace, "workflow_stopped", "stopped before it began")
             self._tell(f"{run_id} stopped before it began")

@@ -10,6 +10,7 @@ import os
 import shlex
 import shutil
 import time
+import warnings
 from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -69,7 +70,9 @@ class Claude:
             session_id = run.earlier.session_id if run.earlier else None
             config = config_folder(environment)
             if session_id and not _has_session(config, session_id):
-                session_id = None  # killed before the CLI wrote anything: begin anew, with the prompt
+                session_id = (
+                    None  # killed before the CLI wrote anything: begin anew, with the prompt
+                )
             if session_id is None and params.resume_session_id:
                 session_id = params.resume_session_id
                 _import_session(run, session_id, config)
@@ -97,8 +100,14 @@ class _Conversation:
         self._done = asyncio.Event()
 
     async def hold(self, session_id: str | None) -> Any:
-        from claude_agent_sdk import ClaudeSDKClient, ClaudeSDKError
+        from claude_agent_sdk import (
+            CanUseToolShadowedWarning,
+            ClaudeSDKClient,
+            ClaudeSDKError,
+        )
 
+        # That allowed tools are not asked about is what our params say they are for.
+        warnings.simplefilter("ignore", CanUseToolShadowedWarning)
         run, params = self._run, self._params
         asks = run.interactive if params.ask_permissions is None else params.ask_permissions
         options = claude_options(

@@ -1,0 +1,393 @@
+"""The `claude` workflow on the real SDK and the real CLI, with the scripted model behind them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import runlog
+from runlog import Workspace
+from tests.support import (
+    bash,
+    events,
+    kill,
+    receipts,
+    records,
+    script,
+    tree_of,
+    wait_for,
+    wait_for_end,
+    wait_for_tool,
+    wait_tool,
+    wait_until,
+)
+
+pytestmark = pytest.mark.usefixtures("runner")
+
+
+def start(root: Path, prompt: str | None, *, interactive: bool = False, **params: Any) -> Workspace:
+    params = {"allowed_tools": ["Bash"]} | params
+    return runlog.create_run(root, "claude", prompt=prompt, interactive=interactive, params=params)
+
+
+def say(workspace: Workspace, text: str, message_id: str, **fields: Any) -> None:
+    runlog.post(workspace, {"type": "message", "content": text, "id": message_id, **fields})
+
+
+def texts(workspace: Workspace) -> list[str]:
+    """What the assistant said, in order."""
+    blocks = [b for e in events(workspace, "assistant") for b in e["message"]["content"]]
+    return [b["text"] for b in blocks if b["type"] == "text"]
+
+
+def control(workspace: Workspace, kind: str, **fields: Any) -> str:
+    return runlog.post(workspace, {"type": kind, **fields}).message_id
+
+
+def receipt(workspace: Workspace, message_id: str, state: str) -> dict[str, Any]:
+    return wait_for(workspace, "message_received", message_id=message_id, state=state)
+
+
+def test_one_shot(root: Path) -> None:
+    run = start(root, script({"tools": [bash("echo hi > made.txt; echo hello")]}, {"text": "done"}))
+    end = wait_for_end(run)
+    assert end["type"] == "workflow_completed"
+    assert end["result"] == "done"
+    assert end["stats"]["cost_usd"] > 0
+    assert (run.files / "made.txt").read_text() == "hi\n"
+    state = runlog.read_state(run)
+    assert state.turns == 1 and state.tool_calls == 1 and state.usage["output_tokens"] > 0
+    assert all("timestamp" in event for event in events(run))
+    wait_until(lambda: not tree_of(run), "the tree to be gone")
+
+
+def test_nothing_outside_the_workspace(root: Path) -> None:
+    run = start(root, "hello there")
+    assert wait_for_end(run)["result"] == "hello there"
+    assert (run.path / "_home" / ".claude").is_dir()
+    assert [p.name for p in root.parent.iterdir()] == [root.name]
+
+
+def test_steer_is_read_within_the_turn(root: Path, tmp_path: Path) -> None:
+    run = start(
+        root, script({"tools": [wait_tool(tmp_path / "go")]}, {"text": "heard {{last_user}}"})
+    )
+    wait_for_tool(run)
+    say(run, "the blue one", "m1")
+    receipt(run, "m1", "queued")
+    wait_for(run, "command_lifecycle", command_uuid="m1", state="queued")
+    (tmp_path / "go").touch()
+    assert wait_for_end(run)["result"] == "heard the blue one"
+    assert receipts(run, "m1") == ["queued", "delivered", "completed"]
+    assert len(events(run, "result")) == 1
+
+
+def test_queue_is_a_turn_of_its_own(root: Path, tmp_path: Path) -> None:
+    run = start(root, script({"tools": [wait_tool(tmp_path / "go")]}, {"text": "first turn"}))
+    wait_for_tool(run)
+    say(run, "second", "m1", delivery="queue")
+    say(run, "third", "m2", delivery="queue")
+    receipt(run, "m2", "queued")
+    (tmp_path / "go").touch()
+    assert wait_for_end(run)["type"] == "workflow_completed"
+    assert [e["result"] for e in events(run, "result")] == ["first turn", "second", "third"]
+    assert receipts(run, "m1") == receipts(run, "m2") == ["queued", "delivered", "completed"]
+
+
+def test_interrupt_delivery_ends_the_turn_first(root: Path, tmp_path: Path) -> None:
+    run = start(root, script({"tools": [wait_tool(tmp_path / "never")]}, {"text": "not reached"}))
+    wait_for_tool(run)
+    say(run, script({"text": "a new turn"}), "m1", delivery="interrupt")
+    assert wait_for_end(run)["result"] == "a new turn"
+    assert [e["subtype"] for e in events(run, "result")] == ["error_during_execution", "success"]
+    assert receipts(run, "m1") == ["queued", "delivered", "completed"]
+    assert "not reached" not in texts(run)
+
+
+@pytest.mark.parametrize("delivery", ["steer", "queue"])
+def test_cancel_while_queued(root: Path, tmp_path: Path, delivery: str) -> None:
+    run = start(root, script({"tools": [wait_tool(tmp_path / "go")]}, {"text": "end"}))
+    wait_for_tool(run)
+    say(run, "take me back", "m1", delivery=delivery)
+    if delivery == "steer":
+        wait_for(run, "command_lifecycle", command_uuid="m1", state="queued")
+    cancel = runlog.cancel_message(run, "m1")
+    receipt(run, cancel.message_id, "completed")
+    (tmp_path / "go").touch()
+    assert wait_for_end(run)["result"] == "end"
+    assert receipts(run, "m1") == ["queued", "dropped"]
+    replayed = [e for e in events(run, "user") if e.get("isReplay")]
+    assert "take me back" not in json.dumps(replayed)
+
+
+def test_cancel_after_delivery_is_refused(root: Path, tmp_path: Path) -> None:
+    run = start(
+        root,
+        script(
+            {"tools": [wait_tool(tmp_path / "go1")]},
+            {"tools": [wait_tool(tmp_path / "go2")]},
+            {"text": "end {{last_user}}"},
+        ),
+    )
+    wait_for_tool(run)
+    say(run, "kept", "m1")
+    wait_for(run, "command_lifecycle", command_uuid="m1", state="queued")
+    (tmp_path / "go1").touch()
+    receipt(run, "m1", "delivered")
+    with pytest.raises(runlog.RunFinished, match="delivered already"):
+        runlog.cancel_message(run, "m1")
+    late = control(run, "cancel", message_id="m1")
+    receipt(run, late, "dropped")
+    (tmp_path / "go2").touch()
+    assert wait_for_end(run)["result"] == "end kept"
+
+
+def test_interrupt_ends_a_one_shot_run_as_stopped(root: Path, tmp_path: Path) -> None:
+    run = start(root, script({"tools": [wait_tool(tmp_path / "never")]}, {"text": "no"}))
+    wait_for_tool(run)
+    line = control(run, "interrupt")
+    end = wait_for_end(run)
+    assert (end["type"], end["reason"]) == ("workflow_stopped", "interrupt")
+    assert receipts(run, line) == ["completed"]
+    wait_until(lambda: not tree_of(run), "the tree to be gone")
+
+
+def test_interactive_stays_open(root: Path) -> None:
+    run = start(root, "one", interactive=True)
+    wait_for(run, "result", result="one")
+    wait_until(lambda: runlog.run_status(run) == "waiting", "waiting")
+    late = control(run, "interrupt")
+    wait_until(lambda: receipts(run, late), "an answer to the late interrupt")
+    say(run, "two", "m1")
+    wait_for(run, "result", result="two")
+    receipt(run, "m1", "completed")
+    control(run, "stop")
+    end = wait_for_end(run)
+    assert (end["type"], end["stats"]["turns"]) == ("workflow_stopped", 2)
+
+
+def test_interactive_without_prompt_waits_for_the_first_message(root: Path) -> None:
+    run = start(root, None, interactive=True, idle_timeout_s=1)
+    wait_until(lambda: runlog.run_status(run) == "waiting", "waiting")
+    say(run, "hello", "m1")
+    end = wait_for_end(run)
+    assert (end["type"], end["result"]) == ("workflow_completed", "hello")
+
+
+def test_set_model_and_permission_mode(root: Path, tmp_path: Path) -> None:
+    run = start(root, script({"tools": [wait_tool(tmp_path / "go")]}, {"text": "end"}))
+    wait_for_tool(run)
+    good = control(run, "set_model", model="claude-haiku-4-5")
+    bad = control(run, "set_model", model="no-such-model")
+    mode = control(run, "set_permission_mode", mode="plan")
+    wrong = control(run, "set_permission_mode", mode="bogus")
+    receipt(run, good, "completed")
+    receipt(run, mode, "completed")
+    assert "not found" in receipt(run, bad, "dropped")["reason"]
+    assert "must be one of" in receipt(run, wrong, "dropped")["reason"]
+    (tmp_path / "go").touch()
+    assert wait_for_end(run)["type"] == "workflow_completed"
+
+
+def test_message_after_the_last_turn_is_dropped(root: Path, tmp_path: Path) -> None:
+    run = start(root, script({"text": "end"}))
+    wait_for_end(run)
+    with pytest.raises(runlog.RunFinished):
+        say(run, "too late", "m1")
+
+
+def test_stop_in_mid_tool_tells_the_cost(root: Path, tmp_path: Path) -> None:
+    run = start(root, script({"tools": [wait_tool(tmp_path / "never")]}, {"text": "no"}))
+    wait_for_tool(run)
+    say(run, "never taken", "m1", delivery="queue")
+    receipt(run, "m1", "queued")
+    stop = control(run, "stop")
+    end = wait_for_end(run)
+    assert end["type"] == "workflow_stopped"
+    assert end["stats"]["cost_usd"] > 0
+    assert receipts(run, "m1") == ["queued", "dropped"]
+    assert receipts(run, stop) == ["completed"]
+    wait_until(lambda: not tree_of(run), "the tree to be gone")
+
+
+def test_permission_allowed_and_denied(root: Path) -> None:
+    run = start(
+        root,
+        script({"tools": [bash("touch a")]}, {"tools": [bash("touch b")]}, {"text": "end"}),
+        interactive=True,
+        allowed_tools=[],
+    )
+    for number, decision in enumerate(["allow", "deny"]):
+        wait_until(lambda n=number: len(events(run, "permission_requested")) > n, "permission")
+        wait_until(lambda: runlog.run_status(run) == "waiting", "waiting")
+        asked = events(run, "permission_requested")[number]
+        assert asked["tool_name"] == "Bash"
+        control(run, "permission", request_id=asked["request_id"], decision=decision)
+        wait_for(run, "permission_resolved", request_id=asked["request_id"], decision=decision)
+    wait_for(run, "result")
+    assert (run.files / "a").exists() and not (run.files / "b").exists()
+    late = control(run, "permission", request_id=asked["request_id"], decision="allow")
+    receipt(run, late, "dropped")
+
+
+def test_permission_times_out_as_deny(root: Path) -> None:
+    run = start(
+        root,
+        script({"tools": [bash("touch a")]}, {"text": "end"}),
+        ask_permissions=True,
+        permission_timeout_s=0.3,
+        allowed_tools=[],
+    )
+    assert wait_for_end(run)["type"] == "workflow_completed"
+    resolved = events(run, "permission_resolved")[0]
+    assert (resolved["decision"], resolved["source"]) == ("deny", "default")
+    assert not (run.files / "a").exists()
+
+
+QUESTION = {
+    "question": "Which colour?",
+    "header": "Colour",
+    "multiSelect": False,
+    "options": [{"label": "Red", "description": "r"}, {"label": "Blue", "description": "b"}],
+}
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_question_of_the_agent(root: Path, answered: bool) -> None:
+    run = start(
+        root,
+        script(
+            {"tools": [{"name": "AskUserQuestion", "input": {"questions": [QUESTION]}}]},
+            {"text": "end"},
+        ),
+        ask_permissions=True,
+        question_timeout_s=30 if answered else 0.3,
+    )
+    asked = wait_for(run, "questions_presented")
+    assert asked["questions"][0]["question"] == "Which colour?"
+    if answered:
+        answers = {"Which colour?": "Blue"}
+        control(run, "answer", question_id=asked["question_id"], answers=answers)
+    assert wait_for_end(run)["type"] == "workflow_completed"
+    collected = events(run, "responses_collected")[0]
+    expected = ("Blue", "human") if answered else ("Red", "default")
+    assert (collected["answers"]["Which colour?"], collected["source"]) == expected
+    told = json.dumps([e["message"] for e in events(run, "user")])
+    assert expected[0] in told
+
+
+@pytest.mark.parametrize(
+    ("prompt", "params", "reason", "told"),
+    [
+        ("hi", {"model": "no-such-model"}, "unknown_model", "no-such-model"),
+        ("hi", {"env": {"ANTHROPIC_API_KEY": "bad-key"}}, "authentication", "API key"),
+        (
+            script({"tools": [bash("echo 1")]}, {"text": "x"}),
+            {"max_turns": 1},
+            "max_turns",
+            "maximum",
+        ),
+        ("hi", {"cli_path": "/nonexistent/claude"}, "cannot_start", "/nonexistent/claude"),
+        ("hi", {"cwd": "not/there"}, "cannot_start", "not/there"),
+        ("hi", {"no_such": 1}, "bad_params", "no_such"),
+        (
+            "hi",
+            {"resume_session_id": "50ae775e-6ae6-4cba-8c7b-669b87e4cf48"},
+            "cannot_start",
+            "No conversation found",
+        ),
+    ],
+)
+def test_failures_tell_why(
+    root: Path, prompt: str, params: dict[str, Any], reason: str, told: str
+) -> None:
+    run = start(root, prompt, **params)
+    end = wait_for_end(run)
+    assert end["type"] == "workflow_failed"
+    assert end["reason"] == reason
+    assert told in end["error"]
+
+
+def test_cli_killed(root: Path, tmp_path: Path) -> None:
+    run = start(root, script({"tools": [wait_tool(tmp_path / "never")]}, {"text": "no"}))
+    wait_for_tool(run)
+    kill(cli_pid(run))
+    end = wait_for_end(run)
+    assert (end["type"], end["reason"], end["exit_code"]) == ("workflow_failed", "agent_exit", 137)
+    wait_until(lambda: not tree_of(run), "the tree to be gone")
+
+
+def cli_pid(run: Workspace) -> int:
+    def found() -> int | None:
+        for pid in tree_of(run):
+            if Path(f"/proc/{pid}/exe").readlink().name == "claude":
+                return pid
+        return None
+
+    pid: int = wait_until(found, "the CLI")
+    return pid
+
+
+def test_killed_run_goes_on_in_its_session(root: Path, tmp_path: Path) -> None:
+    run = start(root, script({"tools": [wait_tool(tmp_path / "never")]}, {"text": "no"}))
+    wait_for_tool(run)
+    say(run, "only queued", "m0", delivery="queue")
+    receipt(run, "m0", "queued")
+    session = wait_for(run, "system", subtype="init")["session_id"]
+    before = run.stream.read_bytes()
+    kill(wait_for(run, "workflow_started")["pid"])
+    lost = wait_for_end(run)
+    assert (lost["type"], lost["reason"]) == ("workflow_failed", "lost")
+    assert not tree_of(run)
+    say(run, script({"text": "on we go"}), "m1", resume=True)
+    end = wait_for_end(run, attempt=2)
+    assert end["type"] == "workflow_completed"
+    assert run.stream.read_bytes().startswith(before)
+    assert [e["attempt"] for e in events(run, "workflow_started")] == [1, 2]
+    assert {e["session_id"] for e in events(run, "result")} == {session}
+    assert "on we go" in texts(run)
+    assert receipts(run, "m1") == ["queued", "delivered", "completed"]
+    assert receipts(run, "m0")[-1] == "completed"  # neither lost nor repeated
+    replays = [e for e in events(run, "user") if e.get("uuid") == "m0"]
+    assert len(replays) == 1
+
+
+def test_finished_run_is_reopened_on_its_session(root: Path) -> None:
+    run = start(root, script({"text": "first"}))
+    first = wait_for_end(run)
+    wait_until(lambda: not tree_of(run), "its process to end")
+    say(run, script({"text": "second"}), "m1", resume=True)
+    second = wait_for_end(run, attempt=2)
+    assert (first["result"], second["result"]) == ("first", "second")
+    assert len({e["session_id"] for e in events(run, "result")}) == 1
+    assert second["stats"]["cost_usd"] > first["stats"]["cost_usd"]
+
+
+@pytest.mark.parametrize("fork", [False, True])
+def test_existing_session_is_taken_up(root: Path, fork: bool) -> None:
+    earlier = start(root, script({"text": "remember the number 17"}))
+    wait_for_end(earlier)
+    session = events(earlier, "result")[0]["session_id"]
+    run = start(root, script({"text": "go"}), resume_session_id=session, fork_session=fork)
+    assert wait_for_end(run)["result"] == "go"
+    assert (events(run, "result")[0]["session_id"] == session) is not fork
+
+
+def test_partial_messages(root: Path) -> None:
+    run = start(root, script({"text": "a b c d e f g h"}), include_partial_messages=True)
+    wait_for_end(run)
+    deltas = [
+        e["event"]["delta"]["text"]
+        for e in events(run, "stream_event")
+        if e["event"]["type"] == "content_block_delta" and "text" in e["event"]["delta"]
+    ]
+    assert "".join(deltas) == "a b c d e f g h"
+
+
+def test_control_channel_stays_out_of_the_stream(root: Path) -> None:
+    run = start(root, script({"tools": [bash("touch a")]}, {"text": "end"}), ask_permissions=True)
+    wait_for_end(run)
+    assert not {e["type"] for e in events(run)} & {"control_request", "control_response"}
+    offsets = [record.offset for record in records(run)]
+    assert offsets[-1] == run.stream.stat().st_size

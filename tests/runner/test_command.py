@@ -1,0 +1,197 @@
+"""The `command` workflow: any program, its output as events, its whole tree ended with the run."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import runlog
+from runlog import Workspace
+from tests.support import (
+    events,
+    kill,
+    receipts,
+    records,
+    tree_of,
+    wait_for,
+    wait_for_end,
+    wait_until,
+)
+
+pytestmark = pytest.mark.usefixtures("runner")
+
+
+def start(root: Path, *argv: str, **params: Any) -> Workspace:
+    return runlog.create_run(root, "command", params={"argv": list(argv)} | params)
+
+
+def python(root: Path, code: str, **params: Any) -> Workspace:
+    return start(root, sys.executable, "-c", code, **params)
+
+
+def test_json_lines_are_relayed_as_they_are(root: Path) -> None:
+    line = '{"type": "mine",  "n": 1e2, "text": "\\u00e9 \\ud800", "timestamp": "2025-01-19T10:30:45.123Z"}'
+    run = python(root, f"print({line!r})")
+    assert wait_for_end(run)["result"] == {"exit_code": 0}
+    assert records(run)[1].line == line.encode()
+
+
+def test_a_missing_timestamp_is_all_that_is_added(root: Path) -> None:
+    run = start(root, "echo", '{"type":"mine","data":{"timestamp":1}}')
+    wait_for_end(run)
+    line = records(run)[1].line
+    assert line.startswith(b'{"type":"mine","data":{"timestamp":1},"timestamp":"2')
+
+
+def test_other_output_is_wrapped(root: Path) -> None:
+    run = start(root, "printf", 'plain\\r\\n\\n{"no":"type"}\n[1]\n\\377\nlast')
+    wait_for_end(run)
+    logs = [e["message"] for e in events(run, "log")]
+    assert logs == ["plain", '{"no":"type"}', "[1]", "\ufffd", "last"]
+
+
+@pytest.mark.parametrize(
+    "kind", ["workflow_completed", "workflow_xyz", "message_received", "permission_resolved"]
+)
+def test_reserved_lines_change_nothing(root: Path, kind: str) -> None:
+    printed = {"type": kind, "message_id": "m", "state": "completed"}
+    run = python(root, f"print({json.dumps(printed)!r}); raise SystemExit(3)")
+    end = wait_for_end(run)
+    assert (end["type"], end["exit_code"]) == ("workflow_failed", 3)
+    assert events(run, kind) == []
+    assert events(run, "log")[0]["data"]["line"] == printed
+
+
+def test_progress_of_a_shell_script(root: Path) -> None:
+    run = start(root, "echo", '{"type":"progress_update","progress":40,"message":"half","n":2}')
+    wait_for_end(run)
+    state = runlog.read_state(run)
+    assert (state.progress, state.message, state.fields["n"]) == (40, "half", 2)
+
+
+@pytest.mark.parametrize(
+    ("argv", "reason", "told"),
+    [
+        (["sh", "-c", "echo because >&2; exit 1"], "exit_code", "because"),
+        (["sh", "-c", "kill -9 $$"], "signal", "signal 9"),
+        (["no-such-program"], "cannot_start", "no-such-program"),
+        (["/etc/hostname"], "exit_code", "126"),
+    ],
+)
+def test_failures_tell_why(root: Path, argv: list[str], reason: str, told: str) -> None:
+    end = wait_for_end(start(root, *argv))
+    assert (end["type"], end["reason"]) == ("workflow_failed", reason)
+    assert told in end["error"]
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"argv": []},
+        {"argv": "echo"},
+        {"argv": ["echo"], "more": 1},
+        {"argv": ["echo"], "input": "x"},
+    ],
+)
+def test_bad_params(root: Path, params: dict[str, Any]) -> None:
+    end = wait_for_end(runlog.create_run(root, "command", params=params))
+    assert (end["type"], end["reason"]) == ("workflow_failed", "bad_params")
+
+
+def test_unknown_workflow(root: Path) -> None:
+    end = wait_for_end(runlog.create_run(root, "no-such-workflow"))
+    assert (end["reason"], "command" in end["error"]) == ("unknown_workflow", True)
+
+
+def test_environment_is_an_allow_list(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "import json,os; print(json.dumps({'type':'env','env':dict(os.environ)}))"
+    run = python(root, code, env={"MINE": "1"})
+    wait_for_end(run)
+    env = events(run, "env")[0]["env"]
+    assert env["MINE"] == "1" and env["TAILCAST_INBOX"] == str(run.inbox)
+    assert not {"PYTEST_CURRENT_TEST", "PYTEST_XDIST_WORKER"} & env.keys()
+
+
+def test_long_lines(root: Path) -> None:
+    code = "print('{\"type\":\"big\",\"x\":\"' + 'y'*5_000_000 + '\"}'); print('z'*40_000_000); print('end')"
+    run = python(root, code)
+    wait_for_end(run)
+    assert len(events(run, "big")[0]["x"]) == 5_000_000
+    assert "was cut" in events(run, "log")[0]["message"]
+    assert events(run, "log")[-1]["message"] == "end"
+
+
+def test_inbox_by_standard_input(root: Path) -> None:
+    code = (
+        "import sys,json\n"
+        "for line in sys.stdin:\n"
+        "    m=json.loads(line); print(json.dumps({'type':'got','text':m.get('content')}), flush=True)\n"
+        "    if m.get('content')=='bye': break"
+    )
+    run = python(root, code, input="stdin")
+    wait_for(run, "workflow_started")
+    for text in ("one", "two", "bye"):
+        runlog.post(run, {"type": "message", "content": text, "id": text})
+    assert wait_for_end(run)["type"] == "workflow_completed"
+    assert [e["text"] for e in events(run, "got")] == ["one", "two", "bye"]
+    assert receipts(run, "one") == ["queued", "delivered"]
+
+
+FAMILY = """
+import os, subprocess, sys, time
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"])
+subprocess.Popen([sys.executable, "-c", "import os,time; os.setsid(); time.sleep(100)"])
+subprocess.Popen([sys.executable, "-c",
+    "import signal,time; signal.signal(15, signal.SIG_IGN); time.sleep(100)"])
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        time.sleep(100)
+    os._exit(0)
+print('{"type":"ready"}', flush=True)
+time.sleep(100)
+"""
+
+
+def test_stop_ends_the_whole_tree(root: Path) -> None:
+    run = python(root, FAMILY)
+    wait_for(run, "ready")
+    assert len(tree_of(run)) >= 6
+    runlog.post(run, {"type": "stop"})
+    end = wait_for_end(run)
+    assert end["type"] == "workflow_stopped"
+    assert end["duration_s"] < 20
+    wait_until(lambda: not tree_of(run), "the tree to be gone", 5)
+
+
+def test_what_a_command_leaves_behind_ends_with_it(root: Path) -> None:
+    run = python(
+        root,
+        FAMILY.replace("time.sleep(100)\n", "sys.exit(0)\n", 2).replace("\ntime.sleep(100)", ""),
+    )
+    assert wait_for_end(run)["type"] in ("workflow_completed", "workflow_failed")
+    wait_until(lambda: not tree_of(run), "the tree to be gone", 5)
+
+
+def test_killed_run_process_takes_its_tree_along(root: Path) -> None:
+    run = python(root, FAMILY)
+    wait_for(run, "ready")
+    kill(wait_for(run, "workflow_started")["pid"])
+    end = wait_for_end(run)
+    assert (end["type"], end["reason"]) == ("workflow_failed", "lost")
+    assert not tree_of(run)
+    assert runlog.run_status(run) == "failed"
+
+
+def test_command_can_not_be_resumed(root: Path) -> None:
+    run = start(root, "true")
+    wait_for_end(run)
+    wait_until(lambda: not tree_of(run), "its process to end")
+    runlog.post(run, {"type": "message", "content": "more", "id": "m", "resume": True})
+    end = wait_for_end(run, attempt=2)
+    assert (end["type"], end["reason"]) == ("workflow_failed", "not_resumable")
+    assert receipts(run, "m")[-1] == "dropped"
+    assert len(events(run, "workflow_started")) == 2

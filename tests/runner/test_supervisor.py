@@ -1,0 +1,144 @@
+"""The runner: order, slots, adoption, runs that were lost, runs that never began."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+import runlog
+from runlog import Workspace
+from runlog.catalog import read_catalog
+from runner.supervisor import runner_is_active
+from tests.runner.conftest import RUNNER
+from tests.support import (
+    events,
+    kill,
+    receipts,
+    spawned,
+    wait_for,
+    wait_for_end,
+    wait_until,
+)
+
+
+def waiting(root: Path, gate: Path) -> Workspace:
+    code = (
+        "import os,sys,time\n"
+        'print(\'{"type":"ready"}\', flush=True)\n'
+        "end=time.time()+60\n"
+        "while not os.path.exists(sys.argv[1]) and time.time()<end: time.sleep(0.01)"
+    )
+    return runlog.create_run(
+        root, "command", params={"argv": [sys.executable, "-c", code, str(gate)]}
+    )
+
+
+def test_no_more_than_the_slots_run_at_once(root: Path, tmp_path: Path) -> None:
+    gate = tmp_path / "go"
+    runs = [waiting(root, gate) for _ in range(5)]
+    with spawned(sys.executable, "-c", RUNNER, str(root), "2"):
+        for run in runs[:2]:
+            wait_for(run, "ready")
+        assert [runlog.run_status(run) for run in runs] == ["running"] * 2 + ["queued"] * 3
+        gate.touch()
+        assert {wait_for_end(run)["type"] for run in runs} == {"workflow_completed"}
+
+
+def test_oldest_first(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "go").touch()
+    runs = [waiting(root, tmp_path / "go") for _ in range(4)]
+    with spawned(sys.executable, "-c", RUNNER, str(root), "1"):
+        ends = [wait_for_end(run)["timestamp"] for run in runs]
+    assert ends == sorted(ends)
+
+
+def test_runs_outlive_the_runner_and_are_adopted(root: Path, tmp_path: Path) -> None:
+    gate = tmp_path / "go"
+    with spawned(sys.executable, "-c", RUNNER, str(root), "1") as first:
+        run = waiting(root, gate)
+        wait_for(run, "ready")
+        os.kill(first.pid, signal.SIGKILL)
+        first.wait()
+    assert runlog.run_status(run) == "running"
+    next_run = waiting(root, gate)
+    with spawned(sys.executable, "-c", RUNNER, str(root), "1"):
+        wait_until(lambda: runner_is_active(root), "the second runner")
+        # The adopted run holds the only slot.
+        last = runlog.create_run(root, "command", params={"argv": ["true"]})
+        assert runlog.run_status(next_run) == runlog.run_status(last) == "queued"
+        gate.touch()
+        for each in (run, next_run, last):
+            assert wait_for_end(each)["type"] == "workflow_completed"
+    assert len(events(run, "workflow_started")) == 1
+
+
+def test_run_lost_while_no_runner_was_there(root: Path, tmp_path: Path) -> None:
+    with spawned(sys.executable, "-c", RUNNER, str(root), "1") as first:
+        run = waiting(root, tmp_path / "never")
+        wait_for(run, "ready")
+        os.kill(first.pid, signal.SIGKILL)
+        first.wait()
+    kill(wait_for(run, "workflow_started")["pid"])
+    wait_until(lambda: not runlog.is_locked(run.lock), "the lock to be free")
+    assert runlog.run_status(run) == "failed"
+    assert runlog.summarize(run).reason == "lost"
+    assert events(run, "workflow_failed") == []
+    with spawned(sys.executable, "-c", RUNNER, str(root), "1"):
+        assert wait_for_end(run)["reason"] == "lost"
+
+
+def test_second_runner_stands_by(root: Path, tmp_path: Path) -> None:
+    with spawned(sys.executable, "-c", RUNNER, str(root), "1") as first:
+        wait_until(lambda: runner_is_active(root), "the first runner")
+        with spawned(sys.executable, "-c", RUNNER, str(root), "1"):
+            run = runlog.create_run(root, "command", params={"argv": ["true"]})
+            wait_for_end(run)
+            os.kill(first.pid, signal.SIGKILL)
+            first.wait()
+            after = runlog.create_run(root, "command", params={"argv": ["true"]})
+            wait_for_end(after)
+    assert len(events(run, "workflow_started")) == 1
+
+
+def test_run_stopped_while_queued_never_begins(root: Path, tmp_path: Path) -> None:
+    blocked = runlog.create_run(root, "command", params={"argv": ["touch", str(tmp_path / "ran")]})
+    stop = runlog.post(blocked, {"type": "stop"})
+    with spawned(sys.executable, "-c", RUNNER, str(root), "1"):
+        end = wait_for_end(blocked)
+        assert end["type"] == "workflow_stopped"
+        wait_for_end(runlog.create_run(root, "command", params={"argv": ["true"]}))
+    assert not (tmp_path / "ran").exists()
+    assert events(blocked, "workflow_started") == []
+    assert receipts(blocked, stop.message_id) == ["completed"]
+
+
+@pytest.mark.parametrize("name", ["_stream.jsonl", "_inbox.jsonl", "_stderr.log", "_lock"])
+def test_folder_in_disorder_keeps_no_other_waiting(root: Path, name: str) -> None:
+    run = runlog.create_run(root, "command", params={"argv": ["true"]})
+    (run.path / name).mkdir()
+    with spawned(sys.executable, "-c", RUNNER, str(root), "1"):
+        other = runlog.create_run(root, "command", params={"argv": ["true"]})
+        assert wait_for_end(other)["type"] == "workflow_completed"
+
+
+def test_catalog_is_published(root: Path) -> None:
+    with spawned(sys.executable, "-c", RUNNER, str(root), "1"):
+        entries = wait_until(lambda: read_catalog(root), "the catalog")
+    named = {entry.name: entry for entry in entries}
+    assert {"claude", "command"} <= named.keys()
+    assert named["claude"].params["properties"]["model"]["description"]
+    assert named["claude"].resumable and not named["command"].resumable
+
+
+def test_foreign_folders_are_left_alone(root: Path) -> None:
+    external = root / "someone-elses"
+    external.mkdir()
+    (external / "_stream.jsonl").write_text('{"type":"x"}\n')
+    (root / "_deployments").mkdir()
+    (root / "notes.txt").write_text("hello")
+    with spawned(sys.executable, "-c", RUNNER, str(root), "1"):
+        wait_for_end(runlog.create_run(root, "command", params={"argv": ["true"]}))
+    assert (external / "_stream.jsonl").read_text() == '{"type":"x"}\n'
+    assert runlog.run_status(runlog.open_workspace(root, "someone-elses")) == "running"

@@ -1,0 +1,141 @@
+"""What tests share: wait for events, scripts for the model, processes that are ended for sure."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+import runlog
+from runlog import Event, Record, Workspace
+from runner.environment import mark_of
+from runner.tree import end_marked, marked
+
+DEADLINE_S = 40.0
+
+
+def events(workspace: Workspace, event_type: str | None = None) -> list[Event]:
+    found = [record.event() for record in runlog.read_records(workspace.stream)]
+    return [e for e in found if event_type is None or e["type"] == event_type]
+
+
+def records(workspace: Workspace) -> list[Record]:
+    return list(runlog.read_records(workspace.stream))
+
+
+def wait_until(condition: Callable[[], Any], what: str, deadline_s: float = DEADLINE_S) -> Any:
+    """Poll `condition` until it is true; returns its value."""
+    end = time.monotonic() + deadline_s
+    while not (value := condition()):
+        assert time.monotonic() < end, f"waited {deadline_s} s in vain for: {what}"
+        time.sleep(0.01)
+    return value
+
+
+def wait_for(
+    workspace: Workspace, event_type: str, deadline_s: float = DEADLINE_S, **fields: Any
+) -> Event:
+    """The first event of that type with those fields; fails with the whole stream if it does not come."""
+
+    def found() -> Event | None:
+        for event in events(workspace, event_type):
+            if all(event.get(k) == v for k, v in fields.items()):
+                return event
+        return None
+
+    try:
+        event: Event = wait_until(found, f"{event_type} {fields}", deadline_s)
+    except AssertionError as error:
+        told = "\n".join(
+            record.line.decode(errors="replace")[:300] for record in records(workspace)
+        )
+        stderr = workspace.stderr.read_text() if workspace.stderr.exists() else ""
+        raise AssertionError(f"{error}\n{told}\nstderr: {stderr}") from error
+    return event
+
+
+def wait_for_end(workspace: Workspace, deadline_s: float = DEADLINE_S, attempt: int = 1) -> Event:
+    """The terminal line of the `attempt`-th attempt."""
+
+    def ended() -> Event | None:
+        terminal = [e for e in events(workspace) if e["type"] in runlog.events.TERMINAL_STATUS]
+        return terminal[attempt - 1] if len(terminal) >= attempt else None
+
+    event: Event = wait_until(ended, f"the end of attempt {attempt}", deadline_s)
+    return event
+
+
+def wait_for_tool(workspace: Workspace, count: int = 1) -> None:
+    """Wait until the agent has asked for its `count`-th tool."""
+    wait_until(lambda: runlog.read_state(workspace).tool_calls >= count, f"tool call {count}")
+
+
+def receipts(workspace: Workspace, message_id: str) -> list[str]:
+    return [
+        e["state"] for e in events(workspace, "message_received") if e["message_id"] == message_id
+    ]
+
+
+def script(*steps: dict[str, Any]) -> str:
+    """A prompt that has the scripted model play `steps`."""
+    return f"<<SCRIPT>>{json.dumps(steps)}<<END>>"
+
+
+def bash(command: str) -> dict[str, Any]:
+    return {"name": "Bash", "input": {"command": command, "description": "test"}}
+
+
+def wait_tool(gate: Path, then: str = "echo through") -> dict[str, Any]:
+    """A Bash call that waits (at most 60 s) until the file `gate` is there. The CLI refuses plain sleeps."""
+    code = (
+        "import os,sys,time\n"
+        "end=time.time()+60\n"
+        "while not os.path.exists(sys.argv[1]) and time.time()<end: time.sleep(0.02)"
+    )
+    return bash(f'{sys.executable} -c "{code}" {gate}; {then}')
+
+
+def tree_of(workspace: Workspace) -> list[int]:
+    """Pids of the living processes that carry the run's mark."""
+    return [proc.pid for proc in marked(mark_of(workspace.path))]
+
+
+@contextlib.contextmanager
+def spawned(*argv: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is killed at the end, if it still runs; by its pid, with its children."""
+    process = subprocess.Popen(argv, **options)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                for child in psutil.Process(process.pid).children(recursive=True):
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        if b"TAILCAST_WORKSPACE" not in _environ(child.pid):
+                            child.kill()
+            process.kill()
+        process.wait(timeout=10)
+
+
+def end_runs(root: Path) -> None:
+    """End whatever the runs of a root left running, so that a failed test leaves nothing behind."""
+    for folder in root.iterdir() if root.exists() else ():
+        end_marked(mark_of(folder), 0.2)
+
+
+def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+
+
+def _environ(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return b""

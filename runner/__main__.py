@@ -1,10 +1,17 @@
-"""`python -m runner <workspace>`: the process of one run."""
+"""`python -m runner <workspace>`: the process of one run. `--spare`: the same, to be told its workspace later."""
 
 import sys
 from pathlib import Path
 
-from .process import main
-
 if len(sys.argv) != 2:
     sys.exit("usage: python -m runner WORKSPACE")
-sys.exit(main(Path(sys.argv[1]).absolute()))
+if sys.argv[1] == "--spare":
+    from .spare import wait_for_work
+
+    folder = wait_for_work()
+else:
+    folder = Path(sys.argv[1]).absolute()
+if folder is not None:
+    from .process import main
+
+    sys.exit(main(folder))

@@ -28,10 +28,8 @@ _PROVIDERS = {
 }
 
 
-def agent_environment(
-    ours: Mapping[str, str], workspace: Path, extra_names: Iterable[str] = ()
-) -> dict[str, str]:
-    """What a run process gets of our environment `ours`, with the mark of its workspace.
+def agent_environment(ours: Mapping[str, str], extra_names: Iterable[str] = ()) -> dict[str, str]:
+    """What a run process gets of our environment `ours`.
 
     :param extra_names: names that the operator lets through too (`--pass-env`).
     """
@@ -40,8 +38,7 @@ def agent_environment(
         if ours.get(switch):
             prefixes += names
     allowed = _NAMES | frozenset(extra_names)
-    kept = {k: v for k, v in ours.items() if k in allowed or k.startswith(tuple(prefixes))}
-    return kept | {WORKSPACE_MARK: str(workspace)}
+    return {k: v for k, v in ours.items() if k in allowed or k.startswith(tuple(prefixes))}
 
 
 def mark_of(workspace: Path) -> bytes:

@@ -4,12 +4,19 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from typing import IO
 
 from runlog import Workspace
 
-from .environment import agent_environment
+from .environment import WORKSPACE_MARK, agent_environment
 
-__all__ = ["OPTION_VARIABLES", "RunOptions", "start_run_process"]
+__all__ = [
+    "OPTION_VARIABLES",
+    "RunOptions",
+    "open_stderr_log",
+    "run_variables",
+    "start_run_process",
+]
 
 _GRACE_VARIABLE = "TAILCAST_GRACE_S"
 _SCRIPTED_VARIABLE = "TAILCAST_SCRIPTED_MODEL"
@@ -44,16 +51,8 @@ def start_run_process(workspace: Workspace, options: RunOptions) -> subprocess.P
 
     The caller reaps it. If another process holds the run's lock, it ends at once and changes nothing.
     """
-    environment = agent_environment(os.environ, workspace.path, options.pass_env)
-    environment[_GRACE_VARIABLE] = str(options.grace_s)
-    if options.scripted_model:
-        environment[_SCRIPTED_VARIABLE] = "1"
-    log = os.open(
-        workspace.stderr,
-        os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW,
-        0o600,
-    )
-    try:
+    environment = agent_environment(os.environ, options.pass_env)
+    with open_stderr_log(workspace) as log:
         return subprocess.Popen(
             # -P: the agent writes into folders of the run; none of them may be on the import path.
             [sys.executable, "-P", "-m", "runner", str(workspace.path)],
@@ -61,9 +60,21 @@ def start_run_process(workspace: Workspace, options: RunOptions) -> subprocess.P
             stdout=log,
             stderr=log,
             cwd=workspace.path,
-            env=environment,
+            env=environment | run_variables(workspace, options),
             start_new_session=True,
             umask=0o077,
         )
-    finally:
-        os.close(log)
+
+
+def run_variables(workspace: Workspace, options: RunOptions) -> dict[str, str]:
+    """What a run process is told by its environment."""
+    variables = {WORKSPACE_MARK: str(workspace.path), _GRACE_VARIABLE: str(options.grace_s)}
+    if options.scripted_model:
+        variables[_SCRIPTED_VARIABLE] = "1"
+    return variables
+
+
+def open_stderr_log(workspace: Workspace) -> IO[bytes]:
+    """`_stderr.log`, to be appended to (0600)."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    return open(os.open(workspace.stderr, flags, 0o600), "wb", buffering=0)

@@ -35,6 +35,7 @@ from runlog.watch import FolderWatch
 
 from .catalog import describe_all
 from .lost import end_run
+from .spare import Spare
 from .spawn import RunOptions, start_run_process
 
 __all__ = ["Supervisor", "runner_is_active"]
@@ -78,6 +79,7 @@ class Supervisor:
         self._wake = threading.Event()
         self._root_mtime_ns = -1
         self._swept_at = 0.0
+        self._spare: Spare | None = None
 
     def work(self, stop: threading.Event) -> None:
         """Work until `stop` is set (and `wake` called). The runs go on."""
@@ -89,10 +91,14 @@ class Supervisor:
             watch.set(frozenset({self.root}))
             while not stop.is_set():
                 self.look()
+                if self._spare is None or self._spare.is_dead():
+                    self._spare = Spare(self._options)
                 self._wake.wait(_LOOK_S)
                 self._wake.clear()
         finally:
             watch.close()
+            if self._spare is not None:
+                self._spare.close()
             self._lock.release()
 
     def wake(self) -> None:
@@ -201,7 +207,11 @@ class Supervisor:
         run_id = run.manifest.run_id
         workspace = self._workspace(run_id)
         try:
-            self._started[run_id] = start_run_process(workspace, self._options)
+            if self._spare is not None and self._spare.is_ready():
+                self._started[run_id] = self._spare.assign(workspace)
+                self._spare = None
+            else:
+                self._started[run_id] = start_run_process(workspace, self._options)
         except OSError as error:
             end_run(workspace, "workflow_failed", "cannot_start", f"no process: {error}")
             self._tell(f"{run_id} failed: {error}")

@@ -132,6 +132,7 @@ class _Conversation:
 
     async def _converse(self, start: int, session_id: str | None) -> None:
         run = self._run
+        self._idle_since = time.monotonic()
         prompt_id = f"prompt-{run.run_id}"
         if run.prompt and not (
             session_id and run.earlier and prompt_was_read(run.workspace, prompt_id)

@@ -8,7 +8,6 @@ __all__ = [
     "RunExists",
     "RunFinished",
     "RunlogError",
-    "StreamFull",
     "UnknownMessage",
     "UnknownRun",
 ]
@@ -56,7 +55,3 @@ class RunFinished(RunlogError):
 
 class UnknownMessage(RunlogError):
     """The inbox holds no message of that id, or it can no longer be taken back."""
-
-
-class StreamFull(RunlogError):
-    """The disk took only part of a line; the part was cut off again."""

@@ -28,7 +28,7 @@ class Page:
 _Stamp = tuple[int, int, int] | None
 
 # An entry made in the clock tick of a folder's mtime (up to 10 ms long) does not change it: trust it only later.
-_SETTLED_NS = 1_000_000_000
+_SETTLED_NS = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)

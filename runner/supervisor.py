@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from runlog import (
@@ -21,6 +21,8 @@ from runlog import (
     Status,
     Workspace,
     check_run_id,
+    decode,
+    encode,
     is_locked,
     is_terminal,
     read_inbox,
@@ -38,7 +40,7 @@ from .lost import end_run
 from .spare import Spare
 from .spawn import RunOptions, start_run_process
 
-__all__ = ["Supervisor", "runner_is_active"]
+__all__ = ["Supervisor", "active_options", "runner_is_active"]
 
 _LOCK_NAME = "_runner.lock"
 # A wake-up comes when a folder is made or a run reopened; this is for what no wake-up tells: a process's end.
@@ -72,7 +74,8 @@ class Supervisor:
         self._max_running = max_running
         self._options = options or RunOptions()
         self._tell = tell
-        self._lock = RunLock(self.root / _LOCK_NAME)
+        self._lock_path = self.root / _LOCK_NAME
+        self._lock = RunLock(self._lock_path)
         self._runs: dict[str, _Run] = {}
         self._started: dict[str, subprocess.Popen[bytes]] = {}
         self._running: set[str] = set()
@@ -85,6 +88,8 @@ class Supervisor:
         """Work until `stop` is set (and `wake` called). The runs go on."""
         if not self._stand_by(stop):
             return
+        # For `active_options`. Written over, never replaced: the file is the lock.
+        self._lock_path.write_bytes(encode(asdict(self._options)))
         watch = FolderWatch(lambda _: self._wake.set())
         try:
             write_catalog(self.root, describe_all())
@@ -228,6 +233,21 @@ class Supervisor:
 def runner_is_active(root: Path) -> bool:
     """Whether a runner is at work in this root."""
     return is_locked(root / _LOCK_NAME)
+
+
+def active_options(root: Path) -> RunOptions | None:
+    """With which options the runner at work in this root starts its runs; None if there is no runner."""
+    if not runner_is_active(root):
+        return None
+    try:
+        told = decode((root / _LOCK_NAME).read_bytes()) or {}
+        return RunOptions(
+            grace_s=float(told["grace_s"]),
+            scripted_model=told["scripted_model"] is True,
+            pass_env=tuple(map(str, told["pass_env"])),
+        )
+    except (OSError, KeyError, TypeError, ValueError):
+        return RunOptions()  # it is this moment about to write them
 
 
 def _stop_asked(workspace: Workspace, run: _Run) -> bool:

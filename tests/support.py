@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 import runlog
 from runlog import Event, Record, Workspace
 from runner.environment import mark_of
@@ -77,6 +75,15 @@ def wait_for_tool(workspace: Workspace, count: int = 1) -> None:
     wait_until(lambda: runlog.read_state(workspace).tool_calls >= count, f"tool call {count}")
 
 
+def wait_for_transcript(workspace: Workspace) -> None:
+    """Wait until the CLI has saved the tool call; it lags behind its lines, and without it there is no session."""
+    folder = workspace.path / "_home" / ".claude" / "projects"
+    wait_until(
+        lambda: any("tool_use" in path.read_text() for path in folder.glob("*/*.jsonl")),
+        "the transcript",
+    )
+
+
 def receipts(workspace: Workspace, message_id: str) -> list[str]:
     return [
         e["state"] for e in events(workspace, "message_received") if e["message_id"] == message_id
@@ -109,19 +116,17 @@ def tree_of(workspace: Workspace) -> list[int]:
 
 @contextlib.contextmanager
 def spawned(*argv: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is killed at the end, if it still runs; by its pid, with its children."""
+    """A process that is killed at the end, if it still runs. Runs outlive it; what else it started ends with it."""
     process = subprocess.Popen(argv, **options)
     try:
         yield process
     finally:
         if process.poll() is None:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                for child in psutil.Process(process.pid).children(recursive=True):
-                    with contextlib.suppress(psutil.NoSuchProcess):
-                        if b"TAILCAST_WORKSPACE" not in _environ(child.pid):
-                            child.kill()
             process.kill()
         process.wait(timeout=10)
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
 
 
 def end_runs(root: Path) -> None:
@@ -132,10 +137,3 @@ def end_runs(root: Path) -> None:
 
 def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
-
-
-def _environ(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:
-        return b""

@@ -20,6 +20,7 @@ from tests.support import (
     wait_for,
     wait_for_end,
     wait_for_tool,
+    wait_for_transcript,
     wait_tool,
     wait_until,
 )
@@ -336,6 +337,7 @@ def test_killed_run_goes_on_in_its_session(root: Path, tmp_path: Path) -> None:
     wait_for_tool(run)
     say(run, "only queued", "m0", delivery="queue")
     receipt(run, "m0", "queued")
+    wait_for_transcript(run)
     session = wait_for(run, "system", subtype="init")["session_id"]
     before = run.stream.read_bytes()
     kill(wait_for(run, "workflow_started")["pid"])

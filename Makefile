@@ -1,0 +1,60 @@
+# Needs make and Python 3.11 or newer; everything else is put into .venv. `make PYTHON=python3.12 demo` chooses one.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+TESTABLE := $(VENV)/.installed-test
+CHECKED := runlog runner relay tailcast tests benchmarks
+
+.PHONY: help demo test lint types bench soak clean
+
+help:
+	@echo "make demo   show it all in half a minute: no key, no network"
+	@echo "make test   format, lint, types, tests"
+	@echo "make lint   format and lint only"
+	@echo "make bench  measure speed"
+	@echo "make soak   the long tests"
+	@echo "make clean  remove .venv and caches; runs stay"
+
+demo: $(INSTALLED)
+	@$(BIN)/tailcast demo
+
+test: lint types
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+lint: $(TESTABLE)
+	$(BIN)/ruff check $(wildcard $(CHECKED))
+	$(BIN)/ruff format --check $(wildcard $(CHECKED))
+
+types: $(TESTABLE)
+	$(BIN)/mypy
+
+bench: $(TESTABLE)
+	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+soak: $(TESTABLE)
+	$(BIN)/python -m pytest -m soak -n 0
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find $(wildcard $(CHECKED)) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp file for what is installed: done once, and again when the project file or the pinned versions change.
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(MAKE) --no-print-directory _venv
+	@echo "Installing Tailcast into $(VENV) (the Claude CLI comes along: some 100 MB, a minute or two) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(TESTABLE): pyproject.toml constraints.txt
+	@$(MAKE) --no-print-directory _venv
+	@echo "Installing Tailcast and its test tools into $(VENV) (the Claude CLI comes along) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
+	@touch $@ $(INSTALLED)
+
+.PHONY: _venv
+_venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 …"; exit 2; }
+	@test -x $(BIN)/python || { echo "Making $(VENV) …"; $(PYTHON) -m venv $(VENV); }

@@ -1,0 +1,40 @@
+"""`python -m relay`: the relay alone, for development. People use `tailcast relay`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from .server import serve
+from .settings import LOOPBACK_HOSTS, RelayError, RelaySettings
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m relay", description=__doc__)
+    parser.add_argument("--root", type=Path, default=Path("workspaces"))
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8700)
+    parser.add_argument("--token")
+    parser.add_argument("--allow-host", action="append", default=[])
+    parser.add_argument("--keepalive", type=float, default=15.0, metavar="SECONDS")
+    asked = parser.parse_args()
+    settings = RelaySettings(
+        root=asked.root,
+        token=asked.token,
+        allowed_hosts=LOOPBACK_HOSTS | {name.lower() for name in asked.allow_host},
+        keepalive_s=asked.keepalive,
+    )
+    try:
+        ended_by = serve(settings, asked.host, asked.port, _announce)
+    except RelayError as error:
+        sys.stderr.write(f"relay: {error}\n")
+        return 2
+    return 130 if ended_by == 2 else 0
+
+
+def _announce(url: str) -> None:
+    sys.stdout.write(f"listening on {url}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,172 @@
+"""The relay as an ASGI app: doors outside, routes inside, and what they share in between."""
+
+import os
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from runlog import RunIndex
+from runlog.layout import make_root
+
+from . import events, files, messages, workflows
+from .docs_page import docs_page
+from .doors import Doors
+from .models import Health, ProblemView
+from .problems import PROBLEM_MEDIA_TYPE, Problem, problem_handlers
+from .runs import RunStates
+from .services import Json, Services, in_thread
+from .settings import RelaySettings
+from .starts import Catalog
+from .streams import HandOver
+from .tails import Tails
+
+__all__ = ["Relay", "create_app"]
+
+_ABOUT = """Starts agent runs, streams what they write, and talks to them.
+
+A run is a folder; its output is one file that is only appended to, and every event has the byte offset after its
+line as its id. Reconnect with the last id you have, and you get what comes after it: no event is lost or repeated,
+whatever was restarted meanwhile."""
+
+_TAGS = [
+    {"name": "runs", "description": "Start, list, look at and remove runs"},
+    {"name": "events", "description": "What a run writes, live or again"},
+    {"name": "messages", "description": "What is said to a run"},
+    {"name": "files", "description": "The workspace of a run"},
+    {"name": "probes", "description": "For whoever runs the relay"},
+]
+
+
+class Relay:
+    """The ASGI app. `end_streams` sends every listener home, for a server that wants to stop."""
+
+    def __init__(self, settings: RelaySettings) -> None:
+        self.settings = settings
+        self.api, self._services = _build(settings)
+        doors = Doors(self.api, allowed_hosts=settings.allowed_hosts, token=settings.token)
+        self._app = HandOver(doors)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+    def end_streams(self) -> None:
+        """From the loop's own thread."""
+        self._services.tails.end_streams()
+
+
+def create_app(settings: RelaySettings) -> Relay:
+    """The relay of one root, which is made if it is not there."""
+    return Relay(settings)
+
+
+def _build(settings: RelaySettings) -> tuple[FastAPI, Services]:
+    root = make_root(settings.root)
+    services = Services(
+        settings=settings,
+        root=root,
+        tails=Tails(),
+        states=RunStates(),
+        catalog=Catalog(root),
+        index=RunIndex(root),
+        index_lock=threading.Lock(),
+    )
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        services.tails.start()
+        try:
+            yield
+        finally:
+            await services.tails.close()
+            services.states.close()
+
+    api = FastAPI(
+        title="Tailcast",
+        version=_version(),
+        description=_ABOUT,
+        openapi_tags=_TAGS,
+        lifespan=lifespan,
+        docs_url=None,  # FastAPI's pages load their scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+        exception_handlers=problem_handlers(),
+        telemetry={"tracing": False, "metrics": False},
+    )
+    api.state.services = services
+    for part in (workflows, events, messages, files):
+        api.include_router(part.router, prefix="/api/v1")
+    _add_probes(api, services)
+    _add_docs(api)
+    return api, services
+
+
+def _add_probes(api: FastAPI, services: Services) -> None:
+    @api.get("/healthz", tags=["probes"], response_model=Health, summary="Whether it lives")
+    async def healthz() -> Response:
+        return Json({"status": "ok"})
+
+    @api.get("/readyz", tags=["probes"], response_model=Health, summary="Whether it can work")
+    async def readyz() -> Response:
+        """503 if the root of the workspaces can't be read and written."""
+        root = services.root
+        if not await in_thread(os.access, root, os.R_OK | os.W_OK | os.X_OK):
+            raise Problem(503, "no-root", f"{root} can't be read and written: mend its permissions")
+        return Json({"status": "ok"})
+
+
+def _add_docs(api: FastAPI) -> None:
+    @api.get("/", include_in_schema=False)
+    async def index() -> Response:
+        return Json({"name": "tailcast", "version": api.version, "api": "/api/v1", "docs": "/docs"})
+
+    @api.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        return docs_page(api.openapi())
+
+    def openapi() -> dict[str, Any]:
+        if api.openapi_schema is None:
+            api.openapi_schema = _with_problems(
+                get_openapi(
+                    title=api.title,
+                    version=api.version,
+                    description=api.description,
+                    tags=api.openapi_tags,
+                    routes=api.routes,
+                )
+            )
+        return api.openapi_schema
+
+    api.openapi = openapi  # type: ignore[method-assign] # as FastAPI's documentation has it
+
+
+def _with_problems(schema: dict[str, Any]) -> dict[str, Any]:
+    """Every operation may answer with a problem; FastAPI's own shape of a 422 is none of ours."""
+    schemas = schema["components"]["schemas"]
+    schemas.pop("HTTPValidationError", None)
+    schemas.pop("ValidationError", None)
+    schemas["Problem"] = ProblemView.model_json_schema()
+    problem = {
+        "description": "What is wrong, and what to do next",
+        "content": {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    for operations in schema["paths"].values():
+        for operation in operations.values():
+            operation["responses"].pop("422", None)
+            operation["responses"]["4XX"] = problem
+    schema["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    schema["security"] = [{}, {"token": []}]
+    return schema
+
+
+def _version() -> str:
+    try:
+        return version("tailcast")
+    except PackageNotFoundError:  # run from a checkout
+        return "0"

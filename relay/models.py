@@ -1,0 +1,311 @@
+"""What clients send, checked; and the shapes of what they get, for the OpenAPI page."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+__all__ = [
+    "Accepted",
+    "AnswerQuestion",
+    "AnswerPermission",
+    "CatalogView",
+    "Command",
+    "Entry",
+    "EventsPage",
+    "Health",
+    "Listing",
+    "ProblemView",
+    "RunPage",
+    "RunStarted",
+    "RunView",
+    "SendMessage",
+    "SetModel",
+    "SetPermissionMode",
+    "StartRun",
+    "WorkflowView",
+]
+
+_RUN_ID_EXAMPLE = "claude-20250119t103045-k7f2qa"
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Blocks = list[dict[str, Any]]
+MessageId = Annotated[
+    str,
+    Field(description="1 to 128 of A-Z a-z 0-9 . _ : -; posted twice it takes effect once"),
+]
+StatusName = Literal["queued", "running", "waiting", "paused", "completed", "failed", "stopped"]
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+_NOT_YET = {
+    "deployment": "Named deployments are not there yet: send `workflow` and `params`",
+    "runtime_overrides": "Overrides are not there yet: send what you need in `params`",
+}
+
+
+class StartRun(_Asked):
+    """A run to start. `GET /api/v1/catalog` tells the workflows, and the schema of the `params` of each."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"workflow": "claude", "prompt": "Write a haiku about tail -f into haiku.txt"},
+                {"workflow": "command", "params": {"argv": ["sh", "-c", "echo hello"]}},
+            ]
+        }
+    )
+
+    workflow: Text
+    prompt: str | Blocks | None = Field(
+        None, description="Text, or a list of Claude content blocks"
+    )
+    params: dict[str, Any] = Field(default_factory=dict)
+    run_id: str | None = Field(
+        None, description="Your own id: 1 to 80 of a-z, 0-9 and '-'. Left out, one is made"
+    )
+    interactive: bool = Field(False, description="Stay open for messages after the first answer")
+    chat_history: Blocks | None = Field(
+        None, description="Earlier messages, `{role, content}` each, that the run begins with"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_what_is_not_there_yet(cls, asked: Any) -> Any:
+        for name, hint in _NOT_YET.items():
+            if isinstance(asked, dict) and name in asked:
+                raise ValueError(hint)
+        return asked
+
+
+class SendMessage(_Asked):
+    """Something to say to a run."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"message": "Use tabs, not spaces"},
+                {"message": "And now the tests", "delivery": "queue", "id": "tests-1"},
+            ]
+        }
+    )
+
+    message: str | Blocks = Field(description="Text, or a list of Claude content blocks")
+    id: MessageId | None = None
+    delivery: Literal["steer", "queue", "interrupt"] | None = Field(
+        None,
+        description="`steer` (the default): into the running turn at its next model request. `queue`: as a turn of "
+        "its own after this one. `interrupt`: end this turn first",
+    )
+    resume: bool = Field(False, description="Reopen a run that has ended, on its session")
+
+
+class Command(_Asked):
+    """An id of your own, if the call may be repeated."""
+
+    id: MessageId | None = None
+
+
+class AnswerQuestion(_Asked):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"question_id": "q-1", "answers": {"Which database?": "SQLite"}}]
+        }
+    )
+
+    question_id: Text
+    answers: dict[str, Any] = Field(description="question -> answer, or a list of answers")
+
+
+class AnswerPermission(_Asked):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"request_id": "p-1", "decision": "allow"}]}
+    )
+
+    request_id: Text
+    decision: Literal["allow", "deny"]
+    message: str | None = Field(None, description="Told to the agent, as the reason")
+    updated_input: dict[str, Any] | None = Field(
+        None, description="With `allow`: run the tool with this input instead"
+    )
+
+    @model_validator(mode="after")
+    def _only_what_is_allowed_is_changed(self) -> Self:
+        if self.updated_input is not None and self.decision != "allow":
+            raise ValueError("`updated_input` goes with `allow` only")
+        return self
+
+
+class SetModel(_Asked):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"model": "claude-sonnet-4-5"}]})
+
+    model: Text | None = Field(description="null: the default model")
+    id: MessageId | None = None
+
+
+class SetPermissionMode(_Asked):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"mode": "acceptEdits"}]})
+
+    mode: Text
+    id: MessageId | None = None
+
+
+class RunStarted(BaseModel):
+    run_id: str = Field(examples=[_RUN_ID_EXAMPLE])
+    status: StatusName = Field(examples=["queued"])
+    links: dict[str, str] = Field(
+        examples=[{"stream": f"/api/v1/workflows/{_RUN_ID_EXAMPLE}/stream"}]
+    )
+
+
+class Summary(BaseModel):
+    run_id: str = Field(examples=[_RUN_ID_EXAMPLE])
+    workflow: str = Field(examples=["claude"])
+    status: StatusName
+    created_at: str = Field(examples=["2025-01-19T10:30:45.123Z"])
+    title: str = Field(description="One line of the prompt or command")
+    ended_at: str | None
+    duration_s: float | None
+    progress: float | None = Field(description="0 to 100")
+    message: str | None
+    cost_usd: float | None
+    reason: str | None
+    attempt: int
+    open_questions: int
+    size_bytes: int
+    links: dict[str, str]
+
+
+class RunPage(BaseModel):
+    runs: list[Summary]
+    next: str | None = Field(description="`cursor` of the next page; null at the end")
+
+
+class Counts(BaseModel):
+    events: dict[str, int] = Field(description="by type")
+    tool_calls: int
+    turns: int
+    messages: dict[str, int] = Field(description="by the state of their last receipt")
+
+
+class RunView(BaseModel):
+    run_id: str = Field(examples=[_RUN_ID_EXAMPLE])
+    workflow: str
+    status: StatusName
+    attempt: int
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+    duration_s: float | None = Field(description="so far, while it runs")
+    last_event_at: str | None
+    progress: float | None = Field(description="0 to 100")
+    message: str | None = Field(description="as the run last told")
+    activity: str | None
+    fields: dict[str, Any] = Field(description="what the workflow counts")
+    counts: Counts
+    current_node: str | None
+    current_tool: str | None
+    open_questions: list[dict[str, Any]] = Field(description="`questions_presented` events")
+    open_permissions: list[dict[str, Any]] = Field(description="`permission_requested` events")
+    usage: dict[str, int]
+    cost_usd: float | None
+    session_id: str | None
+    model: str | None
+    result: Any
+    error: Any
+    reason: str | None
+    prompt: str | Blocks | None
+    params: dict[str, Any]
+    interactive: bool
+    offset: int = Field(description="of the last event in this state: follow with `?after=` this")
+    links: dict[str, str]
+
+
+class EventAt(BaseModel):
+    offset: int = Field(description="just after its line: the cursor that comes after it")
+    event: dict[str, Any]
+
+
+class EventsPage(BaseModel):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "events": [{"offset": 82, "event": {"type": "workflow_started"}}],
+                    "next": 82,
+                    "end": False,
+                }
+            ]
+        }
+    )
+
+    events: list[EventAt]
+    next: int = Field(description="`after` of the next page")
+    end: bool = Field(description="the run has ended, and `next` is its end")
+    reset: bool = Field(
+        False, description="`after` was past the end (another file): these are from the start"
+    )
+
+
+class Accepted(BaseModel):
+    message_id: str = Field(examples=["msg-5f0c9a4e1b2d3c4f5a6b7c8d"])
+    offset: int = Field(description="in the inbox, just after the line", examples=[214])
+
+
+class WorkflowView(BaseModel):
+    name: str = Field(examples=["command"])
+    description: str
+    params: dict[str, Any] = Field(description="JSON schema")
+    prompt: Literal["required", "optional", "none"]
+    interactive: bool
+    resumable: bool
+
+
+class CatalogView(BaseModel):
+    workflows: list[WorkflowView]
+
+
+class Entry(BaseModel):
+    name: str = Field(examples=["haiku.txt"])
+    path: str = Field(description="to append to /files/")
+    type: Literal["file", "folder", "symlink", "other"]
+    size: int | None = Field(description="bytes, of a file")
+    mtime: str = Field(examples=["2025-01-19T10:30:45.123Z"])
+
+
+class Listing(BaseModel):
+    path: str
+    entries: list[Entry]
+    truncated: bool = Field(description="there are more than can be listed")
+
+
+class Health(BaseModel):
+    status: Literal["ok"]
+
+
+class ProblemView(BaseModel):
+    """RFC 9457. `detail` says what to do next."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "/docs#unknown-run",
+                    "title": "Unknown run",
+                    "status": 404,
+                    "detail": "no run 'x' under workspaces. List the runs with `tailcast ls` or "
+                    "GET /api/v1/workflows",
+                }
+            ]
+        }
+    )
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[dict[str, str]] | None = Field(
+        None, description="each with `detail` and `pointer` (into the body) or `parameter`"
+    )

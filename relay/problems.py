@@ -1,0 +1,169 @@
+"""Every error as `application/problem+json` (RFC 9457), with a `detail` that says what to do next."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match
+
+from runlog import (
+    BadCursor,
+    BadMessage,
+    BadRunId,
+    RunActive,
+    RunExists,
+    RunFinished,
+    RunlogError,
+    UnknownMessage,
+    UnknownRun,
+    encode,
+)
+
+__all__ = ["PROBLEM_MEDIA_TYPE", "Problem", "ProblemResponse", "problem_handlers"]
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+
+_RUNLOG_PROBLEMS: dict[type[RunlogError], tuple[int, str]] = {
+    BadRunId: (400, "bad-run-id"),
+    BadCursor: (400, "bad-cursor"),
+    BadMessage: (422, "bad-message"),
+    UnknownRun: (404, "unknown-run"),
+    UnknownMessage: (404, "unknown-message"),
+    RunExists: (409, "run-exists"),
+    RunActive: (409, "run-active"),
+    RunFinished: (409, "run-finished"),
+}
+
+_TOLD_FAULTS = 5  # in `detail`; `errors` has them all
+_SEE_DOCS = "See /docs for the paths there are and what they take"
+_HINTS = {
+    400: _SEE_DOCS,
+    404: f"There is nothing at this path. {_SEE_DOCS}",
+    405: f"Use one of the methods in the `Allow` header. {_SEE_DOCS}",
+    413: "Send at most 10 MiB; put more into a file of the workspace",
+    500: "This is a fault of the relay: see what it logged, and report it",
+}
+
+
+class Problem(Exception):
+    """An error of the HTTP edge.
+
+    :param kind: short name, the fragment of the problem's `type`.
+    :param errors: one object for each thing wrong: `detail`, and `pointer` (into the body) or `parameter`.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        kind: str,
+        detail: str,
+        *,
+        errors: Sequence[Mapping[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.kind = kind
+        self.detail = detail
+        self.errors = errors
+        self.headers = headers
+
+
+class ProblemResponse(Response):
+    """A problem as an answer."""
+
+    media_type = PROBLEM_MEDIA_TYPE
+
+    def __init__(self, problem: Problem) -> None:
+        body: dict[str, Any] = {
+            "type": f"/docs#{problem.kind}",
+            "title": problem.kind.replace("-", " ").capitalize(),
+            "status": problem.status,
+            "detail": problem.detail,
+        }
+        if problem.errors:
+            body["errors"] = list(problem.errors)
+        headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+        super().__init__(encode(body), problem.status, headers | dict(problem.headers or {}))
+
+
+def problem_handlers() -> dict[int | type[Exception], Any]:
+    """Handlers for FastAPI: whatever goes wrong comes out as a problem."""
+    return {
+        Problem: _on_problem,
+        RunlogError: _on_runlog_error,
+        RequestValidationError: _on_invalid_request,
+        HTTPException: _on_http_exception,
+        RecursionError: _on_depth,
+        Exception: _on_fault,
+    }
+
+
+async def _on_problem(request: Request, error: Problem) -> Response:
+    return ProblemResponse(error)
+
+
+async def _on_runlog_error(request: Request, error: RunlogError) -> Response:
+    status, kind = _RUNLOG_PROBLEMS.get(type(error), (500, "fault"))
+    return ProblemResponse(Problem(status, kind, str(error)))
+
+
+async def _on_invalid_request(request: Request, error: RequestValidationError) -> Response:
+    errors = [_told(fault) for fault in error.errors()]
+    faults = [f"{e.get('pointer') or e.get('parameter')}: {e['detail']}" for e in errors]
+    detail = f"{'; '.join(faults[:_TOLD_FAULTS])}. {_SEE_DOCS}"
+    return ProblemResponse(Problem(422, "invalid-request", detail, errors=errors))
+
+
+def _told(fault: Mapping[str, Any]) -> dict[str, str]:
+    place, *path = fault["loc"]
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    if fault["type"] == "json_invalid":
+        reason = fault.get("ctx", {}).get("error", message)
+        at = path[0] if path else 0
+        return {"pointer": "#", "detail": f"The body is not JSON: {reason}, at character {at}"}
+    if fault["type"] in ("model_attributes_type", "dict_type") and not path:
+        message = "Send a JSON object, with `Content-Type: application/json`"
+    if place == "body":
+        return {"pointer": "#" + "".join(f"/{part}" for part in path), "detail": message}
+    return {"parameter": str(path[-1] if path else place), "detail": message}
+
+
+async def _on_http_exception(request: Request, error: HTTPException) -> Response:
+    status = error.status_code
+    title = HTTPStatus(status).phrase
+    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+    if status == 405:
+        headers["allow"] = ", ".join(sorted(_methods_at(request)))
+    if status == 413:
+        headers["connection"] = "close"
+    # Starlette's own details are but the phrase again.
+    detail = _HINTS.get(status, _SEE_DOCS)
+    if error.detail not in (title, "Not Found"):
+        detail = f"{error.detail}. {detail}"
+    kind = title.lower().replace(" ", "-")
+    return ProblemResponse(Problem(status, kind, detail, headers=headers))
+
+
+def _methods_at(request: Request) -> set[str]:
+    """All methods of this path: Starlette tells those of the first route only."""
+    routes: Sequence[BaseRoute] = request.app.routes
+    scope = {name: request.scope[name] for name in ("type", "path", "root_path", "headers", "app")}
+    return {
+        method
+        for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+        if any(route.matches(scope | {"method": method})[0] is Match.FULL for route in routes)
+    }
+
+
+async def _on_depth(request: Request, error: RecursionError) -> Response:
+    detail = "The body is nested too deep: send at most some hundred levels"
+    return ProblemResponse(Problem(400, "too-deep", detail))
+
+
+async def _on_fault(request: Request, error: Exception) -> Response:
+    return ProblemResponse(Problem(500, "fault", _HINTS[500]))

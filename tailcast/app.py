@@ -1,0 +1,68 @@
+"""The commands, grouped as the help shows them."""
+
+import signal
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from .commands import converse, demo, doctor, listing, questions, run, servers, show, stop, tail
+from .options import GlobalJson, GlobalRoot
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="tailcast",
+    help="Run agents as plain subprocesses, follow what they write, and talk back. Every run is a folder.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+# These talk to sockets, where a closed peer is an error like others. All else ends quietly when its reader does.
+_SERVERS = frozenset({"demo", "doctor", "relay", "runner", "serve"})
+
+_START, _LOOK, _TALK, _HOUSE = "Start", "Look", "Talk", "House"
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"tailcast {version('tailcast')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _global(
+    context: typer.Context,
+    root: GlobalRoot = None,
+    as_json: GlobalJson = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version")
+    ] = False,
+) -> None:
+    if context.invoked_subcommand not in _SERVERS:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+
+
+app.command("demo", rich_help_panel=_START)(demo.demo)
+app.command("serve", rich_help_panel=_START)(servers.serve)
+app.command("run", rich_help_panel=_START)(run.run)
+app.command("ls", rich_help_panel=_LOOK)(listing.ls)
+app.command("show", rich_help_panel=_LOOK)(show.show)
+app.command("tail", rich_help_panel=_LOOK)(tail.tail)
+app.command("replay", rich_help_panel=_LOOK)(tail.replay)
+app.command("send", rich_help_panel=_TALK)(converse.send)
+app.command("cancel", rich_help_panel=_TALK)(converse.cancel)
+app.command("answer", rich_help_panel=_TALK)(questions.answer)
+app.command("approve", rich_help_panel=_TALK)(questions.approve)
+app.command("deny", rich_help_panel=_TALK)(questions.deny)
+app.command("interrupt", rich_help_panel=_TALK)(converse.interrupt)
+app.command("pause", rich_help_panel=_TALK)(converse.pause)
+app.command("resume", rich_help_panel=_TALK)(converse.resume)
+app.command("model", rich_help_panel=_TALK)(converse.model)
+app.command("mode", rich_help_panel=_TALK)(converse.mode)
+app.command("stop", rich_help_panel=_TALK)(stop.stop)
+app.command("rm", rich_help_panel=_HOUSE)(listing.rm)
+app.command("relay", rich_help_panel=_HOUSE)(servers.relay)
+app.command("runner", rich_help_panel=_HOUSE)(servers.runner)
+app.command("doctor", rich_help_panel=_HOUSE)(doctor.doctor)

@@ -1,0 +1,228 @@
+"""`serve`, `relay`, `runner`: what stays up."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import CommandError
+from ..options import DEFAULT_ROOT, AsJson, Root, shown_path
+from ..output import note, print_json, print_line
+from ..text import plural
+
+if TYPE_CHECKING:
+    from relay.settings import RelaySettings
+
+__all__ = ["relay", "runner", "serve"]
+
+TOKEN_VARIABLE = "TAILCAST_TOKEN"
+
+_Host = Annotated[str, typer.Option("--host", help="Beyond this machine only with a token")]
+_Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="0 picks a free one")]
+_Token = Annotated[
+    str | None,
+    typer.Option(
+        "--token",
+        envvar=TOKEN_VARIABLE,
+        metavar="TEXT",
+        show_default=False,
+        help="What callers must send as `Authorization: Bearer …`",
+    ),
+]
+_AllowHost = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-host",
+        metavar="NAME",
+        help="A Host name to answer to, as behind a proxy; repeat it",
+    ),
+]
+_MaxRunning = Annotated[
+    int, typer.Option("--max-running", min=1, metavar="N", help="At most N runs at once")
+]
+_Grace = Annotated[
+    float,
+    typer.Option(
+        "--grace-s", min=0, metavar="SECONDS", help="From SIGTERM to SIGKILL, when a run is stopped"
+    ),
+]
+_Scripted = Annotated[
+    bool,
+    typer.Option(
+        "--scripted-model", help="Every Claude call goes to a stand-in: no key, no network"
+    ),
+]
+_PassEnv = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--pass-env", metavar="NAME", help="A variable that agents get beside the usual; repeat it"
+    ),
+]
+
+
+def serve(
+    host: _Host = "127.0.0.1",
+    port: _Port = 8700,
+    token: _Token = None,
+    allow_host: _AllowHost = None,
+    max_running: _MaxRunning = 4,
+    grace_s: _Grace = 5.0,
+    scripted_model: _Scripted = False,
+    pass_env: _PassEnv = None,
+    open_browser: Annotated[bool, typer.Option("--open", help="Open it in a browser")] = False,
+    root: Root = DEFAULT_ROOT,
+    as_json: AsJson = False,
+) -> int:
+    """Serve HTTP and start runs.
+
+    Relay and runner together; the runs outlive both.
+    """
+    from runlog.catalog import write_catalog
+    from runlog.layout import make_root
+    from runner.catalog import describe_all
+
+    from ..runner_process import RunnerProcess
+
+    write_catalog(make_root(root), describe_all())  # so that the first request finds it
+    arguments = ["--root", str(root), "runner", "--until-stdin-closes"]
+    arguments += ["--max-running", str(max_running), "--grace-s", str(grace_s)]
+    arguments += ["--scripted-model"] if scripted_model else []
+    for name in pass_env or []:
+        arguments += ["--pass-env", name]
+    environment = {k: v for k, v in os.environ.items() if k != TOKEN_VARIABLE}
+    child = RunnerProcess(arguments, environment, note)
+    try:
+        return _serve(
+            _settings(root, token, allow_host),
+            host,
+            port,
+            as_json=as_json,
+            on_started=child.start,
+            open_browser=open_browser,
+        )
+    finally:
+        child.stop()
+
+
+def relay(
+    host: _Host = "127.0.0.1",
+    port: _Port = 8700,
+    token: _Token = None,
+    allow_host: _AllowHost = None,
+    root: Root = DEFAULT_ROOT,
+    as_json: AsJson = False,
+) -> int:
+    """Serve HTTP alone.
+
+    It lists, streams and takes messages; what it is asked to start waits for a runner on the same root.
+    """
+    from runlog.layout import make_root
+
+    make_root(root)
+    return _serve(_settings(root, token, allow_host), host, port, as_json=as_json)
+
+
+def runner(
+    max_running: _MaxRunning = 4,
+    grace_s: _Grace = 5.0,
+    scripted_model: _Scripted = False,
+    pass_env: _PassEnv = None,
+    until_stdin_closes: Annotated[bool, typer.Option("--until-stdin-closes", hidden=True)] = False,
+    root: Root = DEFAULT_ROOT,
+    as_json: AsJson = False,
+) -> int:
+    """Start queued runs.
+
+    Ended, it leaves its runs going; started again, it finds them.
+    """
+    from runner.spawn import RunOptions
+    from runner.supervisor import Supervisor
+
+    options = RunOptions(grace_s, scripted_model, tuple(pass_env or ()))
+    tell = _teller(as_json)
+    supervisor = Supervisor(root, max_running=max_running, options=options, tell=tell)
+    stop = threading.Event()
+    ended_by: list[int] = []
+
+    def end(number: int = 0, _: object = None) -> None:
+        ended_by.append(number)
+        stop.set()
+        supervisor.wake()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    if until_stdin_closes:
+        threading.Thread(target=_wait_for_end_of_stdin, args=(end,), daemon=True).start()
+    else:
+        tell(f"runner at work in {shown_path(root)}, at most {plural(max_running, 'run')} at once")
+    supervisor.work(stop)
+    if not until_stdin_closes:
+        tell(_left(root))
+    return 130 if signal.SIGINT in ended_by else 0
+
+
+def _settings(root: Path, token: str | None, allowed: list[str] | None) -> "RelaySettings":
+    from relay.settings import LOOPBACK_HOSTS, RelaySettings
+
+    names = frozenset(name.lower() for name in allowed or ())
+    return RelaySettings(root=root, token=token, allowed_hosts=LOOPBACK_HOSTS | names)
+
+
+def _serve(
+    settings: "RelaySettings",
+    host: str,
+    port: int,
+    *,
+    as_json: bool,
+    on_started: Callable[[], None] | None = None,
+    open_browser: bool = False,
+) -> int:
+    from relay.server import serve as serve_relay
+    from relay.settings import RelayError
+
+    def announce(url: str) -> None:
+        if as_json:
+            print_json({"url": url, "root": str(settings.root)})
+        else:
+            print_line(f"listening on {url}")
+        if open_browser:
+            import webbrowser
+
+            threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+
+    try:
+        started = None if on_started is None else (lambda _: on_started())
+        ended_by = serve_relay(settings, host, port, announce, started)
+    except RelayError as error:
+        raise CommandError(error.message, error.hint) from error
+    if not as_json:
+        note(_left(settings.root))
+    return 130 if ended_by == signal.SIGINT else 0
+
+
+def _teller(as_json: bool) -> Callable[[str], None]:
+    return (lambda line: print_json({"told": line})) if as_json else print_line
+
+
+def _left(root: Path) -> str:
+    from runlog import RunIndex
+
+    going = ("running", "waiting", "paused")
+    rows = RunIndex(root).page(limit=10_000).runs
+    count = sum(row.status in going and row.workflow != "external" for row in rows)
+    if not count:
+        return "ended; nothing is running"
+    return f"ended; {plural(count, 'run')} {'goes' if count == 1 else 'go'} on"
+
+
+def _wait_for_end_of_stdin(end: Callable[[], None]) -> None:
+    try:
+        while os.read(sys.stdin.fileno(), 4096):
+            pass
+    finally:
+        end()

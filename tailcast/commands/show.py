@@ -1,0 +1,162 @@
+"""`show`: the state of one run."""
+
+from typing import Annotated, Any
+
+import typer
+
+from runlog import LogFile, Manifest, read_records
+from runlog.status import prompt_text
+
+from ..options import DEFAULT_ROOT, AnyRun, AsJson, Root, command_line, find_run, shown_path
+from ..output import make_printer, print_json, print_line
+from ..runs import RunView, look_at
+from ..table import colours, paint
+from ..text import age, clean, cost, count, cut, duration, one_line, plural, size, without_script
+
+__all__ = ["show"]
+
+_SHOWN_TYPES = frozenset(
+    {"assistant", "user", "result", "questions_presented", "permission_requested", "error"}
+)
+_LAST_LINES = 400  # in which the last messages are looked for
+_ERROR_CHARS = 2000
+_STYLES = {"completed": "green", "failed": "red", "running": "cyan", "waiting": "yellow"}
+
+
+def show(
+    run: AnyRun,
+    last: Annotated[
+        int, typer.Option("-n", "--last", metavar="N", min=0, help="With its last N messages")
+    ] = 3,
+    root: Root = DEFAULT_ROOT,
+    as_json: AsJson = False,
+) -> None:
+    """Show the state of a run.
+
+    How far it is, what it costs, what it asks, and how it ended.
+    """
+    view = look_at(find_run(root, run))
+    if as_json:
+        print_json(view.as_json())
+        return
+    colour = colours()
+    status = paint(view.status, _STYLES.get(view.status, "bold"), colour=colour)
+    print_line(f"{paint(view.manifest.run_id, 'bold', colour=colour)}  {status}")
+    for name, value in _facts(view):
+        if value:
+            first, *more = clean(value).split("\n")
+            print_line(f"  {paint(f'{name:<9}', 'dim', colour=colour)} {first}")
+            for line in more:
+                print_line(f"  {'':<9} {line}")
+    if last:
+        _print_last(view, last)
+    _print_next(view)
+
+
+def _facts(view: RunView) -> list[tuple[str, str]]:
+    state, manifest = view.state, view.manifest
+    attempt = f", attempt {state.attempt}" if state.attempt > 1 else ""
+    return [
+        ("workflow", f"{view.workflow}{attempt}{', interactive' if manifest.interactive else ''}"),
+        ("prompt", _prompt(manifest)),
+        ("params", one_line(_params(manifest.params), 300)),
+        ("created", f"{manifest.created_at}, {age(manifest.created_at)} ago"),
+        ("took", duration(view.duration_s)),
+        ("progress", _progress(view)),
+        ("now", " · ".join(filter(None, [state.current_node, state.current_tool]))),
+        ("cost", cost(state.cost_usd)),
+        ("usage", _usage(state.usage)),
+        ("counts", _counts(view)),
+        ("model", state.model or ""),
+        ("session", state.session_id or ""),
+        ("reason", view.reason or ""),
+        ("error", _error(view)),
+        ("folder", shown_path(view.workspace.path)),
+    ]
+
+
+def _prompt(manifest: Manifest) -> str:
+    text = prompt_text(manifest.prompt)
+    return cut(" ".join(without_script(text).split()), 300) if text else ""
+
+
+def _params(params: dict[str, Any]) -> str:
+    return ", ".join(f"{key}={value!r}" for key, value in params.items())
+
+
+def _progress(view: RunView) -> str:
+    state = view.state
+    percent = "" if state.progress is None else f"{state.progress:g}%"
+    fields = ", ".join(f"{key} {value}" for key, value in state.fields.items())
+    return " · ".join(filter(None, [percent, state.message, state.activity, one_line(fields)]))
+
+
+def _usage(usage: dict[str, int]) -> str:
+    words = {
+        "input_tokens": "in",
+        "output_tokens": "out",
+        "cache_creation_input_tokens": "to cache",
+        "cache_read_input_tokens": "from cache",
+    }
+    parts = [f"{count(usage[key])} {word}" for key, word in words.items() if usage.get(key)]
+    return f"{', '.join(parts)} tokens" if parts else ""
+
+
+def _counts(view: RunView) -> str:
+    state = view.state
+    parts = [plural(sum(state.event_counts.values()), "event"), size(state.offset)]
+    for number, noun in (
+        (state.turns, "turn"),
+        (state.tool_calls, "tool call"),
+        (len(state.messages), "message"),
+    ):
+        if number:
+            parts.append(plural(number, noun))
+    return ", ".join(parts)
+
+
+def _error(view: RunView) -> str:
+    if view.status != "failed":
+        return ""
+    error = view.state.error
+    if error is None:
+        from runner.run import stderr_tail
+
+        return stderr_tail(view.workspace, _ERROR_CHARS)
+    return str(error)[-_ERROR_CHARS:]
+
+
+def _print_last(view: RunView, number: int) -> None:
+    workspace = view.workspace
+    try:
+        with LogFile(workspace.stream) as log:
+            start = log.start_of_tail(_LAST_LINES)
+    except FileNotFoundError:
+        return
+    asked = {*view.state.open_questions, *view.state.open_permissions}
+    found, open_ones = [], []
+    for record in read_records(workspace.stream, start):
+        event = record.event()
+        if event.get("type") not in _SHOWN_TYPES:
+            continue
+        key = event.get("question_id") or event.get("request_id")
+        if key is None:
+            found.append(record)
+        elif key in asked:
+            open_ones.append(record)
+    printer = make_printer(workspace)
+    if found or open_ones:
+        print_line()
+    for record in [*found[-number:], *open_ones]:
+        printer.show(record)
+    printer.close()
+
+
+def _print_next(view: RunView) -> None:
+    root, run_id = view.workspace.root, view.manifest.run_id
+    if view.status == "queued":
+        print_line(f"\nIt waits for a runner: {command_line(root, 'runner')}")
+    elif view.status in ("running", "waiting", "paused"):
+        print_line(f"\nFollow it: {command_line(root, 'tail', '-f', run_id)}")
+    elif view.workflow == "claude":
+        print_line(f"\nGo on with it: {command_line(root, 'send', run_id, '…', '--resume')}")

@@ -1,0 +1,166 @@
+"""docs/contract.md: its lines are the real ones, its commands run as pasted."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import runlog
+from relay import problems
+from runlog import RunState, decode
+from runlog.events import is_reserved
+from runlog.inbox_lines import INBOX_TYPES, check_message
+from runlog.manifest import Manifest
+from runlog.records import malformed
+from tests.docs.conftest import Place
+from tests.docs.samples import DOCS, REPOSITORY, samples
+from tests.support import bash, events, script, wait_for, wait_for_end, wait_until
+
+PAGE = "contract.md"
+TEXT = (DOCS / PAGE).read_text(encoding="utf-8")
+LINES = [line for block in samples(PAGE, "events") for line in block.lines]
+
+
+@pytest.mark.parametrize("line", LINES, ids=lambda line: json.loads(line)["type"])
+def test_event_lines_are_folded(line: str) -> None:
+    event = decode(line.encode())
+    assert event is not None
+    assert event["timestamp"].endswith("Z")
+    assert "run_id" in event
+    RunState().apply(event, len(line) + 1)
+
+
+def test_every_type_of_the_table_has_a_line() -> None:
+    table = TEXT.split("| type | fields beside the common ones |")[1].split("\n\n")[0]
+    in_table = set(re.findall(r"`(\w+)`", "\n".join(row.split("|")[1] for row in table.splitlines()[2:])))
+    assert in_table == {json.loads(line)["type"] for line in LINES}
+
+
+def test_every_field_of_a_line_is_in_the_table() -> None:
+    table = TEXT.split("| type | fields beside the common ones |")[1].split("\n\n")[0]
+    for line in LINES:
+        event = json.loads(line)
+        row = next(row for row in table.splitlines()[2:] if f"`{event['type']}`" in row.split("|")[1])
+        told = {"type", "timestamp", "run_id", "iteration_count", *re.findall(r"`(\w+)`", row)}
+        assert event.keys() <= told, event["type"]
+
+
+def test_inbox_lines_are_taken() -> None:
+    seen = set()
+    for block in samples(PAGE, "inbox"):
+        for line in block.lines:
+            body = decode(line.encode())
+            assert body is not None
+            check_message(body)
+            seen.add(body["type"])
+    assert seen == set(INBOX_TYPES)
+
+
+def test_json_examples_have_the_real_fields() -> None:
+    manifest, bad, problem = (json.loads(block.code) for block in samples(PAGE, "json"))
+    assert manifest.keys() == set(Manifest.__dataclass_fields__)
+    assert bad.keys() == malformed(1, 1, "").keys()
+    told = problems.ProblemResponse(problems.Problem(422, "bad-params", "…", errors=[{}]))
+    assert problem.keys() == json.loads(bytes(told.body)).keys()
+
+
+def test_every_problem_name_is_listed() -> None:
+    """Those that stand in the relay's code as names of problems."""
+    sources = "\n".join(path.read_text() for path in (REPOSITORY / "relay").glob("*.py"))
+    named = set(re.findall(r"Problem\(\s*\d{3},\s*\"([a-z-]+)\"", sources))
+    named |= set(re.findall(r"\(\d{3}, \"([a-z-]+)\"\)", sources))
+    listed = set(re.findall(r"`([a-z-]+)`", TEXT.split("| status | names |")[1].split("\n\n")[0]))
+    assert named <= listed, named - listed
+
+
+def test_own_lines_have_the_fields_of_a_real_run(place: Place) -> None:
+    question = {
+        "questions": [
+            {
+                "question": "Which database?",
+                "header": "Database",
+                "options": [
+                    {"label": "SQLite", "description": "One file"},
+                    {"label": "Postgres", "description": "A server"},
+                ],
+                "multiSelect": False,
+            }
+        ]
+    }
+    prompt = script(
+        {"tools": [bash("touch notes.txt")]},
+        {"tools": [{"name": "AskUserQuestion", "input": question}]},
+        {"text": "Done."},
+    )
+    body = {
+        "workflow": "claude",
+        "prompt": prompt,
+        "run_id": "contract-lines",
+        "params": {"ask_permissions": True},
+    }
+    place.client.post("/workflows", json=body).raise_for_status()
+    run = place.run("contract-lines")
+    asked = wait_for(run, "permission_requested")
+    place.client.post(
+        f"/workflows/{run.run_id}/messages", json={"message": "Use tabs", "id": "hint-1"}
+    ).raise_for_status()
+    decision = {"request_id": asked["request_id"], "decision": "allow"}
+    place.client.post(f"/workflows/{run.run_id}/permissions", json=decision).raise_for_status()
+    asked = wait_for(run, "questions_presented")
+    answer = {"question_id": asked["question_id"], "answers": {"Which database?": "Postgres"}}
+    place.client.post(f"/workflows/{run.run_id}/answers", json=answer).raise_for_status()
+    wait_for_end(run)
+    real: dict[str, Any] = {event["type"]: event for event in events(run)}
+    examples = {json.loads(line)["type"]: json.loads(line) for line in LINES}
+    ours = {kind for kind in real if is_reserved(kind) or kind == "questions_presented"}
+    assert ours >= {"workflow_started", "workflow_completed", "message_received", "permission_resolved"}
+    for kind in ours:
+        assert examples[kind].keys() == real[kind].keys() - {"reason"}, kind
+
+
+def test_files_of_a_run_are_listed(place: Place) -> None:
+    body = {"workflow": "claude", "prompt": "hi", "run_id": "contract-files"}
+    place.client.post("/workflows", json=body).raise_for_status()
+    run = place.run("contract-files")
+    wait_until(run.stream.exists, "the stream")
+    place.client.post(
+        f"/workflows/{run.run_id}/messages", json={"message": "also this"}
+    ).raise_for_status()
+    wait_for_end(run)
+    listing = TEXT.split("```text\nworkspaces/")[1].split("```")[0]
+    assert {path.name for path in run.path.iterdir()} <= set(_names(listing))
+    assert {path.name for path in place.root.iterdir() if path.name[0] == "_"} <= set(_names(listing))
+
+
+def _names(listing: str) -> list[str]:
+    columns = [re.split(r"\s{2,}", line.strip() + "  ") for line in listing.splitlines()]
+    return [
+        name.partition("/")[0] for first, *rest in columns for name in (first, rest[0] if rest else "")
+    ]
+
+
+def test_inbox_line_by_hand(place: Place, tmp_path: Path) -> None:
+    (block,) = samples(PAGE, "inbox-by-hand")
+    body = {"workflow": "claude", "interactive": True, "run_id": "contract-by-hand"}
+    place.client.post("/workflows", json=body).raise_for_status()
+    run = place.run("contract-by-hand")
+    wait_for(run, "workflow_started")
+    place.shell(block.code, RUN_ID=run.run_id)
+    wait_for(run, "message_received", message_id="by-hand-1", state="completed")
+    runlog.post(run, {"type": "stop"})
+    wait_for_end(run)
+
+
+def test_stream_by_curl(place: Place) -> None:
+    (block,) = samples(PAGE, "stream")
+    body = {"workflow": "command", "params": {"argv": ["echo", "hello"]}, "run_id": "contract-curl"}
+    place.client.post("/workflows", json=body).raise_for_status()
+    run = place.run("contract-curl")
+    wait_for_end(run)
+    shown = place.shell(block.code, RUN_ID=run.run_id)
+    assert shown.startswith("retry: 1000\nid: ")
+    data = [line.removeprefix("data: ") for line in shown.splitlines() if line.startswith("data: {")]
+    assert "\n".join(data[:-1]) + "\n" == run.stream.read_text()
+    assert shown.endswith('event: end\ndata: {"status":"completed"}\n\n')

@@ -1,0 +1,82 @@
+"""docs/workflows-of-your-own.md: every sample, as written."""
+
+import sys
+
+import pytest
+
+import runlog
+from tests.docs.conftest import Place
+from tests.docs.samples import DOCS, sample
+from tests.support import events, wait_for, wait_for_end, wait_until
+
+PAGE = "workflows-of-your-own.md"
+
+
+def test_external_script(place: Place) -> None:
+    place.shell(sample(PAGE, "external").code)
+    state = place.client.get("/workflows/nightly-build").json()
+    assert (state["status"], state["workflow"], state["result"]) == (
+        "completed",
+        "nightly",
+        "all green",
+    )
+    listed = place.client.get("/workflows", params={"limit": 200}).json()["runs"]
+    assert "nightly-build" in [run["run_id"] for run in listed]
+
+
+def test_command(place: Place) -> None:
+    place.shell(sample(PAGE, "command").code)
+    run = place.run("count-1")
+    assert wait_for_end(run)["type"] == "workflow_completed"
+    assert [e["iteration_count"] for e in events(run, "progress_update")] == [1, 2, 3]
+    assert (run.files / "out.txt").read_text() == "done\n"
+
+
+def test_command_that_hears_messages(place: Place) -> None:
+    program = sample(PAGE, "stdin-command").code
+    params = {"argv": [sys.executable, "-c", program], "input": "stdin"}
+    body = {"workflow": "command", "params": params, "run_id": "hearing"}
+    place.client.post("/workflows", json=body).raise_for_status()
+    run = place.run("hearing")
+    wait_for(run, "progress_update", status="waiting")
+    wait_until(lambda: runlog.run_status(run) == "waiting", "the run to wait")
+    for text in ("hello", "bye"):
+        place.client.post(f"/workflows/{run.run_id}/messages", json={"message": text})
+    assert wait_for_end(run)["type"] == "workflow_completed"
+    told = [e["message"] for e in events(run, "progress_update")]
+    assert told == ["say something", "heard: hello", "heard: bye"]
+
+
+@pytest.mark.parametrize("answer", ["Yes", "No"])
+def test_python_class(place: Place, answer: str) -> None:
+    texts = place.home / f"texts-{answer}"
+    texts.mkdir()
+    (texts / "a.txt").write_text("one two three")
+    (texts / "b.txt").write_text("four")
+    body = {"workflow": "word_count", "params": {"folder": str(texts)}}
+    run = place.run(place.client.post("/workflows", json=body).raise_for_status().json()["run_id"])
+    asked = wait_for(run, "questions_presented")
+    reply = {"question_id": asked["question_id"], "answers": {"Write a report?": answer}}
+    place.client.post(f"/workflows/{run.run_id}/answers", json=reply).raise_for_status()
+    end = wait_for_end(run)
+    assert (end["type"], end["result"]) == ("workflow_completed", {"words": 4})
+    assert end["stats"]["words"] == 4
+    assert (run.files / "report.txt").exists() == (answer == "Yes")
+
+
+def test_python_class_is_in_the_catalog(place: Place) -> None:
+    found = {w["name"]: w for w in place.client.get("/catalog").json()["workflows"]}
+    assert found["word_count"]["description"] == "Count the words of all .txt files in a folder."
+    refused = place.client.post("/workflows", json={"workflow": "word_count", "params": {"floder": "x"}})
+    assert refused.status_code == 422
+
+
+def test_python_class_that_fails(place: Place) -> None:
+    body = {"workflow": "word_count", "params": {"folder": str(place.home / "nothing")}}
+    run = place.run(place.client.post("/workflows", json=body).raise_for_status().json()["run_id"])
+    assert wait_for_end(run)["reason"] == "no_files"
+
+
+def test_each_part_is_short() -> None:
+    for part in (DOCS / PAGE).read_text().split("\n## ")[1:]:
+        assert len(part.splitlines()) <= 90, part.splitlines()[0]

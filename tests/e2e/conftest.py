@@ -1,0 +1,97 @@
+"""The whole house as its users start it: `tailcast serve`, or relay and runner apart, on a port of their own."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from runlog import Workspace, open_workspace
+from tests.support import end_runs, spawned, wait_until
+
+
+@dataclass
+class House:
+    """A relay and a runner on one root. `client` speaks to the relay."""
+
+    root: Path
+    port: int
+    relay: "subprocess.Popen[bytes]"
+    client: httpx.Client
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self, workflow: str, **body: Any) -> Workspace:
+        answer = self.client.post("/api/v1/workflows", json={"workflow": workflow} | body)
+        assert answer.status_code == 201, answer.text
+        return open_workspace(self.root, answer.json()["run_id"])
+
+    def say(self, run: Workspace, text: str, **body: Any) -> httpx.Response:
+        return self.client.post(
+            f"/api/v1/workflows/{run.run_id}/messages", json={"message": text} | body
+        )
+
+    def stream_url(self, run: Workspace, query: str = "") -> str:
+        return f"{self.url}/api/v1/workflows/{run.run_id}/stream{query}"
+
+    def kill_relay(self) -> None:
+        self.relay.kill()
+        self.relay.wait()
+
+
+@contextlib.contextmanager
+def tailcast(*arguments: str) -> Iterator["subprocess.Popen[bytes]"]:
+    argv = [sys.executable, "-m", "tailcast", *arguments]
+    with spawned(*argv, stdout=subprocess.PIPE, env=os.environ | {"NO_COLOR": "1"}) as process:
+        yield process
+
+
+@contextlib.contextmanager
+def relay_of(root: Path, port: int) -> Iterator[House]:
+    with tailcast("--root", str(root), "relay", "--port", str(port)) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline().decode()
+        assert line.startswith("listening on "), line
+        port = int(line.rsplit(":", 1)[1])
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            yield House(root, port, process, client)
+
+
+@contextlib.contextmanager
+def runner_of(root: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    arguments = ["--root", str(root), "runner", "--scripted-model", "--grace-s", "1"]
+    with tailcast(*arguments) as process:
+        wait_until(lambda: (root / "_catalog.json").exists(), "the catalog")
+        yield process
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "workspaces"
+    yield folder
+    end_runs(folder)
+
+
+@pytest.fixture
+def house(root: Path) -> Iterator[House]:
+    """Relay and runner, each a process of its own."""
+    root.mkdir(mode=0o700)
+    with runner_of(root), relay_of(root, 0) as house:
+        yield house
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

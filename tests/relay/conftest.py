@@ -1,0 +1,49 @@
+"""Fixtures: a relay as a real process, and runs as real files."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from runlog import RunLock, Workspace
+from runlog.catalog import write_catalog
+from tests.relay.live import CATALOG, Relay, new_run, running_relay
+
+
+@pytest.fixture(scope="session")
+def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
+    """One for all tests of a worker that need nothing special; each has runs of its own."""
+    root = tmp_path_factory.mktemp("root")
+    write_catalog(root, CATALOG)
+    with running_relay(root) as started:
+        yield started
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A root of its own, with a catalog."""
+    folder = tmp_path / "root"
+    folder.mkdir()
+    write_catalog(folder, CATALOG)
+    return folder
+
+
+@pytest.fixture
+def run(relay: Relay) -> Workspace:
+    return new_run(relay.root)
+
+
+@pytest.fixture
+def alive() -> Iterator[Callable[[Workspace], RunLock]]:
+    """Holds the lock of a run, as its process would, until the test ends."""
+    locks: list[RunLock] = []
+
+    def hold(run: Workspace) -> RunLock:
+        lock = RunLock(run.lock)
+        assert lock.acquire()
+        locks.append(lock)
+        return lock
+
+    yield hold
+    for lock in locks:
+        lock.release()

@@ -1,0 +1,262 @@
+"""What is hard about streams: kills, slow readers, silence, crowds."""
+
+import json
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import httpx_sse
+import psutil
+import pytest
+
+from runlog import RunLock, Workspace, append_lines, encode
+from tests.relay.live import Relay, new_run, recorded, running_relay, say
+from tests.relay.sse_client import Stream, read_all
+
+Hold = Callable[[Workspace], RunLock]
+
+
+def test_killed_in_mid_stream_and_started_again_every_event_comes_once(
+    root: Path, alive: Hold
+) -> None:
+    """As an EventSource does it: reconnect with the last id until there is an answer."""
+    run = new_run(root)
+    alive(run)
+    port = _free_port()
+    got: list[httpx_sse.ServerSentEvent] = []
+
+    def listen() -> None:
+        last_id = ""
+        with httpx.Client(trust_env=False, timeout=5) as client:
+            while not (got and got[-1].event == "end"):
+                headers = {"Last-Event-ID": last_id} if last_id else {}
+                url = f"http://127.0.0.1:{port}/api/v1/workflows/{run.run_id}/stream"
+                try:
+                    with httpx_sse.connect_sse(client, "GET", url, headers=headers) as source:
+                        for event in source.iter_sse():
+                            got.append(event)
+                            last_id = event.id
+                except httpx.TransportError:
+                    time.sleep(0.02)
+
+    stop = threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not stop.is_set():
+            say(run, "log", n=number, text="x" * 3000)
+            number += 1
+            time.sleep(0.001)
+        say(run, "workflow_completed")
+
+    with ThreadPoolExecutor(2) as pool:
+        jobs = [pool.submit(listen), pool.submit(write)]
+        try:
+            for _ in range(3):
+                with running_relay(root, port=port) as relay:
+                    seen = len(got)
+                    _until(lambda seen=seen: len(got) > seen + 50)
+                    relay.process.kill()
+            with running_relay(root, port=port):
+                stop.set()
+                for job in jobs:
+                    job.result(timeout=30)
+        finally:
+            stop.set()
+    *told, end = got
+    assert end.event == "end"
+    assert [event.data.encode() for event in told] == run.stream.read_bytes().splitlines()
+
+
+def test_a_client_that_does_not_read_costs_no_memory_and_loses_nothing(
+    root: Path, alive: Hold
+) -> None:
+    run = new_run(root)
+    alive(run)
+    line = encode({"type": "log", "text": "x" * 4000})
+    with running_relay(root) as relay:
+        process = psutil.Process(relay.process.pid)
+        path = relay.workflow_url(run, "/stream")
+        read_all(relay, f"{path}?follow=false")
+        before = process.memory_info().rss
+        slow = [Stream(relay, path) for _ in range(20)]
+        try:
+            with Stream(relay, path) as quick:
+                lines = 0
+                for _ in range(10):
+                    append_lines(run.stream, line * 500)  # 20 MB in all
+                    while (
+                        lines % 500 or lines == 0 or lines < run.stream.stat().st_size // len(line)
+                    ):
+                        lines += len(quick.decoder.feed(quick.read_block()))
+            grown = process.memory_info().rss - before
+            assert grown < 30e6, (
+                f"{grown / 1e6:.0f} MB for {len(slow)} slow readers of a 20 MB stream"
+            )
+            say(run, "workflow_completed")
+            data = run.stream.read_bytes().splitlines()
+            assert [e.data for e in slow[0]][:-1] == data
+        finally:
+            for stream in slow:
+                stream.close()
+
+
+def test_silence_is_broken_by_a_comment(root: Path) -> None:
+    run = new_run(root)
+    with running_relay(root, "--keepalive", "0.2") as relay:
+        with Stream(relay, relay.workflow_url(run, "/stream")) as stream:
+            while stream.decoder.comments != [b": keepalive"] * 3:
+                assert stream.decoder.feed(stream.read_block()) == []
+            say(run, "log")
+            event = next(iter(stream))
+            assert json.loads(event.data)["type"] == "log"
+        # Where a filter lets nothing through, the cursor moves all the same.
+        with Stream(relay, relay.workflow_url(run, "/stream?types=none")) as stream:
+            offset = say(run, "log")
+            while stream.decoder.last_id != str(offset):
+                assert stream.decoder.feed(stream.read_block()) == []
+
+
+def test_a_filter_that_lets_little_through_moves_the_cursor_while_it_searches(
+    relay: Relay, run: Workspace
+) -> None:
+    append_lines(run.stream, encode({"type": "a", "text": "x" * 1000}) * 9000)
+    say(run, "b")
+    say(run, "workflow_completed")
+    events, stream = read_all(relay, relay.workflow_url(run, "/stream?types=b"))
+    assert [e.event for e in events] == ["message", "end"]
+    assert stream.raw.count(b"id: ") == 4  # two on the way
+
+
+def test_replay_at_recorded_speed(relay: Relay, run: Workspace) -> None:
+    for second in (0, 1, 2, 2, 500):
+        line = {
+            "type": "log",
+            "n": second,
+            "timestamp": f"2025-01-19T10:{second // 60:02}:{second % 60:02}Z",
+        }
+        append_lines(run.stream, encode(line))
+    append_lines(run.stream, b'{"type":"log","no":"timestamp"}\n')
+    append_lines(run.stream, b'{"type":"workflow_completed"}\n')  # without one: no gap
+    began = time.monotonic()
+    with Stream(relay, relay.workflow_url(run, "/stream?speed=10")) as stream:
+        times = [(event.event, time.monotonic() - began) for event in stream]
+    assert [name for name, _ in times] == ["message"] * 7 + ["end"]
+    at = [moment for _, moment in times]
+    assert at[1] >= 0.1 and at[2] >= 0.2 and at[4] >= 1.2, "ten times as fast"
+    assert at[7] < 2.5, "the gap of 498 s is cut at 10"
+
+
+def test_paced_and_at_once_are_the_same_bytes(relay: Relay, run: Workspace) -> None:
+    recorded(run, 100)
+    path = relay.workflow_url(run, "/stream?named=true&exclude=workflow_started")
+    assert read_all(relay, path)[0] == read_all(relay, f"{path}&speed=100")[0]
+
+
+def test_a_crowd_gets_each_line_once_and_soon(relay: Relay, run: Workspace, alive: Hold) -> None:
+    alive(run)
+    say(run, "workflow_started")
+    path = relay.workflow_url(run, "/stream")
+    barrier = threading.Barrier(101)
+
+    def listen() -> list[bytes]:
+        with Stream(relay, path) as stream:
+            events = iter(stream)
+            first = next(events)
+            barrier.wait(30)
+            return [first.data, *(event.data for event in events)]
+
+    with ThreadPoolExecutor(100) as pool:
+        crowd = [pool.submit(listen) for _ in range(100)]
+        barrier.wait(30)
+        for number in range(50):
+            say(run, "log", n=number)
+        say(run, "workflow_completed")
+        lines = run.stream.read_bytes().splitlines()
+        for reader in crowd:
+            assert reader.result(timeout=30)[:-1] == lines
+
+
+def test_many_runs_at_once_wake_by_notification(relay: Relay) -> None:
+    """Each listener with a run of its own, joining while others are served."""
+    runs = [new_run(relay.root) for _ in range(30)]
+
+    def listen(run: Workspace) -> float:
+        with Stream(relay, relay.workflow_url(run, "/stream")) as stream:
+            stream.read_block()
+            time.sleep(0.1)
+            began = time.monotonic()
+            say(run, "workflow_completed")
+            assert [e.event for e in stream] == ["message", "end"]
+            return time.monotonic() - began
+
+    with ThreadPoolExecutor(30) as pool:
+        took = sorted(pool.map(listen, runs))
+    assert took[len(took) // 2] < 0.6, "slower than the sweep alone would be"
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_at_once_with_streams_open_and_clients_half_dead(
+    root: Path, sig: signal.Signals, alive: Hold
+) -> None:
+    run = new_run(root)
+    alive(run)
+    append_lines(run.stream, encode({"type": "log", "text": "x" * 4000}) * 5000)
+    with running_relay(root) as relay:
+        path = relay.workflow_url(run, "/stream")
+        half_dead = [Stream(relay, path) for _ in range(5)]  # which never read
+        with Stream(relay, f"{path}?tail=1") as stream:
+            next(iter(stream))
+            with ThreadPoolExecutor(1) as pool:
+                poll = pool.submit(
+                    relay.get,
+                    f"/workflows/{run.run_id}/events?after={run.stream.stat().st_size}&wait=30",
+                )
+                time.sleep(0.2)
+                began = time.monotonic()
+                relay.process.send_signal(sig)
+                assert list(stream) == [], "no event that never was"
+                assert stream.complete
+                code = relay.process.wait(timeout=5)
+                took_s = time.monotonic() - began
+                assert poll.result().json()["events"] == []
+        for dead in half_dead:
+            dead.close()
+    assert took_s < 1.5
+    assert code == (130 if sig == signal.SIGINT else 0)
+
+
+def test_descriptors_and_threads_are_given_back(root: Path) -> None:
+    with running_relay(root) as relay:
+        process = psutil.Process(relay.process.pid)
+        read_all(relay, relay.workflow_url(_ended(root), "/stream"))
+        before = process.num_fds()
+        with ThreadPoolExecutor(20) as pool:
+            paths = [relay.workflow_url(_ended(root), "/stream") for _ in range(60)]
+            list(pool.map(lambda path: read_all(relay, path), paths))
+        _until(lambda: process.num_fds() <= before + 5, 20)
+
+
+def _ended(root: Path) -> Workspace:
+    run = new_run(root)
+    recorded(run, 3)
+    return run
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _until(condition: Callable[[], bool], deadline_s: float = 20) -> None:
+    end = time.monotonic() + deadline_s
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)

@@ -1,0 +1,248 @@
+"""Starting runs: all checked before anything is made, and made once."""
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runlog import Workspace, read_manifest
+from runlog.catalog import CatalogEntry, write_catalog
+from runlog.manifest import remove_run
+from tests.relay.live import CATALOG, Relay, running_relay
+
+ASK = {"workflow": "command", "params": {"argv": ["true"]}}
+
+
+@pytest.fixture
+def nothing_new(relay: Relay) -> Iterator[None]:
+    """The root is afterwards as it was before."""
+    before = sorted(os.listdir(relay.root))
+    yield
+    assert sorted(os.listdir(relay.root)) == before
+
+
+def test_start(relay: Relay) -> None:
+    answer = relay.post("/workflows", ASK)
+    assert answer.status_code == 201
+    body = answer.json()
+    assert body["status"] == "queued"
+    assert body["run_id"].startswith("command-")
+    assert answer.headers["location"] == body["links"]["self"]
+    assert relay.client.get(answer.headers["location"]).json()["status"] == "queued"
+    manifest = read_manifest(Workspace(relay.root, body["run_id"]))
+    assert (manifest.workflow, manifest.params) == ("command", {"argv": ["true"]})
+
+
+def test_everything_asked_is_in_the_manifest(relay: Relay) -> None:
+    asked = {
+        "workflow": "claude",
+        "prompt": [{"type": "text", "text": "lone \ud800 surrogate"}],
+        "params": {"max_turns": 3},
+        "run_id": "whole",
+        "interactive": True,
+        "chat_history": [{"role": "user", "content": "before"}],
+    }
+    body = json.dumps(asked).encode()
+    headers = {"content-type": "application/json"}
+    answer = relay.client.post("/api/v1/workflows", content=body, headers=headers)
+    assert answer.status_code == 201
+    manifest = json.loads((relay.root / "whole" / "run.json").read_text())
+    assert {name: manifest[name] for name in asked} == asked
+    assert (relay.root / "whole").stat().st_mode & 0o777 == 0o700
+    state = json.loads(relay.get("/workflows/whole").content)
+    assert state["prompt"] == asked["prompt"]
+
+
+@pytest.mark.usefixtures("nothing_new")
+@pytest.mark.parametrize(
+    ("asked", "pointer"),
+    [
+        ({"workflow": "nope"}, "#/workflow"),
+        ({"workflow": 7}, "#/workflow"),
+        ({}, "#/workflow"),
+        ({"workflow": "command"}, "#/params"),
+        ({"workflow": "command", "params": {"argv": []}}, "#/params/argv"),
+        ({"workflow": "command", "params": {"argv": [1]}}, "#/params/argv/0"),
+        ({"workflow": "command", "params": ["x"]}, "#/params"),
+        ({"workflow": "claude"}, "#/prompt"),
+        ({"workflow": "claude", "prompt": "  "}, "#/prompt"),
+        ({"workflow": "claude", "prompt": []}, "#/prompt"),
+        ({"workflow": "claude", "prompt": [{"no": "type"}]}, "#/prompt"),
+        ({"workflow": "claude", "prompt": "x", "params": {"max_turns": 0}}, "#/params/max_turns"),
+        ({"workflow": "claude", "prompt": "x", "params": {"unknown": 0}}, "#/params"),
+        (ASK | {"prompt": "x"}, "#/prompt"),
+        (ASK | {"interactive": True}, "#/interactive"),
+        (ASK | {"interactive": "yes"}, "#/interactive"),
+        (ASK | {"unknown": 1}, "#/unknown"),
+        (ASK | {"deployment": "nightly"}, "#"),
+        (ASK | {"runtime_overrides": {}}, "#"),
+        (ASK | {"run_id": ".."}, "#/run_id"),
+        (ASK | {"run_id": "../../etc"}, "#/run_id"),
+        (ASK | {"run_id": "a\0b"}, "#/run_id"),
+        (ASK | {"run_id": "x" * 200}, "#/run_id"),
+        (ASK | {"run_id": "Upper"}, "#/run_id"),
+        (ASK | {"run_id": "trailing\n"}, "#/run_id"),
+        (ASK | {"run_id": "_idempotency"}, "#/run_id"),
+        (ASK | {"run_id": ""}, "#/run_id"),
+        ([], "#"),
+        ("text", "#"),
+    ],
+)
+def test_what_can_not_be_granted_is_a_422_that_says_where(
+    relay: Relay, asked: Any, pointer: str
+) -> None:
+    answer = relay.post("/workflows", asked, headers={"idempotency-key": "never-noted"})
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["status"] == 422 and problem["detail"]
+    assert any(error.get("pointer", "").startswith(pointer) for error in problem["errors"])
+
+
+def test_unknown_workflows_are_told_the_known_ones(relay: Relay) -> None:
+    assert "claude, command" in relay.post("/workflows", {"workflow": "nope"}).json()["detail"]
+
+
+def test_all_faults_of_the_params_are_told(relay: Relay) -> None:
+    asked = {"workflow": "claude", "prompt": "x", "params": {"model": 1, "max_turns": "x", "z": 0}}
+    assert len(relay.post("/workflows", asked).json()["errors"]) == 3
+
+
+@pytest.mark.usefixtures("nothing_new")
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [
+        (b"", "application/json", 422),
+        (b"{", "application/json", 422),
+        (b"\xff\xfe{", "application/json", 400),
+        (b'{"workflow": NaN}', "application/json", 422),
+        (b'{"workflow": -Infinity}', "application/json", 422),
+        (b"[" * 100_000, "application/json", 400),
+        (b"1" * 10_000, "application/json", 400),
+        (json.dumps(ASK).encode(), "text/plain", 422),
+        (json.dumps(ASK).encode(), "", 422),
+        (b"workflow=command", "application/x-www-form-urlencoded", 422),
+    ],
+)
+def test_a_body_that_is_no_json(relay: Relay, body: bytes, content_type: str, status: int) -> None:
+    headers = {"content-type": content_type} if content_type else {}
+    answer = relay.client.post("/api/v1/workflows", content=body, headers=headers)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["detail"]
+
+
+@pytest.mark.usefixtures("nothing_new")
+def test_a_body_over_10_mib(relay: Relay) -> None:
+    big = json.dumps(ASK | {"prompt": "x" * (10 << 20)}).encode()
+
+    def chunks() -> Iterator[bytes]:
+        for start in range(0, len(big), 1 << 18):
+            yield big[start : start + (1 << 18)]
+
+    headers = {"content-type": "application/json"}
+    answers = [_told_length(relay, len(big)), _told_length(relay, 10**17)]
+    chunked = relay.client.post("/api/v1/workflows", content=chunks(), headers=headers)
+    answers.append((chunked.status_code, chunked.headers["content-type"]))
+    assert answers == [(413, "application/problem+json")] * 3
+
+
+def test_a_body_just_below_10_mib(relay: Relay) -> None:
+    asked = {"workflow": "claude", "prompt": "x" * ((10 << 20) - 100)}
+    assert relay.post("/workflows", asked).status_code == 201
+
+
+def test_the_same_id_twice_is_a_409(relay: Relay) -> None:
+    asked = ASK | {"run_id": "twice"}
+    assert relay.post("/workflows", asked).status_code == 201
+    answer = relay.post("/workflows", asked, headers={"idempotency-key": "fresh"})
+    assert answer.status_code == 409
+    assert "another run_id" in answer.json()["detail"]
+    assert not (relay.root / "_idempotency" / "fresh").exists()
+
+
+def test_an_idempotency_key_starts_one_run(root: Path) -> None:
+    with running_relay(root) as relay:
+
+        def start(number: int) -> Any:
+            # The same body in another order of its keys is the same.
+            asked = dict(sorted(ASK.items(), reverse=bool(number % 2)))
+            return relay.post("/workflows", asked, headers={"Idempotency-Key": "k 1"})
+
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(start, range(16)))
+        assert {answer.status_code for answer in answers} == {201}
+        assert len({answer.json()["run_id"] for answer in answers}) == 1
+        run_id = answers[0].json()["run_id"]
+    with running_relay(root) as relay:  # it is on the disk
+        assert start(0).json()["run_id"] == run_id
+        other = relay.post(
+            "/workflows", ASK | {"run_id": "other"}, headers={"Idempotency-Key": "k 1"}
+        )
+        assert other.status_code == 422
+        assert run_id in other.json()["detail"]
+        for bad in ("", "é", "x" * 256):
+            answer = relay.post("/workflows", ASK, headers={"Idempotency-Key": bad.encode()})
+            assert answer.status_code == 400, bad
+        assert len(relay.get("/workflows").json()["runs"]) == 1
+        remove_run(Workspace(root, run_id))
+        assert start(0).status_code == 410
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in (root / "_idempotency").iterdir())
+
+
+def test_a_key_that_was_noted_before_its_run_was_made(root: Path) -> None:
+    """As after a relay that was killed in between."""
+    with running_relay(root) as relay:
+        headers = {"Idempotency-Key": "k"}
+        run_id = relay.post("/workflows", ASK, headers=headers).json()["run_id"]
+        (note,) = (root / "_idempotency").iterdir()
+        note.write_text(note.read_text().replace('"made":true', '"made":false'))
+        remove_run(Workspace(root, run_id))
+        assert relay.post("/workflows", ASK, headers=headers).json()["run_id"] == run_id
+        assert Workspace(root, run_id).exists()
+
+
+def test_a_refused_start_keeps_no_key(root: Path) -> None:
+    with running_relay(root) as relay:
+        relay.post("/workflows", ASK | {"run_id": "taken"})
+        headers = {"Idempotency-Key": "k"}
+        asked = ASK | {"run_id": "taken"}
+        assert relay.post("/workflows", asked, headers=headers).status_code == 409
+        assert relay.post("/workflows", ASK, headers=headers).status_code == 201
+
+
+def test_without_a_runner_nothing_can_be_started(tmp_path: Path) -> None:
+    with running_relay(tmp_path / "new") as relay:
+        for answer in (relay.get("/catalog"), relay.post("/workflows", ASK)):
+            assert answer.status_code == 503
+            assert "tailcast runner" in answer.json()["detail"]
+        write_catalog(tmp_path / "new", CATALOG)
+        assert relay.post("/workflows", ASK).status_code == 201
+
+
+def test_catalog(root: Path) -> None:
+    with running_relay(root) as relay:
+        told = relay.get("/catalog").json()["workflows"]
+        assert [entry["name"] for entry in told] == ["claude", "command"]
+        assert told[1]["params"] == CATALOG[1].params
+        write_catalog(root, [*CATALOG, CatalogEntry("more", "", {})])
+        assert len(relay.get("/catalog").json()["workflows"]) == 3
+        assert relay.post("/workflows", {"workflow": "more"}).status_code == 201
+
+
+def _told_length(relay: Relay, length: int) -> tuple[int, str]:
+    """The answer comes before the body would."""
+    with socket.create_connection(relay.address, timeout=10) as client:
+        client.sendall(
+            b"POST /api/v1/workflows HTTP/1.1\r\nHost: localhost\r\n"
+            b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % length
+        )
+        answer = client.makefile("rb").read().decode()
+    status = int(answer.split()[1])
+    content_type = answer.lower().partition("content-type: ")[2].partition("\r\n")[0]
+    return status, content_type

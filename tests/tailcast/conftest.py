@@ -1,0 +1,117 @@
+"""The command as people have it: `tailcast` in a process of its own, on a root of its own."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support import end_runs, spawned, wait_until
+
+from runlog import Workspace, create_run, encode, open_workspace
+from runner.spawn import RunOptions, start_run_process
+from runner.supervisor import runner_is_active
+
+TAILCAST = str(Path(sys.executable).with_name("tailcast"))
+# What the person at the terminal may have set must not decide a test.
+_OURS = ("TAILCAST_", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
+
+
+@dataclass
+class Cli:
+    """Runs `tailcast` on a root. Standard output and error come as text."""
+
+    root: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def __call__(
+        self, *words: str, code: int | None = 0, told: str | None = None, timeout_s: float = 50
+    ) -> "subprocess.CompletedProcess[str]":
+        done = subprocess.run(
+            [TAILCAST, *words],
+            input=told,
+            stdin=subprocess.DEVNULL if told is None else None,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            env=self.environment,
+        )
+        shown = f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert "Traceback" not in done.stderr, shown
+        assert code is None or done.returncode == code, shown
+        return done
+
+    def json(self, *words: str, code: int = 0) -> list[Any]:
+        return [json.loads(line) for line in self("--json", *words, code=code).stdout.splitlines()]
+
+    @contextlib.contextmanager
+    def popen(self, *words: str, **options: Any) -> Iterator[Any]:
+        """Killed at the end if it still runs."""
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+        argv = [TAILCAST, *words]
+        with spawned(*argv, env=self.environment, stdin=subprocess.DEVNULL, **options) as process:
+            yield process
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "workspaces"
+    yield folder
+    end_runs(folder)
+
+
+@pytest.fixture
+def cli(root: Path) -> Cli:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(_OURS)}
+    return Cli(root, environment | {"TAILCAST_ROOT": str(root)})
+
+
+@pytest.fixture
+def runner(cli: Cli) -> Iterator[None]:
+    """A runner at work with the scripted model."""
+    with cli.popen(
+        "runner", "--scripted-model", "--grace-s", "1", stdout=subprocess.DEVNULL
+    ) as process:
+        wait_until(lambda: runner_is_active(cli.root), "the runner")
+        yield
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+
+
+def started(root: Path, workflow: str = "claude", **asked: Any) -> Workspace:
+    """A run with the scripted model, and its process."""
+    workspace = create_run(root, workflow, **asked)
+    process = start_run_process(workspace, RunOptions(1.0, scripted_model=True))
+    _processes.append(process)  # kept, so that nobody warns of a child that was not waited for
+    return workspace
+
+
+def external(root: Path, *events: dict[str, Any] | bytes, run_id: str = "outside") -> Workspace:
+    """A stream that others write, of which nothing in `run.json` tells."""
+    folder = root / run_id
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = (event + b"\n" if isinstance(event, bytes) else encode(event) for event in events)
+    with open(folder / "_stream.jsonl", "ab") as file:
+        file.write(b"".join(lines))
+    return open_workspace(root, run_id)
+
+
+_processes: list["subprocess.Popen[bytes]"] = []
+
+
+@pytest.fixture(autouse=True)
+def _reaped() -> Iterator[None]:
+    yield
+    while _processes:
+        process = _processes.pop()
+        process.kill()
+        process.wait()

@@ -1,0 +1,97 @@
+"""`demo`: all of it, as `make demo` shows it; and what it prints works when it is pasted."""
+
+import json
+import os
+import shlex
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from tests.support import end_runs, tree_of, wait_until
+from tests.tailcast.conftest import Cli
+
+from runlog import Workspace, list_runs, open_workspace, run_status
+
+pytestmark = [pytest.mark.xdist_group("demo"), pytest.mark.timeout(120)]
+
+
+def files_of(folder: Path) -> set[str]:
+    return {os.path.join(path, name) for path, _, names in os.walk(folder) for name in names}
+
+
+def test_the_demo(cli: Cli, tmp_path: Path) -> None:
+    home, temporary = tmp_path / "home", tmp_path / "tmp"
+    for folder in (home, temporary):
+        folder.mkdir()
+    cli.environment |= {"HOME": str(home), "TMPDIR": str(temporary)}
+    began = time.monotonic()
+    told = cli("demo", timeout_s=60).stdout
+    assert time.monotonic() - began < 30
+    (row,) = list_runs(cli.root)
+    run = open_workspace(cli.root, row.run_id)
+    assert row.status == "completed"
+    order = [
+        "listening on http://127.0.0.1:",
+        "POST /workflows",
+        "claude started",
+        "I look at the folder",
+        "⏺ Bash",
+        "you: By the way",
+        "three seconds later",
+        "● While the command ran you said: “By the way: the file is the log.”",
+        "✔ completed",
+        "?after=",
+        "✔ identical to the file",
+        row.run_id,
+        "Try next:",
+    ]
+    at = 0
+    for part in order:
+        assert part in told[at:], (part, told)
+        at = told.index(part, at)
+    assert tree_of(run) == []
+    assert not [
+        p for p in psutil.Process().children(recursive=True) if "tailcast" in str(p.cmdline())
+    ]
+    assert files_of(home) == files_of(temporary) == set()
+    _commands_work(cli, told)
+
+
+def _commands_work(cli: Cli, told: str) -> None:
+    commands = [
+        line.strip() for line in told.splitlines() if " claude-" in line and "tailcast" in line
+    ]
+    commands = [command for command in commands if command.split()[0].endswith("tailcast")]
+    assert [shlex.split(c)[1] for c in commands] == ["tail", "send", "replay"]
+    for command in commands:
+        program, *words = shlex.split(command)
+        assert program == "tailcast" or Path(program).exists()
+        if words[0] == "replay":
+            words[words.index("--speed") + 1] = "100"
+        assert "● And now?" in cli(*words).stdout or words[0] == "tail"
+
+
+def test_the_demo_as_json_and_a_runner_on_the_real_model(cli: Cli) -> None:
+    with cli.popen("runner") as process:
+        assert process.stdout.readline()
+        assert "real model" in cli("demo", code=2).stderr
+    told = json.loads(cli("demo", "--json", timeout_s=60).stdout)
+    assert told["identical"] is True and told["status"] == "completed"
+    assert told["replayed_after"] > 0
+
+
+def test_a_demo_that_is_broken_off_leaves_nothing_running(cli: Cli) -> None:
+    with cli.popen("demo") as process:
+        wait_until(lambda: list_runs(cli.root), "the run", 30)
+        run: Workspace = open_workspace(cli.root, list_runs(cli.root)[0].run_id)
+        wait_until(lambda: run_status(run) == "running", "its start")
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 130 and b"Traceback" not in err
+    assert run_status(run) == "stopped"
+    _, alive = psutil.wait_procs(children, timeout=5)
+    assert alive == []
+    end_runs(cli.root)

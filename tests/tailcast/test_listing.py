@@ -1,0 +1,174 @@
+"""`ls`, `rm`, `show`."""
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import termios
+from pathlib import Path
+
+from tests.support import wait_for, wait_for_end
+from tests.tailcast.conftest import TAILCAST, Cli, external, started
+
+from runlog import create_run, list_runs
+
+SLOW = {"argv": ["sh", "-c", "echo up; exec tail -f /dev/null"]}
+
+
+def on_terminal(cli: Cli, *words: str, columns: int = 80) -> str:
+    """What a terminal of that width gets."""
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    process = subprocess.Popen(
+        [TAILCAST, *words],
+        stdin=subprocess.DEVNULL,
+        stdout=follower,
+        stderr=follower,
+        env=cli.environment | {"TERM": "xterm-256color"},
+    )
+    os.close(follower)
+    told = b""
+    try:
+        while block := os.read(leader, 65536):
+            told += block
+    except OSError:
+        pass  # how Linux tells the end of a terminal
+    os.close(leader)
+    assert process.wait(10) == 0, told
+    return told.decode()
+
+
+def without_colour(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def test_ls_in_a_pipe(cli: Cli) -> None:
+    create_run(cli.root, "command", run_id="one", params={"argv": ["true", "x" * 150]})
+    external(
+        cli.root,
+        {"type": "workflow_started", "workflow": "shell", "timestamp": "2025-01-01T00:00:00Z"},
+        {"type": "questions_presented", "question_id": "q", "questions": []},
+        {"type": "progress_update", "progress": 45, "message": "nearly"},
+    )
+    head, first, second = cli("ls").stdout.splitlines()
+    assert head.split() == ["RUN", "WORKFLOW", "STATUS", "AGE", "TOOK", "DONE", "COST", "TITLE"]
+    assert first.split()[:3] == ["one", "command", "queued"] and "x" * 150 in first
+    assert second.split()[:3] == ["outside", "shell", "waiting?"] and "45%" in second
+    assert "nearly" in second
+    assert first.index("command") == second.index("shell") == head.index("WORKFLOW")
+
+
+def test_ls_on_a_terminal_of_80_columns(cli: Cli) -> None:
+    create_run(cli.root, "command", params={"argv": ["true", "x" * 150]})
+    create_run(cli.root, "command", params={"argv": ["日本語" * 40]})
+    told = on_terminal(cli, "ls")
+    assert "\x1b[" in told
+    lines = without_colour(told).splitlines()
+    assert len(lines) == 3
+    assert all(len(line) <= 80 for line in lines) and lines[2].endswith("…")
+    assert "日本語" in lines[1] and len(lines[1].encode("gb18030")) <= 80 + 4
+    cli.environment["NO_COLOR"] = "1"
+    assert "\x1b[" not in on_terminal(cli, "ls")
+
+
+def test_ls_by_status_workflow_and_number(cli: Cli) -> None:
+    for number in range(25):
+        create_run(cli.root, "command", run_id=f"c-{number:02}")
+    external(cli.root, {"type": "workflow_completed"}, run_id="done")
+    assert [row["run_id"] for row in cli.json("ls", "--status", "completed")] == ["done"]
+    assert len(cli.json("ls")) == 20
+    assert len(cli.json("ls", "--all")) == 26
+    assert [r["run_id"] for r in cli.json("ls", "-w", "command", "-n", "2")] == ["c-24", "c-23"]
+    assert cli("ls", "--status", "paused").stdout == ""
+
+
+def test_ls_of_nothing_says_what_to_do(cli: Cli) -> None:
+    done = cli("ls")
+    assert done.stdout == "" and "tailcast run" in done.stderr
+
+
+def test_hostile_names_and_titles_are_harmless(cli: Cli) -> None:
+    evil = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202egnp.exe"
+    external(cli.root, {"type": "workflow_started", "workflow": evil})
+    external(cli.root, {"type": "progress_update", "message": evil}, run_id="two")
+    create_run(cli.root, "claude", prompt=evil, run_id="three")
+    for words in (["ls"], ["show", "outside"], ["show", "two"], ["show", "three"]):
+        for told in (cli(*words).stdout, without_colour(on_terminal(cli, *words))):
+            assert not set(told) & set("\x1b\x07\x9b\u202e"), words
+
+
+def test_show(cli: Cli) -> None:
+    cli(
+        "run", "command", "-f", "--run-id", "bad", "--", "sh", "-c", "echo oops >&2; exit 4", code=1
+    )
+    told = cli("show", "bad").stdout
+    assert told.startswith("bad  failed\n")
+    for part in ("workflow", "command", "exit code 4", "oops", "exit_code", "folder"):
+        assert part in told
+    (state,) = cli.json("show", "bad")
+    assert state["status"] == "failed" and state["reason"] == "exit_code"
+    assert Path(state["path"]).name == "bad" and state["params"]["argv"][0] == "sh"
+
+
+def test_show_tells_open_questions_and_how_to_answer(cli: Cli) -> None:
+    external(
+        cli.root,
+        {
+            "type": "questions_presented",
+            "question_id": "q-1",
+            "questions": [
+                {"question": "Which?", "options": [{"label": "the red"}, {"label": "b"}]}
+            ],
+        },
+        {
+            "type": "permission_requested",
+            "request_id": "p-1",
+            "tool_name": "Bash",
+            "input": {"command": "rm -rf /"},
+        },
+    )
+    told = cli("show", "outside").stdout
+    assert "waiting" in told and "Which?" in told and "1. the red" in told
+    assert "answer outside q-1 'the red'" in told
+    assert "rm -rf /" in told and "approve outside p-1" in told and "deny outside p-1" in told
+
+
+def test_show_of_a_queued_run(cli: Cli) -> None:
+    create_run(cli.root, "command", run_id="one")
+    assert "tailcast runner" in cli("show", "one").stdout.replace(TAILCAST, "tailcast")
+
+
+def test_rm(cli: Cli) -> None:
+    external(cli.root, {"type": "workflow_completed"}, run_id="done")
+    external(cli.root, {"type": "log"}, run_id="open")
+    create_run(cli.root, "command", run_id="queued")
+    assert "has not ended" in cli("rm", "done", "queued", code=2).stderr
+    assert (cli.root / "done").exists()
+    assert "--force" in cli("rm", "open", code=2).stderr
+    assert cli.json("rm", "open", "--force") == [{"run_id": "open", "removed": True}]
+    assert cli("rm", "done").stdout == "removed done\n"
+    assert sorted(os.listdir(cli.root)) == ["queued"]
+
+
+def test_rm_refuses_what_runs(cli: Cli) -> None:
+    run = started(cli.root, "command", params=SLOW, run_id="slow")
+    wait_for(run, "log", message="up")
+    assert "it is running" in cli("rm", "slow", code=2).stderr
+    assert "it is running" in cli("rm", "slow", "--force", code=2).stderr
+    cli("stop", "slow")
+    wait_for_end(run)
+    cli("rm", "slow")
+    assert list_runs(cli.root) == []
+
+
+def test_rm_all_finished_asks_or_wants_yes(cli: Cli) -> None:
+    for number in range(3):
+        external(cli.root, {"type": "workflow_stopped"}, run_id=f"r{number}")
+    create_run(cli.root, "command", run_id="queued")
+    assert "--yes" in cli("rm", "--all-finished", code=2).stderr
+    assert len(cli.json("ls")) == 4
+    assert cli("rm", "--all-finished", "--yes").stdout.count("removed") == 3
+    assert [row["run_id"] for row in cli.json("ls")] == ["queued"]
+    cli("rm", "--all-finished", "--yes")

@@ -21,7 +21,7 @@ demo: $(INSTALLED)
 	@$(BIN)/tailcast demo
 
 test: lint types
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not soak"
 
 lint: $(TESTABLE)
 	$(BIN)/ruff check $(wildcard $(CHECKED))
@@ -31,7 +31,7 @@ types: $(TESTABLE)
 	$(BIN)/mypy
 
 bench: $(TESTABLE)
-	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	$(BIN)/python -m benchmarks
 
 soak: $(TESTABLE)
 	$(BIN)/python -m pytest -m soak -n 0

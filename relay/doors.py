@@ -10,6 +10,7 @@
 import hmac
 import re
 
+import anyio
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,6 +19,9 @@ from .problems import Problem, ProblemResponse
 __all__ = ["MAX_BODY_BYTES", "Doors"]
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
+
+# For the next piece of a body that was begun.
+_BODY_WAIT_S = 30.0
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
@@ -125,10 +129,16 @@ def _check_length(headers: _Headers) -> Problem | None:
 
 def _limited(receive: Receive) -> Receive:
     seen = 0
+    complete = False
 
     async def limited() -> Message:
-        nonlocal seen
-        message = await receive()
+        nonlocal seen, complete
+        try:
+            with anyio.fail_after(None if complete else _BODY_WAIT_S):
+                message = await receive()
+        except TimeoutError:
+            raise HTTPException(408) from None
+        complete = not message.get("more_body", False)
         if message["type"] == "http.request":
             seen += len(message.get("body", b""))
             if seen > MAX_BODY_BYTES:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -104,37 +103,35 @@ async def _wait(
     """Look again at each change, until there is something, or never will be, or the time is over."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + wait_s
+    waiting = loop.create_future()
+
+    def nudge(*_: object) -> None:
+        if not waiting.done():
+            waiting.set_result(None)
+
     client = loop.create_task(_disconnect(request))
+    client.add_done_callback(nudge)
+    timer = loop.call_at(deadline, nudge)
     try:
         while True:
             waiting = tail.waiter()
-            timer = loop.call_at(deadline, _set, waiting)
-            client.add_done_callback(partial(_set, waiting))
-            try:
-                page = await look(cursor if page.after is None else page.after)
-                if page.items or page.reset or not page.at_end:
-                    return page
-                ending = await tail.ending()
-                if (ending is not None and ending.told) or tails.closing or client.done():
-                    return page
-                if loop.time() >= deadline:
-                    return page
-                await waiting
-            finally:
-                tail.forget(waiting)
-                timer.cancel()
+            page = await look(cursor if page.after is None else page.after)
+            if page.items or page.reset or not page.at_end:
+                return page
+            ending = await tail.ending()
+            over = (ending is not None and ending.told) or tails.closing
+            if over or client.done() or loop.time() >= deadline:
+                return page
+            await waiting
     finally:
+        tail.forget(waiting)
+        timer.cancel()
         client.cancel()
 
 
 async def _disconnect(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
-
-
-def _set(waiting: asyncio.Future[None], *_: object) -> None:
-    if not waiting.done():
-        waiting.set_result(None)
 
 
 async def _has_ended(tail: Tail, page: _Page, look: Callable[[int], Awaitable[_Page]]) -> bool:

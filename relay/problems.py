@@ -44,6 +44,7 @@ _HINTS = {
     400: _SEE_DOCS,
     404: f"There is nothing at this path. {_SEE_DOCS}",
     405: f"Use one of the methods in the `Allow` header. {_SEE_DOCS}",
+    408: "The body did not come: send it at once, and again",
     413: "Send at most 10 MiB; put more into a file of the workspace",
     500: "This is a fault of the relay: see what it logged, and report it",
 }
@@ -139,7 +140,7 @@ async def _on_http_exception(request: Request, error: HTTPException) -> Response
     headers = {name.lower(): value for name, value in (error.headers or {}).items()}
     if status == 405:
         headers["allow"] = ", ".join(sorted(_methods_at(request)))
-    if status == 413:
+    if status in (408, 413):
         headers["connection"] = "close"
     # Starlette's own details are but the phrase again.
     detail = _HINTS.get(status, _SEE_DOCS)

@@ -8,7 +8,8 @@ from .sse import Variant, frame_chunk
 
 __all__ = ["Budget", "Framed", "Ring"]
 
-_RING_BYTES = 1024 * 1024
+# The last MiB or so of a file: its bytes, and the frames of a variant or two.
+_RING_BYTES = 3 * 1024 * 1024
 _ALL_BYTES = 64 * 1024 * 1024
 # What a chunk costs beside its bytes, roughly: a live stream has one for each line.
 _OVERHEAD_BYTES = 600

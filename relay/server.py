@@ -55,6 +55,7 @@ def serve(
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             backlog=_BACKLOG,
             workers=1,
             timeout_graceful_shutdown=1,

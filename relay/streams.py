@@ -17,6 +17,7 @@ from runlog import LogReplaced, Record, Workspace, decode
 from runlog.records import from_iso
 from runlog.tail import records_of
 
+from .problems import Problem, ProblemResponse
 from .ring import Framed
 from .sse import KEEPALIVE, PREAMBLE, Variant, end_frame, frame_record, id_frame, reset_frame
 from .tails import Tail, Tails
@@ -106,7 +107,15 @@ class EventStream(Response):
         extra = [pair for pair in self.raw_headers if pair[0] != b"content-length"]
         with self._tails.follow(self._workspace) as tail:
             listener = _Listener(self._tails, tail, self._query, self._keepalive_s, send)
-            if not await listener.begin():
+            try:
+                begun = await listener.begin()
+            except OSError as error:
+                detail = f"{self._workspace.stream} can't be read ({error.strerror}): mend the file"
+                await ProblemResponse(Problem(500, "unreadable-stream", detail))(
+                    {"type": "http"}, receive, send
+                )
+                return
+            if not begun:
                 await send({"type": "http.response.start", "status": 204, "headers": extra})
                 await send({"type": "http.response.body"})
                 return

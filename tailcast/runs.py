@@ -1,9 +1,11 @@
 """Runs as commands need them: who begins a queued one, and what is told of a run."""
 
 import subprocess
+import time
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from runlog import (
@@ -17,11 +19,15 @@ from runlog import (
     run_status,
 )
 from runlog.records import from_iso
+from runlog.status import tail_state
 
 from .errors import CommandError
 from .options import command_line
 
-__all__ = ["OurProcess", "RunView", "begin", "look_at"]
+__all__ = ["OurProcess", "RunView", "begin", "check_scripted", "look_at", "tell_if_lost"]
+
+_RUNNER_TELLS_S = 5.0  # it looks ten times a second
+_POLL_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,43 +109,56 @@ def look_at(workspace: Workspace) -> RunView:
 class OurProcess:
     """The process of a run that this command started. It outlives us."""
 
-    def __init__(self, workspace: Workspace, process: "subprocess.Popen[bytes]") -> None:
-        self._workspace = workspace
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self._process = process
 
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def tell_if_lost(self) -> None:
-        """With no runner here, nobody else says in the stream that the process died."""
-        if self.alive() or run_status(self._workspace) not in ("queued", "failed"):
-            return
-        from runner.lost import end_run
 
-        end_run(self._workspace, "workflow_failed", "lost", "the run's process died")
+def tell_if_lost(workspace: Workspace, *, never_began: bool = False) -> None:
+    """If the process of the run died, see to it that the stream says so: a runner here does, else we do.
+
+    :param never_began: its process ended; a run that is queued still was not taken up by it, and is lost too.
+    """
+    deadline = time.monotonic() + _RUNNER_TELLS_S
+    while _is_lost(workspace, never_began):
+        from runner.lost import end_run
+        from runner.supervisor import runner_is_active
+
+        if not runner_is_active(workspace.root):
+            end_run(workspace, "workflow_failed", "lost", "the run's process died")
+            return
+        if time.monotonic() > deadline:
+            return
+        time.sleep(_POLL_S)
+
+
+def _is_lost(workspace: Workspace, never_began: bool) -> bool:
+    status = run_status(workspace)
+    if status == "failed":
+        return workspace.manifest.exists() and not is_terminal(tail_state(workspace).status)
+    return never_began and status == "queued"
 
 
 def begin(workspace: Workspace, *, scripted_model: bool) -> OurProcess | None:
-    """See to it that a queued run begins: None if a runner is at work here, which takes it up.
-
-    :raises CommandError: that runner would not use the scripted model.
-    """
+    """See to it that a queued run begins: None if a runner is at work here, which takes it up."""
     from runner.spawn import RunOptions, start_run_process
     from runner.supervisor import runner_is_active
 
     if runner_is_active(workspace.root):
         return None
     process = start_run_process(workspace, RunOptions(scripted_model=scripted_model))
-    return OurProcess(workspace, process)
+    return OurProcess(process)
 
 
-def check_scripted(workspace_root: Any, scripted_model: bool) -> None:
+def check_scripted(root: Path, scripted_model: bool) -> None:
     """:raises CommandError: a runner is at work that sends its runs to the real model."""
     from runner.supervisor import active_options
 
-    options = active_options(workspace_root)
+    options = active_options(root)
     if scripted_model and options is not None and not options.scripted_model:
         raise CommandError(
             "the runner at work here sends its runs to the real model, so --scripted-model can't be had",
-            f"Start it as `{command_line(workspace_root, 'runner', '--scripted-model')}`, or use another --root",
+            f"Start it as `{command_line(root, 'runner', '--scripted-model')}`, or use another --root",
         )

@@ -25,7 +25,7 @@ from ..errors import CommandError
 from ..follow import Follower
 from ..options import DEFAULT_ROOT, AnyRun, AsJson, LiveRun, Root, command_line, find_run
 from ..output import make_printer, note, print_json, print_line
-from ..runs import OurProcess, begin, check_scripted
+from ..runs import OurProcess, begin, check_scripted, tell_if_lost
 from .run import read_text
 
 __all__ = ["cancel", "interrupt", "mode", "model", "pause", "post_and_tell", "resume", "send"]
@@ -69,6 +69,7 @@ def send(
     if resume:
         _check_resumable(workspace)
         check_scripted(root, scripted_model)
+        tell_if_lost(workspace)
     message: Event = {"type": "message", "content": read_text("-") if text == "-" else text}
     message |= {"delivery": delivery} if delivery else {}
     message |= {"id": message_id} if message_id else {}
@@ -216,7 +217,7 @@ def _wait(
     finally:
         printer.close()
     if ours is not None:
-        ours.tell_if_lost()
+        tell_if_lost(workspace, never_began=not ours.alive())
     return 0 if state == "completed" else 1
 
 

@@ -20,7 +20,7 @@ from ..options import (
     shown_path,
 )
 from ..output import make_printer, note, print_json, print_line
-from ..runs import OurProcess, begin, check_scripted
+from ..runs import OurProcess, begin, check_scripted, tell_if_lost
 from .tail import follow_to_end
 
 __all__ = ["follow_ours", "read_text", "run"]
@@ -148,7 +148,7 @@ def follow_ours(follower: Follower, ours: OurProcess | None, *, as_json: bool) -
     try:
         code = follow_to_end(follower, printer)
         if ours is not None:
-            ours.tell_if_lost()
+            tell_if_lost(workspace, never_began=not ours.alive())
             for record in Follower(workspace, follower.offset).records():
                 printer.show(record)
     except KeyboardInterrupt:

@@ -383,6 +383,13 @@ def test_bad_parameters_are_named(relay: Relay, run: Workspace, query: str) -> N
     assert answer.json()["errors"][0]["parameter"] == query.partition("=")[0]
 
 
+def test_a_stream_that_can_not_be_read(relay: Relay, run: Workspace) -> None:
+    run.stream.mkdir()
+    answer = relay.client.get(relay.workflow_url(run, "/stream"))
+    assert answer.status_code == 500
+    assert str(run.stream) in answer.json()["detail"]
+
+
 def test_an_unknown_run_is_a_404_at_once(relay: Relay) -> None:
     answer = relay.get("/workflows/nobody/stream")
     assert answer.status_code == 404

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support import end_runs, spawned, wait_until
 
 from runlog import Workspace, create_run, encode, open_workspace
 from runner.spawn import RunOptions, start_run_process
 from runner.supervisor import runner_is_active
+from tests.support import end_runs, spawned, wait_until
 
 TAILCAST = str(Path(sys.executable).with_name("tailcast"))
 # What the person at the terminal may have set must not decide a test.

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.support import wait_for, wait_until
-from tests.tailcast.conftest import TAILCAST, Cli, external
 
 from runlog import create_run, list_runs, open_workspace, run_status
+from tests.support import wait_for, wait_until
+from tests.tailcast.conftest import TAILCAST, Cli, external
 
 
 def test_version_and_help(cli: Cli) -> None:

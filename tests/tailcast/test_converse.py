@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from runlog import Workspace, create_run, run_status
 from tests.support import (
     events,
     kill,
@@ -16,8 +18,6 @@ from tests.support import (
     wait_until,
 )
 from tests.tailcast.conftest import Cli, external, started
-
-from runlog import Workspace, create_run, run_status
 
 ALLOWED = {"allowed_tools": ["Bash"]}
 HOLD = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]

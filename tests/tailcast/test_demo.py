@@ -9,10 +9,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.support import end_runs, tree_of, wait_until
-from tests.tailcast.conftest import Cli
 
 from runlog import Workspace, list_runs, open_workspace, run_status
+from tests.support import end_runs, tree_of, wait_until
+from tests.tailcast.conftest import Cli
 
 pytestmark = [pytest.mark.xdist_group("demo"), pytest.mark.timeout(120)]
 
@@ -52,9 +52,9 @@ def test_the_demo(cli: Cli, tmp_path: Path) -> None:
         assert part in told[at:], (part, told)
         at = told.index(part, at)
     assert tree_of(run) == []
-    assert not [
-        p for p in psutil.Process().children(recursive=True) if "tailcast" in str(p.cmdline())
-    ]
+    assert [
+        p for p in psutil.process_iter(["cmdline"]) if str(cli.root) in str(p.info["cmdline"])
+    ] == []
     assert files_of(home) == files_of(temporary) == set()
     _commands_work(cli, told)
 

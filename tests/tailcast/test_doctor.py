@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.tailcast.conftest import Cli
 
 from runlog import create_run
+from tests.tailcast.conftest import Cli
 
 NAMES = [
     "python",

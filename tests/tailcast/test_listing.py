@@ -9,10 +9,9 @@ import subprocess
 import termios
 from pathlib import Path
 
+from runlog import create_run, list_runs
 from tests.support import wait_for, wait_for_end
 from tests.tailcast.conftest import TAILCAST, Cli, external, started
-
-from runlog import create_run, list_runs
 
 SLOW = {"argv": ["sh", "-c", "echo up; exec tail -f /dev/null"]}
 

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support import bash, events, script, wait_for, wait_for_end, wait_until
-from tests.tailcast.conftest import Cli, external, started
 
 from runlog import Workspace, encode, read_inbox, read_state
+from tests.support import bash, events, script, wait_for, wait_for_end, wait_until
+from tests.tailcast.conftest import Cli, external, started
 
 COLOUR = {
     "question": "Which colour?",
@@ -98,23 +98,23 @@ def test_a_question_of_claude(cli: Cli) -> None:
 
 
 def test_permissions_of_claude(cli: Cli) -> None:
-    steps = [{"text": "May I?", "tools": [bash(f"echo tool-{n}")]} for n in range(3)]
+    steps = [{"text": "May I?", "tools": [bash(f"touch file-{n}")]} for n in range(3)]
     prompt = script(*steps, {"text": "Done."})
     run = started(cli.root, prompt=prompt, params={"ask_permissions": True}, run_id="asks")
-    for number, words in enumerate(
-        (["approve", "asks"], ["deny", "asks", "-m", "not now"], ["approve", "asks", "--input"])
-    ):
+    changed = encode({"command": "touch changed", "description": "changed"}).decode()
+    said = (
+        ["approve", "asks"],
+        ["deny", "asks", "-m", "not now"],
+        ["approve", "asks", "--input", changed],
+    )
+    for number, words in enumerate(said):
         wait_until(lambda n=number: len(events(run, "permission_requested")) > n, "the request")
-        if words[-1] == "--input":
-            changed = {"command": "echo something-else", "description": "changed"}
-            words = [*words, encode(changed).decode()]
         request_id = next(iter(read_state(run).open_permissions))
-        (told,) = cli.json(*words)
-        assert told == {
-            "request_id": request_id,
-            "decision": "deny" if words[0] == "deny" else "allow",
-        }
+        decision = "deny" if words[0] == "deny" else "allow"
+        assert cli.json(*words) == [{"request_id": request_id, "decision": decision}]
+        wait_for(run, "permission_resolved", request_id=request_id)
     assert wait_for_end(run)["type"] == "workflow_completed"
+    assert sorted(path.name for path in run.files.iterdir()) == ["changed", "file-0"]
     shown = cli("tail", "asks").stdout
-    assert "⎿ tool-0" in shown and "→ denied · not now" in shown
-    assert "⎿ something-else" in shown and "⎿ tool-2" not in shown
+    assert "may it use Bash?" in shown and "touch file-1" in shown
+    assert "→ denied · not now" in shown

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support import script, wait_for_end
-from tests.tailcast.conftest import Cli
 
 from runlog import list_runs, open_workspace, read_manifest, run_status
+from tests.support import script, wait_for_end
+from tests.tailcast.conftest import Cli
 
 PRINT = [sys.executable, "-c"]
 
@@ -128,9 +128,8 @@ def test_a_runner_at_work_takes_it_up(cli: Cli, runner: None) -> None:
 
 
 def test_a_runner_on_the_real_model_is_not_taken_for_the_scripted(cli: Cli) -> None:
-    from tests.support import wait_until
-
     from runner.supervisor import active_options
+    from tests.support import wait_until
 
     with cli.popen("runner"):
         wait_until(lambda: active_options(cli.root), "the runner")

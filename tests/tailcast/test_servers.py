@@ -13,11 +13,11 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from tests.support import kill, wait_for, wait_for_end, wait_until
-from tests.tailcast.conftest import Cli
 
 from runlog import create_run, open_workspace, run_status
 from runner.supervisor import active_options, runner_is_active
+from tests.support import kill, wait_for, wait_for_end, wait_until
+from tests.tailcast.conftest import Cli
 
 HOLD = {"argv": [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]}
 

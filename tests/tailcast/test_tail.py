@@ -5,10 +5,10 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.support import script, wait_for_end
-from tests.tailcast.conftest import Cli, external, started
 
 from runlog import create_run
+from tests.support import script, wait_for_end
+from tests.tailcast.conftest import Cli, external, started
 
 LINES = [
     {"type": "workflow_started", "workflow": "w"},

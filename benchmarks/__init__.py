@@ -1,0 +1,1 @@
+"""How fast the relay is, beside what people would use instead. `python -m benchmarks`."""

@@ -1,0 +1,34 @@
+"""The cases, by the name that `--only` takes, in the order of the table."""
+
+from collections.abc import Callable
+
+from ..bench import Bench
+from ..rows import Row
+from . import (
+    ceiling,
+    fan_out,
+    growth,
+    herd,
+    latency,
+    many_runs,
+    paced,
+    replay,
+    slow_listener,
+    start,
+)
+
+__all__ = ["CASES"]
+
+CASES: dict[str, Callable[[Bench], list[Row]]] = {
+    "latency": latency.measure,
+    "fan-out": fan_out.measure,
+    "paced": paced.measure,
+    "many-runs": many_runs.measure,
+    "replay": replay.measure,
+    "named": replay.measure_named,
+    "growth": growth.measure,
+    "slow": slow_listener.measure,
+    "herd": herd.measure,
+    "start": start.measure,
+    "ceiling": ceiling.measure,
+}

@@ -44,7 +44,7 @@ def main() -> int:
                 results.rows += CASES[name](bench)
             except BenchError as error:
                 results.failed[name] = str(error)
-                _tell(f"{name} failed: {error}")
+                _tell("\n".join([f"{name} failed: {error}", *getattr(error, "__notes__", ())]))
             _tell(f"{name}: {time.monotonic() - case_began:.0f} s")
     results.rounds, results.skipped = bench.rounds, bench.skipped
     results.took_s = time.monotonic() - began

@@ -12,6 +12,8 @@ from typing import Any
 
 from starlette.responses import Response
 
+from .problems import KINDS
+
 __all__ = ["docs_page"]
 
 _STYLE = """
@@ -58,7 +60,12 @@ def docs_page(openapi: _Json) -> Response:
             for method, operation in operations.items()
             if tag["name"] in operation.get("tags", ()) and method != "head"
         ]
-    parts.append("<h2>Shapes</h2>")
+    parts.append("<h2>Problems</h2><table>")
+    parts += [
+        f'<tr id="{kind}"><td><code>{kind}</code></td><td>{_inline(meaning)}</td></tr>'
+        for kind, meaning in KINDS.items()
+    ]
+    parts.append("</table><h2>Shapes</h2>")
     parts += [_shape(name, schemas[name]) for name in sorted(schemas)]
     body = "".join(parts)
     page = (

@@ -102,16 +102,20 @@ async def _wait(
 ) -> _Page:
     """Look again at each change, until there is something, or never will be, or the time is over."""
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + wait_s
     waiting = loop.create_future()
+    late = asyncio.Event()  # and not the clock: uvloop's timers may ring a little early
 
     def nudge(*_: object) -> None:
         if not waiting.done():
             waiting.set_result(None)
 
+    def on_time() -> None:
+        late.set()
+        nudge()
+
     client = loop.create_task(_disconnect(request))
     client.add_done_callback(nudge)
-    timer = loop.call_at(deadline, nudge)
+    timer = loop.call_later(wait_s, on_time)
     try:
         while True:
             waiting = tail.waiter()
@@ -120,7 +124,7 @@ async def _wait(
                 return page
             ending = await tail.ending()
             over = (ending is not None and ending.told) or tails.closing
-            if over or client.done() or loop.time() >= deadline:
+            if over or client.done() or late.is_set():
                 return page
             await waiting
     finally:

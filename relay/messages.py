@@ -28,12 +28,11 @@ __all__ = ["router"]
 
 router = APIRouter(route_class=StrictRoute, tags=["messages"])
 
+_SAFE_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
+
 
 def _accepted(summary: str) -> dict[str, Any]:
     return {"status_code": 202, "response_model": Accepted, "summary": summary}
-
-
-_SAFE_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 
 
 @router.post("/workflows/{run_id}/messages", **_accepted("Say something to a run"))

@@ -23,7 +23,7 @@ from runlog import (
     encode,
 )
 
-__all__ = ["PROBLEM_MEDIA_TYPE", "Problem", "ProblemResponse", "problem_handlers"]
+__all__ = ["KINDS", "PROBLEM_MEDIA_TYPE", "Problem", "ProblemResponse", "problem_handlers"]
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 
@@ -36,6 +36,45 @@ _RUNLOG_PROBLEMS: dict[type[RunlogError], tuple[int, str]] = {
     RunExists: (409, "run-exists"),
     RunActive: (409, "run-active"),
     RunFinished: (409, "run-finished"),
+}
+
+# The fragment of a problem's `type`, and what it means whatever the `detail` of the case.
+KINDS = {
+    "answered": "The question has been answered; only the first answer counts.",
+    "bad-cursor": "A cursor is a decimal byte offset, or of a list the `next` of the page before.",
+    "bad-host": "There must be exactly one `Host` header, and a valid one.",
+    "bad-idempotency-key": "The key can't be used.",
+    "bad-message": "The run would not understand the message.",
+    "bad-params": "The params do not fit the schema of the workflow.",
+    "bad-path": "The path can't be one below the workspace.",
+    "bad-request": "The body can't be read as JSON.",
+    "bad-run-id": "The id can't be a run's.",
+    "content-too-large": "The body is over 10 MiB.",
+    "fault": "The relay itself has a fault, and has logged it.",
+    "foreign-origin": "A web page of elsewhere tried to change something.",
+    "host-not-allowed": "The `Host` header names none of the relay's own names.",
+    "idempotency-key-reused": "The key was used for another request.",
+    "invalid-request": "A field or parameter is missing, unknown or wrong; `errors` has them all.",
+    "method-not-allowed": "The path is there, the method is not.",
+    "no-catalog": "No runner has said yet what it can start.",
+    "no-root": "The folder of all workspaces can't be used.",
+    "not-a-file": "Only files and folders can be read.",
+    "not-found": "There is nothing at this path.",
+    "not-open": "The question or permission request is not open, or never was.",
+    "not-readable": "The relay may not read the file.",
+    "range-not-satisfiable": "The file has no such bytes.",
+    "request-timeout": "The body did not come.",
+    "run-active": "The run has not ended.",
+    "run-exists": "The id is taken.",
+    "run-finished": "The run has ended.",
+    "run-removed": "The run was there, and has been removed.",
+    "symlink": "Symlinks are not followed.",
+    "too-deep": "The JSON is nested too deep.",
+    "unauthorized": "The bearer token is missing or wrong.",
+    "unknown-file": "There is no such file.",
+    "unknown-message": "The inbox holds no such message.",
+    "unknown-run": "There is no such run.",
+    "unreadable-stream": "The stream file can't be read.",
 }
 
 _TOLD_FAULTS = 5  # in `detail`; `errors` has them all
@@ -53,7 +92,7 @@ _HINTS = {
 class Problem(Exception):
     """An error of the HTTP edge.
 
-    :param kind: short name, the fragment of the problem's `type`.
+    :param kind: one of `KINDS`.
     :param errors: one object for each thing wrong: `detail`, and `pointer` (into the body) or `parameter`.
     """
 

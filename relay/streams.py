@@ -215,12 +215,14 @@ class _Listener:
             return self._offset is not None
         before = self._offset
         payload = await (self._gather() if self._pace is None else self._gather_paced(self._pace))
+        if self._offset == before:
+            return False  # with no await since the look that found nothing: see `_rest`
         if not payload and self._offset - self._told > _UNTOLD_BYTES:
             payload = id_frame(self._offset)
         if payload:
             self._told = self._offset
             await self._write(payload)
-        return self._offset != before
+        return True
 
     async def _gather(self) -> bytes:
         offset = before = self._offset or 0

@@ -1,7 +1,6 @@
 """The commands, grouped as the help shows them."""
 
 import signal
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -27,6 +26,8 @@ _START, _LOOK, _TALK, _HOUSE = "Start", "Look", "Talk", "House"
 
 def _version(value: bool) -> None:
     if value:
+        from importlib.metadata import version
+
         typer.echo(f"tailcast {version('tailcast')}")
         raise typer.Exit
 

@@ -116,9 +116,9 @@ def _check_root(root: Path) -> Check:
             "chown it, or use --root",
         )
     mode = root.stat().st_mode & 0o777
-    if mode & 0o077:
+    if mode & 0o022:
         mend = f"chmod 700 {shown}"
-        return Check("root", "warn", f"{shown} is open to other users ({mode:04o})", mend)
+        return Check("root", "warn", f"{shown} can be written by other users ({mode:04o})", mend)
     return Check("root", "ok", f"{shown}, {mode:04o}, writable")
 
 

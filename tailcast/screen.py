@@ -57,7 +57,7 @@ class Screen:
         body = text if isinstance(text, Text) else Text(clean(text), style=style)
         margin = " " * (cells(sign) + 1) if sign else ""
         for number, line in enumerate(self._lines(body, len(indent) + len(margin))):
-            row = Text(indent, style="dim")
+            row = Text().append(indent, style="dim")
             if sign and number == 0:
                 row.append(sign, style=sign_style or style).append(" ")
             elif line.plain:
@@ -86,7 +86,9 @@ class Screen:
         """Print more of a text that comes in pieces; the first piece begins a block."""
         if self._column is None:
             self.gap()
-            head = Text(indent, style="dim").append(f"{sign} " if sign else "", style=style)
+            head = (
+                Text().append(indent, style="dim").append(f"{sign} " if sign else "", style=style)
+            )
             self._console.print(head, end="", soft_wrap=True)
             self._column = len(head.plain)
             self._indent = " " * self._column

@@ -2,8 +2,9 @@
 
 import json
 import sys
+import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,11 +22,16 @@ from ..options import (
 )
 from ..output import make_printer, note, print_json, print_line
 from ..runs import OurProcess, begin, check_scripted, tell_if_lost
-from .tail import follow_to_end
+from .describe import describe
+from .tail import follow_to_end, tell_if_queued
+
+if TYPE_CHECKING:
+    from runner.workflow import Workflow
 
 __all__ = ["follow_ours", "read_text", "run"]
 
 _CLAUDE = "For claude"
+_TAKEN_UP_S = 1.0
 
 
 def run(
@@ -110,6 +116,9 @@ def run(
     partial: Annotated[
         bool, typer.Option("--partial", help="Stream text as it is made", rich_help_panel=_CLAUDE)
     ] = False,
+    describes: Annotated[
+        bool, typer.Option("--describe", help="Only show what WORKFLOW does, and its params")
+    ] = False,
     root: Root = DEFAULT_ROOT,
     as_json: AsJson = False,
 ) -> int:
@@ -117,6 +126,9 @@ def run(
 
     It goes on by itself: Ctrl-C ends the following, not the run. Try `tailcast run command -- date`.
     """
+    if describes:
+        describe(workflow, _load(workflow), as_json=as_json)
+        return 0
     given = {
         "model": model,
         "allowed_tools": allow,
@@ -127,13 +139,15 @@ def run(
     }
     params = _params(params_file, param or []) | {k: v for k, v in given.items() if v}
     prompt = _prompt(workflow, words or [], prompt_file, params)
-    _check(workflow, params, prompt, interactive)
+    _check(root, workflow, params, prompt, interactive)
     check_scripted(root, scripted_model)
     workspace = create_run(
         root, workflow, prompt=prompt, params=params, interactive=interactive, run_id=run_id
     )
     ours = begin(workspace, scripted_model=scripted_model)
     if follow:
+        if ours is None:
+            _tell_if_it_waits(workspace)
         return follow_ours(
             Follower(workspace, alive=ours.alive if ours else None), ours, as_json=as_json
         )
@@ -212,20 +226,31 @@ def _prompt(
     return words[0] if words else None
 
 
-def _check(workflow: str, params: dict[str, Any], prompt: str | None, interactive: bool) -> None:
-    """What the run process would refuse, refused before anything is on the disk."""
-    from runner.catalog import check_params, load_workflow
+def _load(workflow: str) -> "type[Workflow]":
+    from runner.catalog import load_workflow
     from runner.workflow import RunFailed
 
     try:
-        asked = load_workflow(workflow)
+        return load_workflow(workflow)
+    except RunFailed as error:
+        broken = error.reason == "broken_workflow"
+        raise CommandError(
+            error.error, "`tailcast doctor` looks at it" if broken else ""
+        ) from error
+
+
+def _check(
+    root: Path, workflow: str, params: dict[str, Any], prompt: str | None, interactive: bool
+) -> None:
+    """What the run process would refuse, refused before anything is on the disk."""
+    from runner.catalog import check_params
+    from runner.workflow import RunFailed
+
+    asked = _load(workflow)
+    try:
         check_params(asked, params)
     except RunFailed as error:
-        hint = (
-            "`tailcast doctor` says what is wrong with it"
-            if error.reason == "broken_workflow"
-            else ""
-        )
+        hint = f"`{command_line(root, 'run', workflow, '--describe')}` lists its params"
         raise CommandError(error.error, hint) from error
     if asked.prompt == "required" and not (prompt or "").strip() and not interactive:
         raise CommandError(f"{workflow} needs a prompt", f'Write: tailcast run {workflow} "…"')
@@ -233,6 +258,14 @@ def _check(workflow: str, params: dict[str, Any], prompt: str | None, interactiv
         raise CommandError(f"{workflow} takes no prompt", "Leave it out")
     if interactive and not asked.interactive:
         raise CommandError(f"{workflow} can't be interactive", "Leave out --interactive")
+
+
+def _tell_if_it_waits(workspace: Workspace) -> None:
+    """A runner takes a run up at once, unless it has as many as it may."""
+    deadline = time.monotonic() + _TAKEN_UP_S
+    while not workspace.stream.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    tell_if_queued(workspace)
 
 
 def _tell(workspace: Workspace, *, by_runner: bool, as_json: bool) -> None:

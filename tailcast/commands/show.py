@@ -159,4 +159,7 @@ def _print_next(view: RunView) -> None:
     elif view.status in ("running", "waiting", "paused"):
         print_line(f"\nFollow it: {command_line(root, 'tail', '-f', run_id)}")
     elif view.workflow == "claude":
-        print_line(f"\nGo on with it: {command_line(root, 'send', run_id, '…', '--resume')}")
+        # Its session is in the run's own home, where only the scripted model looks.
+        scripted = ["--scripted-model"] if (view.workspace.path / "_home").is_dir() else []
+        words = ["send", run_id, "…", "--resume", *scripted]
+        print_line(f"\nGo on with it: {command_line(root, *words)}")

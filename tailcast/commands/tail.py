@@ -133,7 +133,7 @@ def tell_if_queued(workspace: Workspace) -> None:
     from runner.supervisor import runner_is_active
 
     if runner_is_active(workspace.root):
-        note(f"{workspace.run_id} is queued: the runner starts it as soon as another run ends")
+        note(f"{workspace.run_id} is queued: the runner here starts it when its turn comes")
     else:
         start = command_line(workspace.root, "runner")
         note(f"{workspace.run_id} is queued and no runner is at work here. Start one: {start}")

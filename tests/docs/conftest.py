@@ -1,6 +1,9 @@
 """`tailcast serve` with the scripted model, in a folder where the pages' samples run as pasted."""
 
+import contextlib
+import json
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -8,15 +11,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from runlog import Workspace, open_workspace
+from runlog import RunlogError, Workspace, list_runs, open_workspace, post
+from tests.docs.pages import write_modules
 from tests.docs.samples import REPOSITORY, sample
-from tests.support import end_runs, spawned, wait_until
+from tests.support import end_runs, spawned, wait_for_end, wait_until
 
 SHELL_LIMIT_S = 30
+EVENTSOURCE = "eventsource@5.1.5"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,11 @@ class Place:
 
     def run(self, run_id: str) -> Workspace:
         return open_workspace(self.root, run_id)
+
+    def start(self, workflow: str, **body: Any) -> Workspace:
+        answer = self.client.post("/workflows", json={"workflow": workflow} | body)
+        assert answer.status_code == 201, answer.text
+        return self.run(answer.json()["run_id"])
 
     def here(self, code: str) -> str:
         """A sample with the address of this relay."""
@@ -63,12 +74,70 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     root = home / "workspaces"
     plugins = home / "plugins"
     _install_sample_package(plugins)
-    environment = os.environ | {"PYTHONPATH": f"{REPOSITORY}{os.pathsep}{plugins}"}
+    environment = os.environ | {
+        "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{plugins}",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "NO_COLOR": "1",
+    }
     command = ["serve", "--scripted-model", "--grace-s", "1"]
     with listening(*command, root=root, environment=environment) as (url, client):
         wait_until((root / "_catalog.json").exists, "the catalog")
-        yield Place(home, url, client, environment)
+        try:
+            yield Place(home, url, client, environment)
+        finally:
+            _stop_all(root)
     end_runs(root)
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    found = shutil.which("node")
+    if found is None:
+        assert not os.environ.get("CI"), "CI must have node"
+        pytest.skip("node is not installed")
+    return found
+
+
+@pytest.fixture(scope="session")
+def node_modules(node: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the npm package `eventsource`: node 20 has no EventSource of its own."""
+    folder = tmp_path_factory.mktemp("node")
+    options = ["--prefer-offline", "--no-save", "--no-package-lock", "--no-audit", "--no-fund"]
+    npm = shutil.which("npm")
+    done = npm and subprocess.run(
+        [npm, "install", *options, "--prefix", str(folder), EVENTSOURCE],
+        capture_output=True,
+        timeout=50,
+    )
+    if not done or done.returncode != 0:
+        assert not os.environ.get("CI"), f"CI must be able to install {EVENTSOURCE}"
+        pytest.skip(f"npm could not install {EVENTSOURCE}, which stands in for the browser here")
+    return folder
+
+
+@pytest.fixture
+def modules(node: str, tmp_path: Path) -> Path:
+    """A folder with the page's modules."""
+    write_modules(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def recorded(place: Place) -> Workspace:
+    """A run that has ended, with lines that are hard to read."""
+    print_lines = [
+        {"type": "log", "message": "é ü 漢字 🎈 \u2028 end"},
+        {"type": "log", "message": "x" * 200_000},
+        *({"type": "count", "n": n} for n in range(300)),
+    ]
+    code = "import sys\nfor line in sys.argv[1].split('\\n'): print(line)"
+    text = "\n".join(json.dumps(line, ensure_ascii=False) for line in print_lines)
+    # A string of the command line has at most 128 KiB: the long one is made by the program.
+    text = text.replace("x" * 200_000, "LONG")
+    code = code.replace("print(line)", "print(line.replace('LONG', 'x' * 200_000))")
+    run = place.start("command", params={"argv": [sys.executable, "-X", "utf8", "-c", code, text]})
+    assert wait_for_end(run)["type"] == "workflow_completed"
+    return run
 
 
 @contextmanager
@@ -86,6 +155,15 @@ def listening(
             yield url, client
         process.terminate()
         process.stdout.close()
+
+
+def _stop_all(root: Path) -> None:
+    """What a failed test left running: the end of the server is not the end of its runs."""
+    for summary in list_runs(root, limit=1000):
+        if summary.ended_at is None and summary.workflow != "external":
+            with contextlib.suppress(RunlogError):
+                post(open_workspace(root, summary.run_id), {"type": "stop"})
+                wait_for_end(open_workspace(root, summary.run_id), deadline_s=10)
 
 
 def _install_sample_package(plugins: Path) -> None:

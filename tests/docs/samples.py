@@ -30,7 +30,7 @@ class Sample:
 
 
 def samples(page: str, name: str | None = None) -> list[Sample]:
-    """The marked blocks of a page, in order; those of one name, if one is given."""
+    """The marked blocks of a page of `docs/`, or of `../README.md`, in order; those of one name, if one is given."""
     text = (DOCS / page).read_text(encoding="utf-8")
     found = [
         Sample(page, match["name"], match["language"], match["code"])

@@ -34,7 +34,9 @@ def test_event_lines_are_folded(line: str) -> None:
 
 def test_every_type_of_the_table_has_a_line() -> None:
     table = TEXT.split("| type | fields beside the common ones |")[1].split("\n\n")[0]
-    in_table = set(re.findall(r"`(\w+)`", "\n".join(row.split("|")[1] for row in table.splitlines()[2:])))
+    in_table = set(
+        re.findall(r"`(\w+)`", "\n".join(row.split("|")[1] for row in table.splitlines()[2:]))
+    )
     assert in_table == {json.loads(line)["type"] for line in LINES}
 
 
@@ -42,7 +44,9 @@ def test_every_field_of_a_line_is_in_the_table() -> None:
     table = TEXT.split("| type | fields beside the common ones |")[1].split("\n\n")[0]
     for line in LINES:
         event = json.loads(line)
-        row = next(row for row in table.splitlines()[2:] if f"`{event['type']}`" in row.split("|")[1])
+        row = next(
+            row for row in table.splitlines()[2:] if f"`{event['type']}`" in row.split("|")[1]
+        )
         told = {"type", "timestamp", "run_id", "iteration_count", *re.findall(r"`(\w+)`", row)}
         assert event.keys() <= told, event["type"]
 
@@ -115,7 +119,12 @@ def test_own_lines_have_the_fields_of_a_real_run(place: Place) -> None:
     real: dict[str, Any] = {event["type"]: event for event in events(run)}
     examples = {json.loads(line)["type"]: json.loads(line) for line in LINES}
     ours = {kind for kind in real if is_reserved(kind) or kind == "questions_presented"}
-    assert ours >= {"workflow_started", "workflow_completed", "message_received", "permission_resolved"}
+    assert ours >= {
+        "workflow_started",
+        "workflow_completed",
+        "message_received",
+        "permission_resolved",
+    }
     for kind in ours:
         assert examples[kind].keys() == real[kind].keys() - {"reason"}, kind
 
@@ -131,13 +140,17 @@ def test_files_of_a_run_are_listed(place: Place) -> None:
     wait_for_end(run)
     listing = TEXT.split("```text\nworkspaces/")[1].split("```")[0]
     assert {path.name for path in run.path.iterdir()} <= set(_names(listing))
-    assert {path.name for path in place.root.iterdir() if path.name[0] == "_"} <= set(_names(listing))
+    assert {path.name for path in place.root.iterdir() if path.name[0] == "_"} <= set(
+        _names(listing)
+    )
 
 
 def _names(listing: str) -> list[str]:
     columns = [re.split(r"\s{2,}", line.strip() + "  ") for line in listing.splitlines()]
     return [
-        name.partition("/")[0] for first, *rest in columns for name in (first, rest[0] if rest else "")
+        name.partition("/")[0]
+        for first, *rest in columns
+        for name in (first, rest[0] if rest else "")
     ]
 
 
@@ -161,6 +174,8 @@ def test_stream_by_curl(place: Place) -> None:
     wait_for_end(run)
     shown = place.shell(block.code, RUN_ID=run.run_id)
     assert shown.startswith("retry: 1000\nid: ")
-    data = [line.removeprefix("data: ") for line in shown.splitlines() if line.startswith("data: {")]
+    data = [
+        line.removeprefix("data: ") for line in shown.splitlines() if line.startswith("data: {")
+    ]
     assert "\n".join(data[:-1]) + "\n" == run.stream.read_text()
     assert shown.endswith('event: end\ndata: {"status":"completed"}\n\n')

@@ -219,6 +219,16 @@ def test_the_docs_need_nothing_from_elsewhere(relay: Relay) -> None:
     assert relay.client.get("/").json()["docs"] == "/docs"
 
 
+def test_every_problem_is_in_the_docs(relay: Relay) -> None:
+    page = relay.client.get("/docs").text
+    code = "".join(path.read_text() for path in (PROJECT / "relay").glob("*.py"))
+    raised = set(re.findall(r'Problem\(\s*[0-9]{3},\s*"([a-z-]+)"', code))
+    raised |= set(re.findall(r'\([0-9]{3}, "([a-z-]+)"\)', code))
+    raised |= {"not-found", "method-not-allowed", "content-too-large", "bad-request"}
+    assert len(raised) > 25
+    assert [kind for kind in raised if f'id="{kind}"' not in page] == []
+
+
 def test_openapi_has_every_call_with_shapes_and_problems(relay: Relay) -> None:
     schema = relay.client.get("/openapi.json").json()
     operations = [

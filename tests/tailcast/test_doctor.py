@@ -48,7 +48,7 @@ def test_it_says_how_to_mend(cli: Cli, tmp_path: Path) -> None:
     create_run(cli.root, "command", run_id="queued")
     broken = create_run(cli.root, "command", run_id="broken")
     broken.manifest.write_text("{")
-    cli.root.chmod(0o755)
+    cli.root.chmod(0o777)
     told = cli("doctor").stdout
     for part in (
         "Set ANTHROPIC_API_KEY",

@@ -127,6 +127,26 @@ def test_a_runner_at_work_takes_it_up(cli: Cli, runner: None) -> None:
     assert "● hello" in cli("run", "claude", "hello", "--scripted-model", "-f").stdout
 
 
+def test_a_run_that_has_to_wait_says_so(cli: Cli) -> None:
+    hold = "import time; time.sleep(60)"
+    with cli.popen("runner", "--max-running", "1") as runner:
+        assert b"at most 1 run" in runner.stdout.readline()
+        cli("run", "command", "--run-id", "first", "--", *PRINT, hold)
+        with cli.popen("run", "command", "-f", "--run-id", "second", "--", "true") as process:
+            assert b"second is queued" in process.stderr.readline()
+            cli("stop", "first")
+            assert process.wait(20) == 0
+
+
+def test_describe(cli: Cli) -> None:
+    told = cli("run", "claude", "--describe").stdout
+    assert "permission_mode" in told and "default | acceptEdits" in told
+    (described,) = cli.json("run", "command", "--describe")
+    assert described["params"]["required"] == ["argv"]
+    assert "--describe" in cli("run", "claude", "x", "-p", "speed=1", code=2).stderr
+    assert not cli.root.exists()
+
+
 def test_a_runner_on_the_real_model_is_not_taken_for_the_scripted(cli: Cli) -> None:
     from runner.supervisor import active_options
     from tests.support import wait_until

@@ -45,6 +45,7 @@ class ClientSpec:
     :param count: whose marks to count. `some`: see above; `none`: only bytes.
     :param line_bytes: of each line, for `some`.
     :param stamps: whether to note the age of each event at its arrival.
+    :param at_once: connections that are being made at a time; 0 means all.
     :param bytes_per_s: read no faster until told to hurry (one listener only).
     """
 
@@ -55,6 +56,7 @@ class ClientSpec:
     count: Literal["all", "some", "none"] = "all"
     line_bytes: int = 0
     stamps: bool = False
+    at_once: int = 0
     bytes_per_s: int = 0
     deadline_s: float = 60.0
 
@@ -65,10 +67,10 @@ class ClientSpec:
 class _Listener:
     __slots__ = ("bytes", "counted", "events", "head", "receive", "request", "sock")
 
-    def __init__(self, sock: socket.socket, request: bytes, counted: bool) -> None:
-        self.sock = sock
+    def __init__(self, request: bytes, counted: bool) -> None:
+        self.sock = socket.socket()
         self.request = request
-        self.receive = sock.recv_into
+        self.receive = self.sock.recv_into
         self.head: bytes | None = b""  # None once it is complete
         self.events = self.bytes = 0
         self.counted = counted
@@ -78,6 +80,7 @@ class _Client:
     def __init__(self, spec: ClientSpec) -> None:
         self._spec = spec
         self._poll = select.epoll()
+        self._unconnected: list[_Listener] = []
         self._listeners: dict[int, _Listener] = {}
         self._buffer = bytearray(_READ_BYTES)
         self._deadline = time.monotonic() + spec.deadline_s
@@ -87,7 +90,8 @@ class _Client:
 
     def run(self) -> dict[str, Any]:
         began_ns = time.monotonic_ns()
-        self._connect()
+        self._prepare()
+        self._connect(self._spec.at_once or self._headless)
         while self._headless:
             self._turn()
         _say({"connected_s": (time.monotonic_ns() - began_ns) / 1e9})
@@ -115,7 +119,7 @@ class _Client:
             case "told":
                 return self._told
 
-    def _connect(self) -> None:
+    def _prepare(self) -> None:
         every = self._spec.count == "all"
         for group in self._spec.groups:
             headers = "".join(f"{name}: {value}\r\n" for name, value in group.headers.items())
@@ -124,14 +128,20 @@ class _Client:
                 f"Connection: close\r\n{headers}\r\n"
             ).encode()
             for _ in range(group.count):
-                sock = socket.socket()
-                sock.setblocking(False)
-                if self._spec.bytes_per_s:
-                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
-                sock.connect_ex(("127.0.0.1", self._spec.port))
-                counted = every or len(self._listeners) % _COUNTED_OF == 0
-                self._listeners[sock.fileno()] = _Listener(sock, request, counted)
-                self._poll.register(sock, select.EPOLLOUT)
+                counted = every or len(self._unconnected) % _COUNTED_OF == 0
+                self._unconnected.append(_Listener(request, counted))
+        self._unconnected.reverse()
+
+    def _connect(self, count: int) -> None:
+        for _ in range(min(count, len(self._unconnected))):
+            listener = self._unconnected.pop()
+            sock = listener.sock
+            sock.setblocking(False)
+            if self._spec.bytes_per_s:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+            sock.connect_ex(("127.0.0.1", self._spec.port))
+            self._listeners[sock.fileno()] = listener
+            self._poll.register(sock, select.EPOLLOUT)
 
     def _turn(self) -> None:
         left_s = self._deadline - time.monotonic()
@@ -200,6 +210,7 @@ class _Client:
             _fail(f"a listener was answered {head[:300]!r}")
         listener.head = None
         self._headless -= 1
+        self._connect(1)
         body = head[end + 4 :]
         self._buffer[: len(body)] = body
         return len(body)
@@ -231,7 +242,8 @@ class _SlowClient(_Client):
 
     def run(self) -> dict[str, Any]:
         step_s = 0.05
-        self._connect()
+        self._prepare()
+        self._connect(1)
         while self._headless:
             self._turn()
         _say({"connected_s": 0.0})

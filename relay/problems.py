@@ -185,7 +185,8 @@ async def _on_http_exception(request: Request, error: HTTPException) -> Response
     detail = _HINTS.get(status, _SEE_DOCS)
     if error.detail not in (title, "Not Found"):
         detail = f"{error.detail}. {detail}"
-    kind = title.lower().replace(" ", "-")
+    # The doors say the same of a body that tells its length; Python's phrase for it has changed over the years.
+    kind = "content-too-large" if status == 413 else title.lower().replace(" ", "-")
     return ProblemResponse(Problem(status, kind, detail, headers=headers))
 
 

@@ -46,6 +46,8 @@ CHUNK_BYTES = 64 * 1024
 _LINGER_S = 5.0
 # So that listeners who come one by one, each with his own run, do not rebuild the watch one by one.
 _REWATCH_DELAY_S = 0.005
+# A process writes its terminal line and lets its lock go in the next microseconds; we may be there in between.
+_LET_GO_S = (0.002, 0.01, 0.05)
 # Threads that wait for the disk, apart from anyio's 40: a slow disk must not stop requests that need none.
 _DISK_THREADS = 8
 
@@ -268,13 +270,18 @@ class Tail:
         return found
 
     def _ask(self) -> tuple[Status, bool] | None:
-        try:
-            status = ended_status(self.workspace)
-        except UnknownRun:
-            return None
-        if status is None:
-            return None
-        return status, is_terminal(tail_state(self.workspace).status)
+        for wait_s in (*_LET_GO_S, None):
+            try:
+                status = ended_status(self.workspace)
+            except UnknownRun:
+                return None
+            told = is_terminal(tail_state(self.workspace).status)
+            if status is not None:
+                return status, told
+            if not told or wait_s is None:
+                return None
+            time.sleep(wait_s)  # in a thread for the disk
+        return None
 
     def _seems_dead(self) -> bool:
         workspace = self.workspace

@@ -20,6 +20,8 @@ _USAGE_KEYS = (
     "cache_creation_input_tokens",
     "cache_read_input_tokens",
 )
+# `status` of the progress_update by which an interactive run says that it waits for a message.
+_WAITING = "waiting"
 _COMMON_FIELDS = frozenset({"type", "timestamp", "run_id", "progress", "message", "status"})
 
 
@@ -133,6 +135,7 @@ def _started(state: RunState, event: Event) -> None:
     state.attempt_at = _text(event.get("timestamp"))
     state.started_at = state.started_at or state.attempt_at
     state.ended_at = state.duration_s = state.result = state.error = state.reason = None
+    state.progress = state.message = state.activity = None
     state.inbox_offset = None
     state.paused = state.idle = False
     state.current_tool = None
@@ -173,7 +176,7 @@ def _progress(state: RunState, event: Event) -> None:
     state.message = _text(event.get("message")) or state.message
     if event["type"] == "progress_update":
         state.activity = _text(event.get("status")) or state.activity
-        state.idle = event.get("status") == "waiting"
+        state.idle = state.activity == _WAITING
         state.fields.update((k, v) for k, v in event.items() if k not in _COMMON_FIELDS)
 
 
@@ -202,18 +205,23 @@ def _receipt(state: RunState, event: Event) -> None:
         state.messages[key] = receipt
 
 
+def _go_on(state: RunState) -> None:
+    """A turn has begun: an interactive run is idle no longer."""
+    state.idle = False
+    if state.activity == _WAITING:
+        state.activity = state.message = None
+
+
 def _system(state: RunState, event: Event) -> None:
     subtype = event.get("subtype")
     if subtype == "init":
         state.session_id = _text(event.get("session_id")) or state.session_id
         state.model = _text(event.get("model")) or state.model
-        state.idle = False
-    elif subtype == "session_state_changed":
-        state.idle = event.get("state") == "idle"
+        _go_on(state)
 
 
 def _assistant(state: RunState, event: Event) -> None:
-    state.idle = False
+    _go_on(state)
     for block in _blocks(event):
         if block.get("type") == "tool_use":
             state.tool_calls += 1

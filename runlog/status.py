@@ -211,6 +211,9 @@ def _look(workspace: Workspace, state: RunState | None = None) -> tuple[RunState
         state = tail_state(workspace)
         if not alive and not is_terminal(state.status):
             return state, "failed"
+    if is_terminal(state.status) and owned and alive and not has_pending_resume(workspace, state):
+        # Its process has the last word, and gives its lock back with that: this line is someone else's.
+        return state, "running"
     if is_terminal(state.status):
         # Asked to go on: until the run process says so in the stream, it waits for its turn.
         resumes = owned and has_pending_resume(workspace, state)

@@ -1,8 +1,9 @@
 """The environment in which a run's agent finds Claude: the user's own, or the scripted model's.
 
 With the scripted model the CLI gets a home, a configuration and temporary folders inside the workspace, so it
-neither sees the user's Claude nor leaves anything outside. One thing escapes: where `_tmp/cc-socks/<pid>.sock` would be
-longer than 103 bytes, the CLI keeps that socket in `/tmp/cc-socks-<uid>`, and leaves the empty folder.
+neither sees the user's Claude nor leaves anything outside. One thing escapes: where the path
+`_tmp/cc-socks/<pid>.sock` would be longer than 103 bytes, the CLI keeps that socket in `/tmp/cc-socks-<uid>`, and
+leaves the empty folder.
 """
 
 import os

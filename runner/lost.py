@@ -13,6 +13,7 @@ from runlog import (
     read_state,
 )
 from runlog.inbox import inbox_closed
+from runlog.records import from_iso
 
 from .environment import mark_of
 from .run import stderr_tail
@@ -21,10 +22,14 @@ from .tree import TreeSurvived, end_marked
 __all__ = ["end_run"]
 
 
-def end_run(workspace: Workspace, event_type: str, reason: str, error: str = "") -> bool:
+def end_run(
+    workspace: Workspace, event_type: str, reason: str, error: str = "", *, began: bool = True
+) -> bool:
     """Write the terminal line of a run that has no process; False if it has one, or has ended already.
 
     What its dead process left running is ended first. The last of its stderr is added to `error`.
+
+    :param began: false if its process ended before it wrote a line of its own.
     """
     lock = RunLock(workspace.lock)
     if not lock.acquire():
@@ -36,11 +41,16 @@ def end_run(workspace: Workspace, event_type: str, reason: str, error: str = "")
             error = f"{error}; {survived}"
         with inbox_closed(workspace):
             state = read_state(workspace)
-            lines, offset = _unanswered(workspace, state)
+            lines, offset = _unanswered(workspace, state, began)
             if state.lifecycle and is_terminal(state.lifecycle) and not lines:
                 return False
-            told = {"type": event_type, "timestamp": now_iso(), "run_id": workspace.run_id}
-            told["reason"] = reason
+            told = {
+                "type": event_type,
+                "timestamp": now_iso(),
+                "run_id": workspace.run_id,
+                "duration_s": _lasted_s(state) if began else 0.0,
+                "reason": reason,
+            }
             if tail := stderr_tail(workspace):
                 error = f"{error}\n{tail}" if error else tail
             if event_type == "workflow_failed":
@@ -48,12 +58,19 @@ def end_run(workspace: Workspace, event_type: str, reason: str, error: str = "")
             receipts = [_dropped(workspace, line, reason) for line in lines]
             stats = {"stats": state.summary_stats(), "inbox_offset": offset}
             append_lines(workspace.stream, b"".join([*receipts, encode(told | stats)]))
+            lock.release()  # in the same breath: see `process`
         return True
     finally:
         lock.release()
 
 
-def _unanswered(workspace: Workspace, state: RunState) -> tuple[list[InboxLine], int]:
+def _lasted_s(state: RunState) -> float:
+    """From the start of the attempt to its last line; when the process died nobody knows."""
+    start, last = from_iso(state.attempt_at), from_iso(state.last_event_at)
+    return round((last - start).total_seconds(), 3) if start and last else 0.0
+
+
+def _unanswered(workspace: Workspace, state: RunState, began: bool) -> tuple[list[InboxLine], int]:
     """Lines that asked a run to go on whose process then died before it took them, and how far the inbox counts.
 
     Telling them dropped keeps a process that dies at its start from being started for ever. A line that was posted
@@ -64,7 +81,8 @@ def _unanswered(workspace: Workspace, state: RunState) -> tuple[list[InboxLine],
     for line in read_inbox(workspace.inbox):
         if isinstance(line, InboxLine) and line.id not in state.messages:
             if line.body.get("resume") is True:
-                if str(line.body.get("timestamp")) > (state.attempt_at or ""):
+                start, posted = from_iso(state.attempt_at), from_iso(line.body.get("timestamp"))
+                if began and start and posted and posted > start:
                     return unanswered, offset
                 unanswered.append(line)
             elif line.type == "stop":

@@ -23,10 +23,12 @@ from runlog import (
     RunLock,
     StateReader,
     Workspace,
+    encode,
     read_manifest,
     run_status,
 )
 from runlog.inbox import inbox_closed
+from runlog.records import MAX_LINE_BYTES
 
 from .catalog import check_params, load_workflow
 from .environment import mark_of
@@ -66,13 +68,17 @@ def main(folder: Path) -> int:
             return 0
     try:
         manifest = read_manifest(workspace)
-        return asyncio.run(_attempt(workspace, manifest, reader, options))
+        return asyncio.run(_attempt(workspace, manifest, reader, options, lock))
     finally:
         lock.release()
 
 
 async def _attempt(
-    workspace: Workspace, manifest: Manifest, reader: StateReader, options: RunOptions
+    workspace: Workspace,
+    manifest: Manifest,
+    reader: StateReader,
+    options: RunOptions,
+    lock: RunLock,
 ) -> int:
     state = reader.read()
     began = time.monotonic()
@@ -119,6 +125,8 @@ async def _attempt(
             stats=reader.read().summary_stats(),
             inbox_offset=inbox.offset,
         )
+        # In the same breath: a terminal line counts only once the lock is free, and listeners wait for it.
+        lock.release()
     run.close()
     if outcome.event_type == "workflow_failed":
         return 1
@@ -170,8 +178,21 @@ async def _work(run: Run) -> _Outcome:
         result = await workflow.run(run)
     except RunStopped as stopped:
         return _Outcome("workflow_stopped", {"reason": stopped.reason})
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return _failure(run, error)
+    return _completed(result)
+
+
+def _completed(result: Any) -> _Outcome:
+    """The result has to fit into a line of the stream, or nobody would learn of the end."""
+    try:
+        size = len(encode({"result": result}))
+    except ValueError as error:
+        text = f"the workflow's result can't be told: {error}"
+        return _Outcome("workflow_failed", {"reason": "bad_result", "error": text})
+    if size > MAX_LINE_BYTES // 2:
+        text = f"the workflow's result has {size} bytes, too many for a line; put it into a file"
+        return _Outcome("workflow_failed", {"reason": "bad_result", "error": text})
     return _Outcome("workflow_completed", {"result": result})
 
 
@@ -184,7 +205,7 @@ def _check_request(workflow: type[Workflow], run: Run) -> None:
         raise RunFailed("bad_params", f"`{run.manifest.workflow}` can't be interactive")
 
 
-def _failure(run: Run, error: Exception) -> _Outcome:
+def _failure(run: Run, error: BaseException) -> _Outcome:
     if isinstance(error, RunFailed):
         reason, text, fields = error.reason, error.error, error.fields
     else:
@@ -197,9 +218,12 @@ def _failure(run: Run, error: Exception) -> _Outcome:
 
 
 async def _read_inbox(run: Run, inbox: InboxReader, stop: asyncio.Event) -> None:
+    told = (run.earlier.inbox_offset if run.earlier else None) or 0
     while True:
         for line in inbox.read():
             if isinstance(line, RefusedLine):
+                if line.offset <= told:
+                    continue  # an earlier attempt has said so
                 run.log("warning", f"inbox line ending at {line.offset} is refused: {line.why}")
             elif line.type == "stop":
                 run.inbox.receipt(line, "completed")

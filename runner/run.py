@@ -17,7 +17,7 @@ Level = Literal["debug", "info", "warning", "error"]
 
 # The stream is brought onto the disk at most this often, and at the lines that people wait for.
 _SYNC_S = 1.0
-_SYNCED_TYPES = frozenset({"result", "permission_requested", "questions_presented"})
+_SYNCED_TYPES = frozenset({"permission_requested", "questions_presented"})
 
 
 class Run:
@@ -73,6 +73,10 @@ class Run:
             self._stream.sync()
             self._sync_at = now + _SYNC_S
         return offset
+
+    def sync(self) -> None:
+        """Bring the stream onto the disk, whoever wrote it."""
+        self._stream.sync()
 
     def progress(
         self,

@@ -197,7 +197,7 @@ class Supervisor:
             return status
         if status == "queued" and exit_code != 0:
             error = f"the run's process ended with exit code {exit_code} before it could begin"
-            end_run(workspace, "workflow_failed", "cannot_start", error)
+            end_run(workspace, "workflow_failed", "cannot_start", error, began=False)
             self._tell(f"{run_id} failed: {error}")
             return "failed"
         if status == "queued" and _stop_asked(workspace, run):

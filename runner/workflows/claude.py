@@ -7,12 +7,9 @@ its receipts. docs/claude.md says what was measured of the CLI.
 import asyncio
 import collections
 import os
-import shlex
-import shutil
 import time
 import warnings
 from collections.abc import AsyncIterator, Coroutine
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel
@@ -20,11 +17,11 @@ from pydantic import BaseModel
 from runlog import Event, InboxLine
 
 from ..claude_home import claude_environment, config_folder
-from ..guard_command import guarded
 from ..run import Run
 from ..workflow import RunFailed, RunStopped
 from .claude_frames import AgentEnded, follow_frames, prompt_was_read
 from .claude_params import ClaudeParams, claude_options, find_cli
+from .claude_session import has_session, import_session, with_history, write_launcher
 
 if TYPE_CHECKING:
     from claude_agent_sdk import (
@@ -40,6 +37,9 @@ _CONTROL_S = (
     10.0  # the CLI answers a control request in 20 ms; one that does not in 10 s never will
 )
 _IDLE_CHECK_S = 0.5
+
+# The SDK's words for "its stderr went elsewhere"; ours adds what it was.
+_PLACEHOLDER = "\nError output: Check stderr output for details"
 
 _REASONS: dict[object, str] = {
     401: "authentication",
@@ -69,13 +69,13 @@ class Claude:
             os.environ.update(environment)
             session_id = run.earlier.session_id if run.earlier else None
             config = config_folder(environment)
-            if session_id and not _has_session(config, session_id):
+            if session_id and not has_session(config, session_id):
                 session_id = (
                     None  # killed before the CLI wrote anything: begin anew, with the prompt
                 )
             if session_id is None and params.resume_session_id:
                 session_id = params.resume_session_id
-                _import_session(run, session_id, config)
+                import_session(run, session_id, config)
             return await _Conversation(run, params).hold(session_id)
 
 
@@ -109,11 +109,14 @@ class _Conversation:
         # That allowed tools are not asked about is what our params say they are for.
         warnings.simplefilter("ignore", CanUseToolShadowedWarning)
         run, params = self._run, self._params
+        cwd = run.files / (params.cwd or "")
+        if not cwd.is_dir():
+            raise RunFailed("bad_params", f"params.cwd: {cwd} is no directory")
         asks = run.interactive if params.ask_permissions is None else params.ask_permissions
         options = claude_options(
             run,
             params,
-            cli=_write_launcher(run, find_cli(params)),
+            cli=write_launcher(run, find_cli(params)),
             session_id=session_id,
             ask=self._ask if asks else None,
         )
@@ -127,7 +130,7 @@ class _Conversation:
             code = getattr(error, "exit_code", None)
             fields = {} if code is None else {"exit_code": code}
             reason = "agent_exit" if self._began else "cannot_start"
-            raise RunFailed(reason, str(error), **fields) from error
+            raise RunFailed(reason, str(error).replace(_PLACEHOLDER, ""), **fields) from error
         return self._outcome()
 
     async def _converse(self, start: int, session_id: str | None) -> None:
@@ -137,9 +140,9 @@ class _Conversation:
         if run.prompt and not (
             session_id and run.earlier and prompt_was_read(run.workspace, prompt_id)
         ):
-            await self._send(prompt_id, run.prompt, None)
+            await self._send(prompt_id, with_history(run.manifest.chat_history, run.prompt), None)
         elif run.interactive:
-            run.progress(status="waiting", message="waiting for a message")
+            await self._settle()  # else a message is on its way, that asked the run to go on
         parts: list[Coroutine[Any, Any, None]] = [
             self._drain(),
             self._follow(start),
@@ -174,6 +177,7 @@ class _Conversation:
                 self._on_lifecycle(str(frame.get("command_uuid")), frame.get("state"))
             elif kind == "result":
                 self._last_result = frame
+                self._run.sync()  # the guard wrote it; a turn that is told as done stays done
                 if frame.get("api_error_status") in (401, 403):
                     self._done.set()  # no message will mend it
             elif kind == "user":
@@ -207,14 +211,16 @@ class _Conversation:
         if self._busy or self._sent:
             self._idle.clear()
             return
-        if not self._idle.is_set():
-            self._idle_since = time.monotonic()
-            self._idle.set()
+        first = not self._idle.is_set()
+        self._idle.set()
         if self._held:
             line = self._held.popleft()
             await self._send(line.id, line.content, line)
         elif not self._run.interactive:
             self._done.set()
+        elif first:
+            self._idle_since = time.monotonic()
+            self._run.progress(status="waiting", message="waiting for a message")
 
     async def _send(
         self, message_id: str, content: str | list[Any], line: InboxLine | None
@@ -339,33 +345,6 @@ class _Conversation:
         if decided["decision"] == "allow":
             return PermissionResultAllow(updated_input=decided.get("updated_input") or tool_input)
         return PermissionResultDeny(message=decided.get("message") or "a person said no")
-
-
-def _write_launcher(run: Run, cli: Path) -> Path:
-    """The program that the SDK starts as its CLI: the real one under the guard, which writes the stream.
-
-    A file of the run, since the SDK takes a path and no arguments; whoever looks at the folder sees what was run.
-    """
-    command = guarded([str(cli)], run.grace_s, tee=run.workspace.stream)
-    launcher = run.workspace.path / "_claude"
-    launcher.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
-    launcher.chmod(0o700)
-    return launcher
-
-
-def _import_session(run: Run, session_id: str, config: Path) -> None:
-    """With homes of their own (scripted model), runs do not see each other's sessions: copy the one asked for."""
-    if _has_session(config, session_id):
-        return
-    for found in run.workspace.root.glob(f"*/_home/.claude/projects/*/{session_id}.jsonl"):
-        target = config / "projects" / found.parent.name / found.name
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        shutil.copyfile(found, target)
-        return
-
-
-def _has_session(config: Path, session_id: str) -> bool:
-    return any((config / "projects").glob(f"*/{session_id}.jsonl"))
 
 
 def _first_options(questions: list[dict[str, Any]]) -> dict[str, str]:

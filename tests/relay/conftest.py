@@ -7,7 +7,7 @@ import pytest
 
 from runlog import RunLock, Workspace
 from runlog.catalog import write_catalog
-from tests.relay.live import CATALOG, Relay, new_run, running_relay
+from tests.relay.live import CATALOG, HELD, Relay, new_run, running_relay
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +42,7 @@ def alive() -> Iterator[Callable[[Workspace], RunLock]]:
         lock = RunLock(run.lock)
         assert lock.acquire()
         locks.append(lock)
+        HELD[run.path] = lock
         return lock
 
     yield hold

@@ -14,8 +14,9 @@ from typing import Any
 
 import httpx
 
-from runlog import Workspace, append_lines, create_run, encode
+from runlog import RunLock, Workspace, append_lines, create_run, encode
 from runlog.catalog import CatalogEntry
+from runlog.events import TERMINAL_STATUS
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -101,6 +102,8 @@ def _environment() -> dict[str, str]:
 
 
 _numbers = itertools.count()
+# Locks that the test holds as a run's process would: let go with the terminal line, as that does.
+HELD: dict[Path, RunLock] = {}
 
 
 def new_run(root: Path, workflow: str = "command", **fields: Any) -> Workspace:
@@ -111,7 +114,10 @@ def new_run(root: Path, workflow: str = "command", **fields: Any) -> Workspace:
 def say(run: Workspace, event_type: str, **fields: Any) -> int:
     """Append an event; returns its offset."""
     event = {"type": event_type, "timestamp": "2025-01-19T10:30:45.123Z", "run_id": run.run_id}
-    return append_lines(run.stream, encode(event | fields))
+    offset = append_lines(run.stream, encode(event | fields))
+    if event_type in TERMINAL_STATUS and (lock := HELD.pop(run.path, None)):
+        lock.release()
+    return offset
 
 
 def recorded(run: Workspace, count: int = 30) -> bytes:

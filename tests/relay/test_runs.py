@@ -248,7 +248,7 @@ def test_only_a_run_that_has_ended_can_be_removed(
     lock = alive(run)
     say(run, "workflow_started")
     assert relay.client.delete(url).status_code == 409
-    say(run, "workflow_completed")
+    append_lines(run.stream, b'{"type":"workflow_completed"}\n')
     assert relay.client.delete(url).status_code == 409, "its process still holds the lock"
     lock.release()
     (run.files / "locked").mkdir()
@@ -311,7 +311,7 @@ def test_a_long_poll_waits_for_the_first_event(relay: Relay, run: Workspace, ali
             page = poll.result(timeout=10).json()
             assert page["events"][0]["event"]["type"] == written
         poll = pool.submit(relay.get, url, params={"after": page["next"], "wait": 20, "types": "x"})
-        append_lines(run.stream, b'{"type":"workflow_completed"}\n')
+        say(run, "workflow_completed")
         page = poll.result(timeout=10).json()
         assert (page["events"], page["end"]) == ([], True)
 

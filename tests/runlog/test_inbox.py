@@ -120,6 +120,7 @@ with inbox_closed(workspace):
     lines = list(read_inbox(workspace.inbox))
     end = lines[-1].offset if lines else 0
     append_lines(workspace.stream, encode({"type": "workflow_completed", "inbox_offset": end}))
+    lock.release()
 """
     run = python(ender, workspace.root)
     assert run.stdout is not None and run.stdout.readline() == b"up\n"
@@ -343,6 +344,6 @@ def test_taking_a_message_back(workspace: Workspace, write: Write) -> None:
     lines = [json.loads(line) for line in workspace.inbox.read_bytes().splitlines()]
     assert [x["message_id"] for x in lines if x["type"] == "cancel"] == ["queued", "told"]
     write("workflow_completed", inbox_offset=0)
+    lock.release()
     with pytest.raises(RunFinished):
         cancel_message(workspace, "queued")
-    lock.release()

@@ -175,7 +175,7 @@ def test_what_happens_in_the_folders_shows_at_once(root: Path) -> None:
     append_lines(workspace.stream, encode({"type": "questions_presented", "question_id": "q"}))
     assert status() == "waiting"
     append_lines(workspace.stream, encode({"type": "workflow_stopped", "inbox_offset": 0}))
-    assert status() == "stopped"
+    assert status() == "running"  # its process has not let go: whose line that is, nobody knows
     lock.release()
     assert status() == "stopped"
     post(workspace, {"type": "message", "content": "go on", "resume": True})

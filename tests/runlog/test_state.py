@@ -173,9 +173,9 @@ def test_claudes_lines() -> None:
 
 
 def test_idle_is_waiting_until_something_comes() -> None:
-    idle = told("system", subtype="session_state_changed", state="idle")
+    idle = told("progress_update", status="waiting")
     for wakes in (
-        told("system", subtype="session_state_changed", state="running"),
+        told("progress_update", status="working"),
         told("system", subtype="init"),
         tool_use("Bash"),
     ):

@@ -84,15 +84,16 @@ def test_a_run_whose_process_lives_and_then_dies(
 ) -> None:
     for kind in lines:
         write(kind, question_id="q", request_id="p")
-    assert agreed(workspace) == status
+    # A terminal line counts once the lock is free: while a process holds it, someone else wrote that.
+    assert agreed(workspace) == ("running" if is_terminal(status) else status)
     alive.release()
     lost = "failed" if lines else "queued"
     assert agreed(workspace) == (status if is_terminal(status) else lost)
 
 
-def test_an_idle_session_waits(workspace: Workspace, alive: RunLock, write: Write) -> None:
+def test_an_idle_run_waits(workspace: Workspace, alive: RunLock, write: Write) -> None:
     write("workflow_started")
-    write("system", subtype="session_state_changed", state="idle")
+    write("progress_update", status="waiting")
     assert agreed(workspace) == "waiting"
 
 

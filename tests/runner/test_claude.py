@@ -291,7 +291,7 @@ def test_question_of_the_agent(root: Path, answered: bool) -> None:
             "maximum",
         ),
         ("hi", {"cli_path": "/nonexistent/claude"}, "cannot_start", "/nonexistent/claude"),
-        ("hi", {"cwd": "not/there"}, "cannot_start", "not/there"),
+        ("hi", {"cwd": "not/there"}, "bad_params", "not/there"),
         ("hi", {"no_such": 1}, "bad_params", "no_such"),
         (
             "hi",

@@ -193,4 +193,7 @@ def _text(kind: bytes | None) -> str | None:
 def _name_field(event_type: str | None) -> bytes:
     if not event_type or event_type in _RELAY_NAMES or "\n" in event_type or "\r" in event_type:
         return b""
-    return b"event: %b\n" % event_type.encode(errors="replace")
+    try:
+        return b"event: %b\n" % event_type.encode()
+    except UnicodeEncodeError:  # half a character
+        return b""

@@ -25,8 +25,8 @@ from .tails import Tail, Tails
 __all__ = ["EventStream", "HandOver", "StreamQuery"]
 
 # A message to the server. uvicorn holds `send` back at 64 KiB unsent, but takes each message whole.
-_SEND_BYTES = 64 * 1024
-_MESSAGE_BYTES = 128 * 1024
+_SEND_BYTES = 128 * 1024
+_MESSAGE_BYTES = 256 * 1024
 # How far to search for what a filter takes before others get a turn.
 _LOOK_AHEAD_BYTES = 1024 * 1024
 # A filter that lets little through still has to move the client's cursor, or a reconnect would search it all again.

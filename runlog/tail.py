@@ -30,6 +30,7 @@ __all__ = [
 CHUNK_BYTES = 128 * 1024
 
 _SCAN_BYTES = 1024 * 1024
+_LF = 0x0A
 
 
 class LogReplaced(Exception):
@@ -111,14 +112,14 @@ class LogFile:
         :raises LogReplaced: the file is shorter than `start`, or no line starts there.
         """
         before = 1 if start else 0
-        data = self._pread(start - before, max_bytes + before, wait)
-        if before and data[:1] != b"\n":
+        data, got = self._read_into(start - before, max_bytes + before, wait)
+        if before and not (got and data[0] == _LF):
             raise LogReplaced(f"{self.path} has no line that starts at {start}")
-        end = data.rfind(b"\n", before)
+        end = data.rfind(b"\n", before, got)
         if end >= 0:
-            return Chunk(start, start + end + 1 - before, data[before : end + 1])
-        if len(data) - before < max_bytes:
-            if not wait and start + len(data) - before < self.size():
+            return Chunk(start, start + end + 1 - before, bytes(memoryview(data)[before : end + 1]))
+        if got - before < max_bytes:
+            if not wait and start + got - before < self.size():
                 raise BlockingIOError
             return None
         if not wait:
@@ -143,7 +144,7 @@ class LogFile:
         position, seen = end, 0
         while position > 0:
             block_start = max(0, position - _SCAN_BYTES)
-            block = self._pread(block_start, position - block_start, True)
+            block = self._pread(block_start, position - block_start)
             cut = len(block)
             while (cut := block.rfind(b"\n", 0, cut)) >= 0:
                 seen += 1
@@ -160,32 +161,37 @@ class LogFile:
             self._unended = (start, size)
             return None
         if lf - start <= MAX_LINE_BYTES:
-            return Chunk(start, lf + 1, self._pread(start, lf + 1 - start, True))
-        return Chunk(start, lf + 1, self._pread(start, 200, True), oversize=True)
+            return Chunk(start, lf + 1, self._pread(start, lf + 1 - start))
+        return Chunk(start, lf + 1, self._pread(start, 200), oversize=True)
 
     def _find_lf(self, position: int) -> int | None:
-        while block := self._pread(position, _SCAN_BYTES, True):
+        while block := self._pread(position, _SCAN_BYTES):
             found = block.find(b"\n")
             if found >= 0:
                 return position + found
             position += len(block)
         return None
 
-    def _pread(self, offset: int, count: int, wait: bool) -> bytes:
-        if wait:
-            parts = []
-            while count > 0 and (part := os.pread(self._fd, count, offset)):
-                parts.append(part)
-                offset += len(part)
-                count -= len(part)
-            return parts[0] if len(parts) == 1 else b"".join(parts)
-        buffer = bytearray(count)
-        try:
-            got = os.preadv(self._fd, [buffer], offset, os.RWF_NOWAIT)
-        except OSError as error:
-            # Some file systems do not know RWF_NOWAIT (EOPNOTSUPP): the caller then reads in a thread.
-            raise BlockingIOError from error
+    def _pread(self, offset: int, count: int) -> bytes:
+        buffer, got = self._read_into(offset, count, True)
         return bytes(memoryview(buffer)[:got])
+
+    def _read_into(self, offset: int, count: int, wait: bool) -> tuple[bytearray, int]:
+        """A buffer and how much of it was filled: `count` bytes, or less at the end of the file."""
+        buffer = bytearray(count)
+        if not wait:
+            try:
+                return buffer, os.preadv(self._fd, [buffer], offset, os.RWF_NOWAIT)
+            except OSError as error:
+                # Some file systems do not know RWF_NOWAIT (EOPNOTSUPP): the caller then reads in a thread.
+                raise BlockingIOError from error
+        filled = 0
+        while filled < count:
+            got = os.preadv(self._fd, [memoryview(buffer)[filled:]], offset + filled)
+            if not got:
+                break
+            filled += got
+        return buffer, filled
 
 
 def records_of(chunk: Chunk) -> Iterator[Record]:

@@ -151,7 +151,8 @@ def test_variants_differ_in_names_and_in_what_they_leave_out(
         if kind in variant.exclude:
             continue
         taken = kind in ("end", "reset", "malformed")
-        if variant.named and kind and name == "message" and not taken and "\n" not in kind:
+        fit = kind and "\n" not in kind and "\ud800" not in kind
+        if variant.named and kind and fit and name == "message" and not taken:
             name = kind
         expected.append((identity, name, data))
     assert same(parse(frame_chunk(chunk, variant)), expected)

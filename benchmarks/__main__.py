@@ -1,10 +1,12 @@
 """`python -m benchmarks`: measure, print a table, write RESULTS.md and results.json beside this file."""
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NoReturn
 
 from rich.console import Console
 
@@ -33,6 +35,7 @@ def main() -> int:
     size: Size = "tiny" if asked.tiny else "quick" if asked.quick else "full"
     console = Console()
     console.width = max(console.width, _WIDTH)
+    signal.signal(signal.SIGTERM, _leave)
     began = time.monotonic()
     results = Results(machine=describe(), size=size)
     with tempfile.TemporaryDirectory(prefix="tailcast-bench-") as folder:
@@ -54,6 +57,11 @@ def main() -> int:
         write_results(results, out, bounds=_FOLDER / "bounds")
         console.print(f"written: {out / 'RESULTS.md'}, {out / 'results.json'}")
     return 1 if results.failed else 0
+
+
+def _leave(*_: object) -> NoReturn:
+    """Ended from outside: out through every block, so that nothing that was started stays."""
+    sys.exit(143)
 
 
 def _tell(line: str) -> None:

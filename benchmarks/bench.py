@@ -23,6 +23,7 @@ Figures = Mapping[str, float]
 
 # Between the last listener and the first line: what a connection costs is measured elsewhere (herd).
 _SETTLE_S = 0.2
+_SETTLE_EACH_RUN_S = 0.001
 
 
 def _naive(root: Path) -> contextlib.AbstractContextManager[Server]:
@@ -41,6 +42,7 @@ _SYSTEMS: dict[str, Callable[[Path], contextlib.AbstractContextManager[Server]]]
     "nchan": nginx.nchan,
     "nginx static": nginx.static,
 }
+_NGINX = ("nchan", "nginx static")
 
 
 @dataclass(slots=True)
@@ -72,11 +74,10 @@ class Bench:
             shared = root or stack.enter_context(self.root())
             found: dict[str, Server] = {}
             for name in names:
-                why = nginx.absence(name == "nchan") if name.startswith("n") else None
-                if name == "naive" or why is None:
-                    found[name] = stack.enter_context(_SYSTEMS[name](shared))
-                else:
+                if name in _NGINX and (why := nginx.absence(with_nchan=name == "nchan")):
                     self.skipped[name] = why
+                else:
+                    found[name] = stack.enter_context(_SYSTEMS[name](shared))
             yield found
 
     def new_run(self) -> str:
@@ -127,7 +128,7 @@ def measure_burst(server: Server, client: ClientSpec, writer: WriterSpec) -> Bur
     ):
         connected_s = listening_.answer()["connected_s"]
         writing.answer()
-        time.sleep(_SETTLE_S)
+        time.sleep(_SETTLE_S + _SETTLE_EACH_RUN_S * len(writer.sinks))
         cpu_before = server.cpu_s()
         writing.tell({})
         received = listening_.answer()

@@ -28,6 +28,7 @@ class WriterSpec:
     :param sinks: stream files; or paths to POST to, where `port` is given.
     :param lines_each: lines for each sink.
     :param per_s: lines a second in all; 0 means as fast as it goes. Paced lines come at uneven distances.
+    :param lines_per_append: more than one only without `per_s`, and not for nchan, which knows no such thing.
     :param pipelined: POSTs that are sent before the first of them is answered; 1 waits for each, as `append` does.
     """
 
@@ -37,6 +38,7 @@ class WriterSpec:
     per_s: float = 0.0
     port: int = 0
     pipelined: int = 1
+    lines_per_append: int = 1
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -103,9 +105,11 @@ def _write(spec: WriterSpec, writers: list[Callable[[bytes], None]]) -> None:
     line = StampedLine(spec.line_bytes)
     last = spec.lines_each - 1
     if not spec.per_s:
-        for number in range(spec.lines_each):
+        step = spec.lines_per_append
+        for number in range(0, spec.lines_each, step):
             for write in writers:
-                write(line.make(number == last))
+                end = min(number + step, spec.lines_each)
+                write(b"".join([line.make(n == last) for n in range(number, end)]))
         return
     # Uneven, so that no poll of a rival can fall into step with it.
     uneven = random.Random(7)

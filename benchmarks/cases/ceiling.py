@@ -21,9 +21,9 @@ def measure(bench: Bench) -> list[Row]:
         counted = bench.interleave(
             "ceiling",
             {
-                "1 listener": _measure_one(blast, 1, int(10_000 * share), 60),
-                "100 listeners": _measure_one(blast, 100, int(150 * share) + 1, 60, "some"),
-                "1,000 listeners": _measure_one(blast, 1000, int(15 * share) + 1, 60, "some"),
+                "1 listener": _measure_one(blast, 1, int(5_000 * share), 120),
+                "100 listeners": _measure_one(blast, 100, int(100 * share) + 1, 120, "some"),
+                "1,000 listeners": _measure_one(blast, 1000, int(10 * share) + 1, 120, "some"),
                 "1,000 listeners, one event a read": _measure_one(
                     blast, 1000, int(200 * share) + 1, 1
                 ),
@@ -31,7 +31,7 @@ def measure(bench: Bench) -> list[Row]:
         )["events/s"]
         plain = bench.interleave(
             "ceiling, not counting",
-            {"MB/s": _measure_one(blast, 1, int(10_000 * share), 60, "none")},
+            {"MB/s": _measure_one(blast, 1, int(5_000 * share), 120, "none")},
         )["events/s"]["MB/s"]
     rows = [
         Row("load client", f"its own ceiling, 1 KB lines, {work}", "events/s", {"client": values})

@@ -12,11 +12,11 @@ __all__ = ["measure"]
 
 _LINE_BYTES = 1000
 # Lines for each number of listeners: so many that a measure takes about a second.
-_LINES = {
-    1: {"tailcast": 30_000, "naive": 4_000, "nchan": 15_000},
-    10: {"tailcast": 30_000, "naive": 600, "nchan": 8_000},
-    100: {"tailcast": 8_000, "naive": 80, "nchan": 1_000},
-    1000: {"tailcast": 1_500, "naive": 10, "nchan": 100},
+_LINES = {  # listeners -> system -> lines
+    1: {"tailcast": 50_000, "naive": 4_000, "nchan": 10_000},
+    10: {"tailcast": 30_000, "naive": 600, "nchan": 5_000},
+    100: {"tailcast": 8_000, "naive": 100, "nchan": 700},
+    1000: {"tailcast": 1_500, "naive": 12, "nchan": 60},
 }
 # POSTs on the way at once: what a writer could do that does not wait for an answer, as `append` does.
 _PIPELINED = 64

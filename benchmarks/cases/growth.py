@@ -28,8 +28,8 @@ def measure(bench: Bench) -> list[Row]:
     for count in bench.pick((100, 1_000, 10_000), (100, 1_000, 10_000), (10, 60)):
         rows += _listing(bench, count)
     listeners = bench.pick(1000, 1000, 20)
-    for runs in (listeners // 10, listeners):
-        rows += _idle(bench, runs, listeners)
+    for runs, idle_s in ((listeners // 10, _IDLE_S), (listeners, _IDLE_S / 3)):
+        rows += _idle(bench, runs, listeners, idle_s)
     return rows
 
 
@@ -63,7 +63,7 @@ def _listing(bench: Bench, count: int) -> list[Row]:
     ]
 
 
-def _idle(bench: Bench, runs: int, listeners: int) -> list[Row]:
+def _idle(bench: Bench, runs: int, listeners: int, idle_s: float) -> list[Row]:
     with bench.servers("tailcast") as servers:
         server = servers["tailcast"]
         names = [bench.new_run() for _ in range(runs + 1)]
@@ -77,7 +77,7 @@ def _idle(bench: Bench, runs: int, listeners: int) -> list[Row]:
         before_bytes = server.memory_bytes()
         with worker("client", client.as_json()) as listening:
             listening.answer()
-            settle_s, idle_s = bench.pick((1.0, _IDLE_S), (1.0, 4.0), (0.2, 0.3))
+            settle_s, idle_s = bench.pick((1.0, idle_s), (1.0, 3.0), (0.2, 0.3))
             time.sleep(settle_s)
             cpu_before = server.cpu_s()
             time.sleep(idle_s)

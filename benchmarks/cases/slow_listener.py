@@ -18,7 +18,7 @@ _SLOW_BYTES_PER_S = 10_000
 def measure(bench: Bench) -> list[Row]:
     lines = bench.pick(200_000, 50_000, 200)
     listeners = bench.pick(100, 100, 5)
-    rounds = min(2, bench.rounds)
+    rounds = min(2, bench.rounds)  # 20 GB go through the loopback each time
     with bench.servers("tailcast") as servers:
         server = servers["tailcast"]
         found = bench.interleave(

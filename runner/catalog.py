@@ -1,5 +1,6 @@
 """Which workflows can be started: those of this package and of every other that registers an entry point."""
 
+import contextlib
 import inspect
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -11,7 +12,14 @@ from runlog.catalog import CatalogEntry
 
 from .workflow import RunFailed, Workflow
 
-__all__ = ["check_params", "describe_all", "load_workflow", "workflow_names"]
+__all__ = [
+    "all_workflows",
+    "check_params",
+    "describe_all",
+    "heavy_workflows",
+    "load_workflow",
+    "workflow_names",
+]
 
 _GROUP = "tailcast.workflows"
 
@@ -54,25 +62,34 @@ def check_params(workflow: type[Workflow], params: dict[str, Any]) -> Any:
 
 def describe_all() -> list[CatalogEntry]:
     """The catalog; a workflow that can't be imported is left out (`tailcast doctor` tells of it)."""
-    entries = []
-    for name in workflow_names():
-        try:
-            workflow = load_workflow(name)
-        except RunFailed:
-            continue
-        entries.append(
-            CatalogEntry(
-                name=name,
-                description=(inspect.getdoc(workflow) or "")
-                .partition("\n\n")[0]
-                .replace("\n", " "),
-                params=workflow.Params.model_json_schema(),
-                prompt=workflow.prompt,
-                interactive=workflow.interactive,
-                resumable=workflow.resumable,
-            )
+    return [
+        CatalogEntry(
+            name=name,
+            description=" ".join((inspect.getdoc(workflow) or "").partition("\n\n")[0].split()),
+            params=workflow.Params.model_json_schema(),
+            prompt=workflow.prompt,
+            interactive=workflow.interactive,
+            resumable=workflow.resumable,
+            pausable=getattr(workflow, "pausable", False),
         )
-    return entries
+        for name, workflow in all_workflows().items()
+    ]
+
+
+def all_workflows() -> dict[str, type[Workflow]]:
+    """Every workflow that can be imported, by name."""
+    loaded = {}
+    for name in workflow_names():
+        with contextlib.suppress(RunFailed):
+            loaded[name] = load_workflow(name)
+    return loaded
+
+
+def heavy_workflows() -> frozenset[str]:
+    """Those that declare `imports` which take long."""
+    return frozenset(
+        name for name, workflow in all_workflows().items() if getattr(workflow, "imports", ())
+    )
 
 
 @cache

@@ -41,7 +41,10 @@ def end_run(
             error = f"{error}; {survived}"
         with inbox_closed(workspace):
             state = read_state(workspace)
-            lines, offset = _unanswered(workspace, state, began)
+            if event_type == "workflow_stopped":
+                lines, offset = _all_open(workspace, state)
+            else:
+                lines, offset = _unanswered(workspace, state, began)
             if state.lifecycle and is_terminal(state.lifecycle) and not lines:
                 return False
             told = {
@@ -68,6 +71,16 @@ def _lasted_s(state: RunState) -> float:
     """From the start of the attempt to its last line; when the process died nobody knows."""
     start, last = from_iso(state.attempt_at), from_iso(state.last_event_at)
     return round((last - start).total_seconds(), 3) if start and last else 0.0
+
+
+def _all_open(workspace: Workspace, state: RunState) -> tuple[list[InboxLine], int]:
+    """Of a run that ends in order: everything that it has not taken, and the end of its inbox."""
+    lines = list(read_inbox(workspace.inbox))
+    taken = state.messages.keys()
+    opened = {
+        li.id: li for li in reversed(lines) if isinstance(li, InboxLine) and li.id not in taken
+    }
+    return list(reversed(opened.values())), lines[-1].offset if lines else 0
 
 
 def _unanswered(workspace: Workspace, state: RunState, began: bool) -> tuple[list[InboxLine], int]:

@@ -117,6 +117,7 @@ async def _attempt(
         for line in inbox.read():
             if isinstance(line, InboxLine):
                 run.inbox.put(line)
+        run.questions.drop_all("the run ended")
         run.inbox.drop_all("the run ended")
         run.emit(
             outcome.event_type,
@@ -136,17 +137,24 @@ async def _attempt(
 async def _work_until_stopped(
     run: Run, inbox: InboxReader, stop: asyncio.Event, options: RunOptions
 ) -> _Outcome:
+    try:
+        workflow = _prepare(run)
+    except (Exception, SystemExit) as error:
+        return _failure(run, error)
     reading = asyncio.create_task(_read_inbox(run, inbox, stop))
-    work = asyncio.create_task(_work(run))
+    work = asyncio.create_task(_work(run, workflow))
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({work, stopping, reading}, return_when=asyncio.FIRST_COMPLETED)
         if reading.done() and not work.done():
             reading.result()  # the inbox can't be read: a run that nobody can reach is ended as failed
         if not work.done():
-            await _stop(run, work, options)
+            graceful = getattr(workflow, "graceful_stop", False)
+            await _stop(run, work, options, graceful=graceful)
             finished = work.done() and not work.cancelled()
             fields = work.result().fields if finished else {}
+            if graceful and "error" in fields:
+                run.log("warning", f"the workflow failed while it stopped: {fields['error']}")
             kept = {k: v for k, v in fields.items() if k == "result"}
             return _Outcome("workflow_stopped", {"reason": "stop", **kept})
         return work.result()
@@ -158,7 +166,16 @@ async def _work_until_stopped(
         await asyncio.wait({reading, work, stopping}, timeout=options.grace_s)
 
 
-async def _stop(run: Run, work: asyncio.Task[_Outcome], options: RunOptions) -> None:
+async def _stop(
+    run: Run, work: asyncio.Task[_Outcome], options: RunOptions, *, graceful: bool
+) -> None:
+    run.stopping.set()
+    if graceful:
+        run.pauses.give_way()
+        await asyncio.wait({work}, timeout=options.grace_s)
+        if work.done():
+            return
+        run.log("warning", f"the workflow did not end by itself within {options.grace_s:g} s")
     if run.on_stop is not None:
         try:
             await asyncio.wait_for(run.on_stop(), _LAST_WORDS_S)
@@ -169,13 +186,21 @@ async def _stop(run: Run, work: asyncio.Task[_Outcome], options: RunOptions) -> 
     await asyncio.wait({work}, timeout=options.grace_s + _LAST_WORDS_S)
 
 
-async def _work(run: Run) -> _Outcome:
+def _prepare(run: Run) -> type[Workflow]:
+    """The class of the run's workflow; its request is checked. Before the inbox is read: what may be told depends.
+
+    :raises RunFailed: it can't be run.
+    """
+    workflow = load_workflow(run.manifest.workflow)
+    run.params = check_params(workflow, run.manifest.params)
+    _check_request(workflow, run)
+    run.pauses.allowed = getattr(workflow, "pausable", False)
+    return workflow
+
+
+async def _work(run: Run, workflow: type[Workflow]) -> _Outcome:
     try:
-        workflow_class = load_workflow(run.manifest.workflow)
-        run.params = check_params(workflow_class, run.manifest.params)
-        _check_request(workflow_class, run)
-        workflow = workflow_class()
-        result = await workflow.run(run)
+        result = await workflow().run(run)
     except RunStopped as stopped:
         return _Outcome("workflow_stopped", {"reason": stopped.reason})
     except (Exception, SystemExit) as error:
@@ -230,6 +255,8 @@ async def _read_inbox(run: Run, inbox: InboxReader, stop: asyncio.Event) -> None
                 stop.set()
             elif line.type in ("answer", "permission"):
                 run.questions.answer(line)
+            elif line.type in ("pause", "resume"):
+                run.pauses.take(line)
             elif line.type == "cancel":
                 await run.inbox.cancel(line)
             else:

@@ -4,6 +4,7 @@ No answer in time takes the given defaults for questions, and deny for permissio
 """
 
 import asyncio
+import math
 import secrets
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +24,19 @@ class Questions:
     def __init__(self, run: "Run") -> None:
         self._run = run
         self._open: dict[str, asyncio.Future[InboxLine]] = {}
+        # Questions that an earlier attempt left open, and answers to them that came before they are asked again.
+        self._left_open = _left_open(run)
+        self._early: dict[str, InboxLine] = {}
 
     async def ask(
-        self, questions: list[dict[str, Any]], smart_defaults: dict[str, Any], timeout_s: float
+        self,
+        questions: list[dict[str, Any]],
+        smart_defaults: dict[str, Any],
+        timeout_s: float,
+        question_id: str | None = None,
     ) -> dict[str, Any]:
         """See `Run.ask`."""
-        question_id = f"q-{secrets.token_hex(6)}"
+        question_id = question_id or f"q-{secrets.token_hex(6)}"
         answer = self._expect(question_id)
         self._run.emit(
             "questions_presented",
@@ -37,7 +45,10 @@ class Questions:
             smart_defaults=smart_defaults,
             timeout_s=timeout_s,
         )
-        line = await self._wait(question_id, answer, timeout_s)
+        self._left_open.discard(question_id)
+        if early := self._early.pop(question_id, None):
+            answer.set_result(early)
+        line = await self._wait(question_id, answer, timeout_s, countdown=True)
         if line is None:
             self._run.emit("auto_approving", question_id=question_id)
         answers: dict[str, Any] = smart_defaults if line is None else line.body["answers"]
@@ -94,24 +105,59 @@ class Questions:
         """Take in an `answer` or `permission` line."""
         key = line.body["question_id" if line.type == "answer" else "request_id"]
         waiting = self._open.get(key)
+        if key in self._left_open and key not in self._early:
+            self._early[key] = line
+            return
         if waiting is None or waiting.done():
             self._run.inbox.receipt(line, "dropped", reason="unknown or already answered")
             return
         waiting.set_result(line)
+
+    def drop_all(self, reason: str) -> None:
+        """Tell of the answers to questions that were not asked again."""
+        for line in self._early.values():
+            self._run.inbox.receipt(line, "dropped", reason=reason)
+        self._early.clear()
 
     def _expect(self, key: str) -> asyncio.Future[InboxLine]:
         self._open[key] = asyncio.get_running_loop().create_future()
         return self._open[key]
 
     async def _wait(
-        self, key: str, answer: asyncio.Future[InboxLine], timeout_s: float
+        self,
+        key: str,
+        answer: asyncio.Future[InboxLine],
+        timeout_s: float,
+        *,
+        countdown: bool = False,
     ) -> InboxLine | None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
         try:
-            return await asyncio.wait_for(answer, timeout_s)
-        except TimeoutError:
-            return None
+            while (left_s := deadline - loop.time()) > 0 and not answer.done():
+                tick_s = _next_tick_s(left_s) if countdown else 0
+                await asyncio.wait({answer}, timeout=left_s - tick_s)
+                if tick_s and not answer.done():
+                    self._run.emit("countdown_tick", question_id=key, remaining_s=tick_s)
+            return answer.result() if answer.done() else None
         finally:
             del self._open[key]
+
+
+def _next_tick_s(left_s: float) -> int:
+    """The time left at the tick that comes next: each ten seconds, and each of the last ten; 0 if none comes."""
+    step_s = 1 if left_s <= 10 else 10
+    # A timer may fire a moment early: a tick that was just told is not the next one.
+    return (math.ceil(left_s - 0.001) - 1) // step_s * step_s
+
+
+def _left_open(run: "Run") -> set[str]:
+    asked: set[str] = set()
+    for event in run.earlier_events("questions_presented", "responses_collected"):
+        question_id = event.get("question_id")
+        if isinstance(question_id, str):
+            (asked.add if event["type"] == "questions_presented" else asked.discard)(question_id)
+    return asked
 
 
 _DECISION_FIELDS = frozenset({"decision", "message", "updated_input"})

@@ -7,8 +7,19 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Literal
 
-from runlog import AppendFile, InboxLine, Manifest, RunState, Workspace, encode, now_iso
+from runlog import (
+    AppendFile,
+    Event,
+    InboxLine,
+    Manifest,
+    RunState,
+    Workspace,
+    encode,
+    now_iso,
+    read_records,
+)
 
+from .pauses import Pauses
 from .questions import Questions
 
 __all__ = ["Inbox", "Run"]
@@ -46,16 +57,44 @@ class Run:
         self.earlier = earlier
         self.grace_s = grace_s
         self.inbox = Inbox(self)
-        self.questions = Questions(self)
+        self.pauses = Pauses(self)
+        # Set when the run is to stop: a workflow with `graceful_stop` then ends by itself, and its result counts.
+        self.stopping = asyncio.Event()
         # Asked of the workflow before it is cancelled on stop: end the agent's turn so that its last words are told.
         self.on_stop: Callable[[], Awaitable[None]] | None = None
         self._stream = AppendFile(workspace.stream)
+        self._began_at = workspace.stream.stat().st_size
         self._sync_at = 0.0
+        self.questions = Questions(self)
 
     @property
     def files(self) -> Path:
         """The agent's working directory."""
         return self.workspace.files
+
+    @property
+    def paused(self) -> bool:
+        """Whether a person has paused the run. One that is to stop is paused no longer."""
+        return self.pauses.asked and not self.stopping.is_set()
+
+    async def unpaused(self) -> None:
+        """Wait while the run is paused; at once if it is not. For the safe points of a `pausable` workflow."""
+        await self.pauses.over()
+
+    def earlier_events(self, *event_types: str) -> list[Event]:
+        """The events of these types that earlier attempts have left, in order; reads the stream in this thread."""
+        if self.earlier is None:
+            return []
+        marks = [event_type.encode() for event_type in event_types]
+        found: list[Event] = []
+        for record in read_records(self.workspace.stream):
+            if record.offset > self._began_at:
+                break
+            if any(mark in record.line for mark in marks):
+                event = record.event()
+                if event.get("type") in event_types:
+                    found.append(event)
+        return found
 
     def emit(self, event_type: str, **fields: Any) -> int:
         """Append an event of ours to the stream and return the offset after it.
@@ -100,13 +139,18 @@ class Run:
         *,
         smart_defaults: dict[str, Any] | None = None,
         timeout_s: float = 300.0,
+        question_id: str | None = None,
     ) -> dict[str, Any]:
         """Ask a person; returns the answers, question -> label or free text.
 
+        The time that is left is told (`countdown_tick`): each ten seconds, and each of the last ten.
+
         :param questions: of the shape of Claude's AskUserQuestion: `question`, `header`, `options`, `multiSelect`.
         :param smart_defaults: the answers that count when nobody answers in time.
+        :param question_id: made if not given. With that of a question that an earlier attempt left open, an answer
+            posted meanwhile counts.
         """
-        return await self.questions.ask(questions, smart_defaults or {}, timeout_s)
+        return await self.questions.ask(questions, smart_defaults or {}, timeout_s, question_id)
 
     def stderr_tail(self, max_bytes: int = 2000) -> str:
         """The last of `_stderr.log`."""
@@ -144,6 +188,18 @@ class Inbox:
             self._arrived.clear()
             await self._arrived.wait()
         return self._lines.popleft()
+
+    async def decline(self, reason: str) -> None:
+        """For a workflow that takes no messages: drop each as it comes, but one that asked the run to go on.
+
+        Without end: run it as a task beside the work.
+        """
+        while True:
+            line = await self.get()
+            if line.body.get("resume") is True:
+                self.receipt(line, "completed")
+            else:
+                self.receipt(line, "dropped", reason=reason)
 
     def receipt(self, line: InboxLine, state: str, **fields: Any) -> None:
         """Write a `message_received` line; `state` is queued, delivered, completed or dropped."""

@@ -5,6 +5,7 @@ of a root is at work, by a lock; a second one stands by.
 """
 
 import contextlib
+import errno
 import os
 import subprocess
 import threading
@@ -33,11 +34,12 @@ from runlog.catalog import write_catalog
 from runlog.inbox_lines import InboxLine
 from runlog.layout import make_root
 from runlog.manifest import EXTERNAL
+from runlog.status import tail_state
 from runlog.watch import FolderWatch
 
-from .catalog import describe_all
+from .catalog import describe_all, heavy_workflows
 from .lost import end_run
-from .spare import Spare
+from .spare import Spares
 from .spawn import RunOptions, start_run_process
 
 __all__ = ["Supervisor", "active_options", "runner_is_active"]
@@ -46,6 +48,7 @@ _LOCK_NAME = "_runner.lock"
 # A wake-up comes when a folder is made or a run reopened; this is for what no wake-up tells: a process's end.
 _LOOK_S = 0.1
 _SWEEP_S = 1.0
+_FULL_DISK_S = 5.0
 
 
 @dataclass(slots=True)
@@ -56,6 +59,7 @@ class _Run:
     inode: int
     ended: bool = False
     broken: bool = False  # never looked at again
+    rests_until: float = 0.0  # by the monotonic clock: the disk was full
     inbox_bytes: int = 0
 
 
@@ -82,7 +86,8 @@ class Supervisor:
         self._wake = threading.Event()
         self._root_mtime_ns = -1
         self._swept_at = 0.0
-        self._spare: Spare | None = None
+        self._spares = Spares(self._options)
+        self._heavy: frozenset[str] = frozenset()
 
     def work(self, stop: threading.Event) -> None:
         """Work until `stop` is set (and `wake` called). The runs go on."""
@@ -93,17 +98,16 @@ class Supervisor:
         watch = FolderWatch(lambda _: self._wake.set())
         try:
             write_catalog(self.root, describe_all())
+            self._heavy = heavy_workflows()
             watch.set(frozenset({self.root}))
             while not stop.is_set():
                 self.look()
-                if self._spare is None or self._spare.is_dead():
-                    self._spare = Spare(self._options)
+                self._spares.tend()
                 self._wake.wait(_LOOK_S)
                 self._wake.clear()
         finally:
             watch.close()
-            if self._spare is not None:
-                self._spare.close()
+            self._spares.close()
             self._lock.release()
 
     def wake(self) -> None:
@@ -115,9 +119,11 @@ class Supervisor:
         died = self._reap()
         self._find()
         self._running = {run_id for run_id in self._running if self._lives(run_id)}
-        queued = []
+        queued, now = [], time.monotonic()
         for run_id, run in self._runs.items():
-            if not run.ended and run_id not in self._running and run_id not in self._started:
+            if run.ended or run.rests_until > now:
+                continue
+            if run_id not in self._running and run_id not in self._started:
                 with self._disorder(run):
                     if self._tend(run_id, run, died.get(run_id, 0)) == "queued":
                         queued.append(run)
@@ -135,7 +141,10 @@ class Supervisor:
             yield
         except (OSError, RunlogError) as error:
             self._tell(f"{run.manifest.run_id} is left alone: {error}")
-            run.ended = run.broken = True
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                run.rests_until = time.monotonic() + _FULL_DISK_S
+            else:
+                run.ended = run.broken = True
 
     def _stand_by(self, stop: threading.Event) -> bool:
         told = False
@@ -190,9 +199,9 @@ class Supervisor:
         if is_locked(workspace.lock):
             self._running.add(run_id)
             return "running"
-        if status == "failed" and end_run(
-            workspace, "workflow_failed", "lost", "the run's process died"
-        ):
+        # To end a run is to hold its lock: one that has told its end would seem to live meanwhile.
+        untold = status == "failed" and not is_terminal(tail_state(workspace).status)
+        if untold and end_run(workspace, "workflow_failed", "lost", "the run's process died"):
             self._tell(f"{run_id} lost: its process died")
             return status
         if status == "queued" and exit_code != 0:
@@ -212,11 +221,8 @@ class Supervisor:
         run_id = run.manifest.run_id
         workspace = self._workspace(run_id)
         try:
-            if self._spare is not None and self._spare.is_ready():
-                self._started[run_id] = self._spare.assign(workspace)
-                self._spare = None
-            else:
-                self._started[run_id] = start_run_process(workspace, self._options)
+            spare = self._spares.start(workspace, run.manifest.workflow in self._heavy)
+            self._started[run_id] = spare or start_run_process(workspace, self._options)
         except OSError as error:
             end_run(workspace, "workflow_failed", "cannot_start", f"no process: {error}")
             self._tell(f"{run_id} failed: {error}")

@@ -1,12 +1,16 @@
 """What a workflow is: a class with a schema and one coroutine. Other packages register theirs by entry point."""
 
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
-from pydantic import BaseModel
+from pydantic import BaseModel, StringConstraints
 
 from .run import Run
 
-__all__ = ["RunFailed", "RunStopped", "Workflow"]
+__all__ = ["EnvName", "Plain", "RunFailed", "RunStopped", "Workflow"]
+
+# A text that can stand on a command line and in the environment.
+Plain = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
+EnvName = Annotated[str, StringConstraints(pattern=r"^[^=\x00]+$")]
 
 
 class RunFailed(Exception):
@@ -37,6 +41,10 @@ class Workflow(Protocol):
 
     The first line of the class docstring is what the catalog says of it. `Params` refuses unknown fields, so that a
     misspelt one is told before anything runs.
+
+    Three more class variables may be there. `pausable`: it awaits `run.unpaused()` at its safe points.
+    `graceful_stop`: it ends by itself, within the grace, when `run.stopping` is set, and what it returns is the
+    `result` of the stopped run. `imports`: names of modules that take long, imported ahead by a spare process.
     """
 
     Params: ClassVar[type[BaseModel]]
@@ -47,7 +55,7 @@ class Workflow(Protocol):
     async def run(self, run: Run) -> Any:
         """Do the work and return its result (anything JSON can hold).
 
-        Cancelled when the run is stopped: clean up and let the cancellation pass.
+        Cancelled when the run is stopped (after the grace, with `graceful_stop`): clean up and let it pass.
 
         :raises RunFailed: the run ends as `failed`. Any other exception does so too, with reason `error`.
         """

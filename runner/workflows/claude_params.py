@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..run import Run
-from ..workflow import RunFailed
+from ..workflow import EnvName, Plain, RunFailed
 
 if TYPE_CHECKING:
     from claude_agent_sdk import CanUseTool, ClaudeAgentOptions
@@ -30,23 +30,23 @@ class ClaudeParams(BaseModel):
         },
     )
 
-    model: str | None = Field(default=None, description="Model name or alias; the CLI's default")
-    fallback_model: str | None = Field(
+    model: Plain | None = Field(default=None, description="Model name or alias; the CLI's default")
+    fallback_model: Plain | None = Field(
         default=None, description="Used when the model is overloaded"
     )
-    system_prompt: str | None = Field(
+    system_prompt: Plain | None = Field(
         default=None, description="Instead of Claude Code's own system prompt"
     )
-    append_system_prompt: str | None = Field(
+    append_system_prompt: Plain | None = Field(
         default=None, description="After Claude Code's own system prompt"
     )
-    tools: list[str] | None = Field(
+    tools: list[Plain] | None = Field(
         default=None, description="The tools there are; null for all, [] for none"
     )
-    allowed_tools: list[str] = Field(
+    allowed_tools: list[Plain] = Field(
         default=[], description='Tools that need no permission, e.g. "Read", "Bash(git log:*)"'
     )
-    disallowed_tools: list[str] = Field(default=[], description="Tools that are never run")
+    disallowed_tools: list[Plain] = Field(default=[], description="Tools that are never run")
     permission_mode: PermissionMode | None = Field(
         default=None,
         description="What happens with tools that are not allowed. With nobody to ask they are denied",
@@ -63,8 +63,12 @@ class ClaudeParams(BaseModel):
     idle_timeout_s: float = Field(
         default=1800, gt=0, le=7 * 86400, description="An interactive run ends after this long idle"
     )
-    max_turns: int | None = Field(default=None, ge=1, description="Model calls in one turn at most")
-    max_budget_usd: float | None = Field(default=None, gt=0, description="Cost at most, in USD")
+    max_turns: int | None = Field(
+        default=None, ge=1, le=1_000_000, description="Model calls in one turn at most"
+    )
+    max_budget_usd: float | None = Field(
+        default=None, gt=0, le=1_000_000, description="Cost at most, in USD"
+    )
     include_partial_messages: bool = Field(
         default=False, description="Stream text as it is made (`stream_event` lines)"
     )
@@ -74,10 +78,10 @@ class ClaudeParams(BaseModel):
     strict_mcp_config: bool = Field(
         default=True, description="Only those servers, none of the user's"
     )
-    cwd: str | None = Field(
+    cwd: Plain | None = Field(
         default=None, description="Working directory; by default the run's files/, relative to it"
     )
-    add_dirs: list[str] = Field(default=[], description="More folders the agent may work in")
+    add_dirs: list[Plain] = Field(default=[], description="More folders the agent may work in")
     setting_sources: list[Literal["user", "project", "local"]] = Field(
         default=[], description="Claude settings files to load; none by default"
     )
@@ -89,8 +93,12 @@ class ClaudeParams(BaseModel):
     fork_session: bool = Field(
         default=False, description="Go on in a copy of that session, under a new id"
     )
-    env: dict[str, str] = Field(default={}, description="Set in the agent's environment")
-    cli_path: str | None = Field(
+    env: dict[EnvName, Plain] = Field(
+        default={},
+        description="Set in the agent's environment",
+        json_schema_extra={"additionalProperties": False},
+    )
+    cli_path: Plain | None = Field(
         default=None, description="Another Claude CLI than the one that comes with the SDK"
     )
 

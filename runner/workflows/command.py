@@ -13,13 +13,15 @@ from runlog.records import MAX_LINE_BYTES, head_of
 from ..claude_home import claude_environment
 from ..guard_command import guarded
 from ..run import Run
-from ..workflow import RunFailed
+from ..workflow import EnvName, Plain, RunFailed
 
 __all__ = ["Command", "CommandParams"]
 
 _READ_BYTES = 64 * 1024
 # One string of the environment may have 128 KiB on Linux; a longer prompt is in run.json.
 _PROMPT_BYTES = 100 * 1024
+# How long a guard that was killed is waited for the output of what it left behind.
+_PIPE_LEFT_OPEN_S = 1.0
 
 
 class CommandParams(BaseModel):
@@ -27,9 +29,15 @@ class CommandParams(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"argv": ["date"]}]})
 
-    argv: list[str] = Field(min_length=1, description="Program and arguments; no shell is involved")
-    env: dict[str, str] = Field(default={}, description="Set in its environment, beside the usual")
-    cwd: str | None = Field(
+    argv: list[Plain] = Field(
+        min_length=1, description="Program and arguments; no shell is involved"
+    )
+    env: dict[EnvName, Plain] = Field(
+        default={},
+        description="Set in its environment, beside the usual",
+        json_schema_extra={"additionalProperties": False},
+    )
+    cwd: Plain | None = Field(
         default=None, description="Working directory; by default the run's files/, relative to it"
     )
     input: Literal["file", "stdin"] = Field(
@@ -67,28 +75,38 @@ class Command:
 async def _run(
     run: Run, params: CommandParams, cwd: Path, environment: dict[str, str]
 ) -> dict[str, int]:
-    process = await asyncio.create_subprocess_exec(
-        *guarded(params.argv, run.grace_s),
-        stdin=asyncio.subprocess.PIPE if params.input == "stdin" else asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        cwd=cwd,
-        env=environment,
-    )
+    pipe, null = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *guarded(params.argv, run.grace_s),
+            stdin=pipe if params.input == "stdin" else null,
+            stdout=pipe,
+            cwd=cwd,
+            env=environment,
+        )
+    except OSError as error:  # too long a command line, no memory, no more processes
+        raise RunFailed("cannot_start", f"the command can't be started: {error}") from error
     feeding = asyncio.create_task(_feed(run, process.stdin))
     try:
-        assert process.stdout is not None
-        await _relay(run, process.stdout)
-        code = await process.wait()
+        code = await _relay_all(run, process)
     finally:
         feeding.cancel()
         if process.returncode is None:
             process.terminate()  # the guard ends the tree, and itself within grace_s
-            await asyncio.shield(process.wait())
+            await asyncio.shield(asyncio.gather(_pour_away(process.stdout), process.wait()))
+    if code < 0:  # it ends its tree before it ends; this one could not
+        raise RunFailed("signal", f"the guard of the command was ended by signal {-code}")
     if code > 128:
         raise RunFailed("signal", f"the command was ended by signal {code - 128}", exit_code=code)
     if code != 0:
         raise RunFailed("exit_code", f"the command ended with exit code {code}", exit_code=code)
     return {"exit_code": 0}
+
+
+async def _pour_away(stdout: asyncio.StreamReader | None) -> None:
+    # A process counts as ended when its pipes are; and this one is read no more.
+    while stdout is not None and await stdout.read(_READ_BYTES):
+        pass
 
 
 def _told(run: Run) -> dict[str, str]:
@@ -117,6 +135,26 @@ async def _feed(run: Run, stdin: asyncio.StreamWriter | None) -> None:
 
 def _refuse(run: Run, line: InboxLine) -> None:
     run.inbox.receipt(line, "dropped", reason="the command closed its standard input")
+
+
+async def _relay_all(run: Run, process: asyncio.subprocess.Process) -> int:
+    """Relay the output to its end, and return the exit code.
+
+    Waits for the end of the output, except where the guard was killed: a process that outlived it may hold the pipe
+    open for ever.
+    """
+    assert process.stdout is not None
+    relaying = asyncio.create_task(_relay(run, process.stdout))
+    try:
+        while not relaying.done():
+            code = process.returncode
+            await asyncio.wait({relaying}, timeout=_PIPE_LEFT_OPEN_S)
+            if code is not None and code < 0 and not relaying.done():
+                return code
+        await relaying
+        return await process.wait()
+    finally:
+        relaying.cancel()
 
 
 async def _relay(run: Run, stdout: asyncio.StreamReader) -> None:

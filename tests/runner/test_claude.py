@@ -292,6 +292,7 @@ def test_question_of_the_agent(root: Path, answered: bool) -> None:
         ),
         ("hi", {"cli_path": "/nonexistent/claude"}, "cannot_start", "/nonexistent/claude"),
         ("hi", {"cwd": "not/there"}, "bad_params", "not/there"),
+        ("y" * 4_000_000, {}, "too_long", "too long"),
         ("hi", {"no_such": 1}, "bad_params", "no_such"),
         (
             "hi",

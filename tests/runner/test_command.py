@@ -5,10 +5,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+from jsonschema import Draft202012Validator
 
 import runlog
 from runlog import Workspace
+from runner.workflows.command import Command
 from tests.support import (
     events,
     kill,
@@ -78,6 +81,7 @@ def test_progress_of_a_shell_script(root: Path) -> None:
         (["sh", "-c", "kill -9 $$"], "signal", "signal 9"),
         (["no-such-program"], "cannot_start", "no-such-program"),
         (["/etc/hostname"], "exit_code", "126"),
+        (["echo", "x" * 200_000], "cannot_start", "too long"),
     ],
 )
 def test_failures_tell_why(root: Path, argv: list[str], reason: str, told: str) -> None:
@@ -94,9 +98,13 @@ def test_failures_tell_why(root: Path, argv: list[str], reason: str, told: str) 
         {"argv": "echo"},
         {"argv": ["echo"], "more": 1},
         {"argv": ["echo"], "input": "x"},
+        {"argv": ["echo", "a\0b"]},
+        {"argv": ["echo"], "env": {"A=": "b"}},
     ],
 )
 def test_bad_params(root: Path, params: dict[str, Any]) -> None:
+    schema = Command.Params.model_json_schema()
+    assert not Draft202012Validator(schema).is_valid(params), "the relay refuses them"
     end = wait_for_end(runlog.create_run(root, "command", params=params))
     assert (end["type"], end["reason"]) == ("workflow_failed", "bad_params")
 
@@ -173,6 +181,17 @@ def test_what_a_command_leaves_behind_ends_with_it(root: Path) -> None:
         FAMILY.replace("time.sleep(100)\n", "sys.exit(0)\n", 2).replace("\ntime.sleep(100)", ""),
     )
     assert wait_for_end(run)["type"] in ("workflow_completed", "workflow_failed")
+    wait_until(lambda: not tree_of(run), "the tree to be gone", 5)
+
+
+def test_killed_guard_ends_the_run_and_its_tree(root: Path) -> None:
+    run = python(root, FAMILY)
+    wait_for(run, "ready")
+    run_pid = wait_for(run, "workflow_started")["pid"]
+    (guard,) = psutil.Process(run_pid).children()
+    kill(guard.pid)
+    end = wait_for_end(run)
+    assert (end["type"], end["reason"]) == ("workflow_failed", "signal")
     wait_until(lambda: not tree_of(run), "the tree to be gone", 5)
 
 

@@ -1,8 +1,10 @@
 """The runner: order, slots, adoption, runs that were lost, runs that never began."""
 
 import os
+import resource
 import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from tests.support import (
     kill,
     receipts,
     spawned,
+    tree_of,
     wait_for,
     wait_for_end,
     wait_until,
@@ -89,6 +92,15 @@ def test_run_lost_while_no_runner_was_there(root: Path, tmp_path: Path) -> None:
         assert wait_for_end(run)["reason"] == "lost"
 
 
+def test_failed_run_stays_failed(root: Path) -> None:
+    run = runlog.create_run(root, "command", params={"argv": ["false"]})
+    with spawned(sys.executable, "-c", RUNNER, str(root), "1"):
+        wait_until(lambda: runlog.run_status(run) == "failed", "the end of the run")
+        until = time.monotonic() + 0.5
+        while time.monotonic() < until:  # five looks of the runner
+            assert runlog.run_status(run) == "failed"
+
+
 def test_second_runner_stands_by(root: Path, tmp_path: Path) -> None:
     with spawned(sys.executable, "-c", RUNNER, str(root), "1") as first:
         wait_until(lambda: runner_is_active(root), "the first runner")
@@ -104,6 +116,7 @@ def test_second_runner_stands_by(root: Path, tmp_path: Path) -> None:
 
 def test_run_stopped_while_queued_never_begins(root: Path, tmp_path: Path) -> None:
     blocked = runlog.create_run(root, "command", params={"argv": ["touch", str(tmp_path / "ran")]})
+    said = runlog.post(blocked, {"type": "message", "content": "hello"})
     stop = runlog.post(blocked, {"type": "stop"})
     with spawned(sys.executable, "-c", RUNNER, str(root), "1"):
         end = wait_for_end(blocked)
@@ -112,6 +125,7 @@ def test_run_stopped_while_queued_never_begins(root: Path, tmp_path: Path) -> No
     assert not (tmp_path / "ran").exists()
     assert events(blocked, "workflow_started") == []
     assert receipts(blocked, stop.message_id) == ["completed"]
+    assert receipts(blocked, said.message_id) == ["dropped"]
 
 
 @pytest.mark.parametrize("name", ["_stream.jsonl", "_inbox.jsonl", "_stderr.log", "_lock"])
@@ -121,6 +135,21 @@ def test_folder_in_disorder_keeps_no_other_waiting(root: Path, name: str) -> Non
     with spawned(sys.executable, "-c", RUNNER, str(root), "1"):
         other = runlog.create_run(root, "command", params={"argv": ["true"]})
         assert wait_for_end(other)["type"] == "workflow_completed"
+
+
+@pytest.mark.parametrize("end", ["", "; time.sleep(100)"])
+def test_run_whose_stream_can_not_grow_ends(root: Path, end: str) -> None:
+    """As on a full disk: nobody can say so in the stream, and the run is over all the same."""
+    code = f"import time\nfor n in range(20_000): print('x' * 200)\ntime.sleep(0.1){end}"
+    argv = [sys.executable, "-c", code]
+    run = runlog.create_run(root, "command", params={"argv": argv})
+
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+
+    with spawned(sys.executable, "-c", RUNNER, str(root), "1", preexec_fn=small_files):
+        wait_until(lambda: runlog.run_status(run) == "failed", "the end of the run", 20)
+        wait_until(lambda: not tree_of(run), "the tree to be gone", 5)
 
 
 def test_catalog_is_published(root: Path) -> None:

@@ -15,9 +15,10 @@ from starlette.types import Receive, Scope, Send
 from runlog import RunIndex
 from runlog.layout import make_root
 
-from . import events, files, messages, workflows
+from . import connections, events, files, history, messages, metrics, sockets, workflows
 from .docs_page import docs_page
 from .doors import Doors
+from .feed import Feed
 from .models import Health, ProblemView
 from .problems import PROBLEM_MEDIA_TYPE, Problem, problem_handlers
 from .runs import RunStates
@@ -68,14 +69,16 @@ def create_app(settings: RelaySettings) -> Relay:
 
 def _build(settings: RelaySettings) -> tuple[FastAPI, Services]:
     root = make_root(settings.root)
+    index, index_lock = RunIndex(root), threading.Lock()
     services = Services(
         settings=settings,
         root=root,
         tails=Tails(),
         states=RunStates(),
         catalog=Catalog(root),
-        index=RunIndex(root),
-        index_lock=threading.Lock(),
+        index=index,
+        index_lock=index_lock,
+        feed=Feed(root, index, index_lock),
     )
 
     @asynccontextmanager
@@ -85,6 +88,7 @@ def _build(settings: RelaySettings) -> tuple[FastAPI, Services]:
             yield
         finally:
             await services.tails.close()
+            await services.feed.close()
             services.states.close()
 
     api = FastAPI(
@@ -100,8 +104,9 @@ def _build(settings: RelaySettings) -> tuple[FastAPI, Services]:
         telemetry={"tracing": False, "metrics": False},
     )
     api.state.services = services
-    for part in (workflows, events, messages, files):
+    for part in (workflows, events, history, connections, sockets, messages, files):
         api.include_router(part.router, prefix="/api/v1")
+    api.include_router(metrics.router)
     _add_probes(api, services)
     _add_docs(api)
     return api, services

@@ -4,11 +4,14 @@
 * `Origin`, if a browser sent one with a call that changes something, is this very host: a page elsewhere can post to
   us without reading the answer. Browsers that send no `Origin` say `Sec-Fetch-Site`.
 * The bearer token, if one is set. The probes need none: who runs them can't always add a header.
+* A WebSocket passes the same doors. It always counts as a change; its token may come as the subprotocol
+  `bearer.TOKEN`.
 * A body has at most 10 MiB, told or not (chunked).
 """
 
 import hmac
 import re
+from collections.abc import Sequence
 
 import anyio
 from starlette.exceptions import HTTPException
@@ -16,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .problems import Problem, ProblemResponse
 
-__all__ = ["MAX_BODY_BYTES", "Doors"]
+__all__ = ["MAX_BODY_BYTES", "Doors", "chosen_subprotocol"]
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
 
@@ -41,21 +44,24 @@ class Doors:
         self._token = None if token is None else token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
+        is_socket = scope["type"] == "websocket"
+        # Lines come in by a WebSocket too: it is none of the methods that only read.
+        method = "WEBSOCKET" if is_socket else scope["method"]
         headers: _Headers = {}
         for name, value in scope["headers"]:
             headers.setdefault(name, []).append(value)
         problem = (
             self._check_host(headers)
-            or self._check_token(scope["path"], headers)
-            or _check_origin(scope["method"], headers)
+            or self._check_token(scope["path"], headers, is_socket)
+            or _check_origin(method, headers)
             or _check_length(headers)
         )
         if problem is not None:
             await ProblemResponse(problem)(scope, receive, send)
-        elif scope["method"] in _READING:
+        elif method in _READING or is_socket:
             await self._app(scope, receive, send)
         else:
             await self._app(scope, _limited(receive), send)
@@ -75,12 +81,14 @@ class Doors:
             f"{', '.join(sorted(self._allowed_hosts))}, or start it with --allow-host {name}",
         )
 
-    def _check_token(self, path: str, headers: _Headers) -> Problem | None:
+    def _check_token(self, path: str, headers: _Headers, is_socket: bool) -> Problem | None:
         if self._token is None or path in _OPEN_PATHS:
             return None
         sent = headers.get(b"authorization", [])
         scheme, _, credentials = (sent[0] if len(sent) == 1 else b"").partition(b" ")
         if scheme.lower() == b"bearer" and hmac.compare_digest(credentials.strip(), self._token):
+            return None
+        if is_socket and any(hmac.compare_digest(t, self._token) for t in _offered(headers)):
             return None
         return Problem(
             401,
@@ -89,6 +97,19 @@ class Doors:
             "TAILCAST_TOKEN). EventSource can't; read the stream with fetch instead",
             headers={"www-authenticate": 'Bearer realm="tailcast"'},
         )
+
+
+def chosen_subprotocol(offered: Sequence[str]) -> str | None:
+    """What a WebSocket is accepted with: a browser that offered some closes it if none was taken."""
+    if "tailcast" in offered:
+        return "tailcast"
+    return next((name for name in offered if name.startswith("bearer.")), None)
+
+
+def _offered(headers: _Headers) -> list[bytes]:
+    """The tokens among the subprotocols, `bearer.TOKEN`: a page can't set a header of a WebSocket."""
+    names = b",".join(headers.get(b"sec-websocket-protocol", [])).split(b",")
+    return [n.strip().removeprefix(b"bearer.") for n in names if n.strip().startswith(b"bearer.")]
 
 
 def _check_origin(method: str, headers: _Headers) -> Problem | None:

@@ -9,12 +9,12 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from runlog import LogFile, LogReplaced, Record, Workspace, decode, encode, parse_cursor
-from runlog.records import head_of, is_well_formed, malformed
+from runlog import LogFile, LogReplaced, Workspace, parse_cursor
 from runlog.tail import records_of
 
 from .models import EventsPage
 from .services import RunAt, Shared, StrictRoute, in_thread
+from .splice import spliceable
 from .sse import Variant
 from .tails import Tail, Tails
 from .workflows import Exclude, Types, names_of
@@ -171,23 +171,11 @@ def _fill(page: _Page, log: LogFile, limit: int, variant: Variant) -> None:
             if len(page.items) >= limit or size > _PAGE_BYTES or searched > _SEARCH_BYTES:
                 return
             searched += record.length
-            item = _item(record, variant)
-            if item is not None:
+            told = spliceable(record, variant)
+            if told is not None:
+                item = b'{"offset":%d,"event":%b}' % (record.offset, told.line)
                 page.items.append(item)
                 size += len(item)
             page.after = record.offset
         page.after = chunk.end
     page.at_end = True
-
-
-def _item(record: Record, variant: Variant) -> bytes | None:
-    whole = record.length == len(record.line) and is_well_formed(record.line)
-    event = decode(record.line) if whole else None
-    kind = "malformed" if event is None else event.get("type")
-    if not variant.takes(kind if isinstance(kind, str) else None):
-        return None
-    line = record.line
-    if event is None:
-        told = malformed(record.offset, record.length, head_of(record.line))
-        line = encode(told).rstrip()
-    return b'{"offset":%d,"event":%b}' % (record.offset, line)

@@ -1,7 +1,5 @@
 """What is said to a run. Every call appends one line to its inbox and answers once that is on the disk."""
 
-import hashlib
-import re
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -11,6 +9,7 @@ from starlette.responses import Response
 
 from runlog import Posted, RunFinished, RunState, Workspace, ended_status, post, read_manifest
 from runlog.inbox import cancel_message
+from runlog.inbox_lines import answer_id
 
 from .models import (
     Accepted,
@@ -24,11 +23,32 @@ from .models import (
 from .problems import Problem
 from .services import Json, RunAt, Services, Shared, StrictRoute, in_thread
 
-__all__ = ["router"]
+__all__ = ["post_line", "router"]
 
 router = APIRouter(route_class=StrictRoute, tags=["messages"])
 
-_SAFE_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
+
+def post_line(services: Services, run: Workspace, line: dict[str, Any]) -> Posted:
+    """Post a line of the inbox as it stands, after the checks of the calls above it.
+
+    :raises ValidationError: a field is missing, unknown or wrong.
+    :raises Problem: the question or permission is not open.
+    :raises RunlogError: the run does not take it.
+    """
+    fields = {name: value for name, value in line.items() if name != "type"}
+    match line.get("type"):
+        case "message":
+            if "content" in fields:
+                fields["message"] = fields.pop("content")
+            return _send(services, run, SendMessage.model_validate(fields))
+        case "answer":
+            return _answer(services, run, AnswerQuestion.model_validate(fields))
+        case "permission":
+            return _permit(services, run, AnswerPermission.model_validate(fields))
+        case "cancel" if isinstance(fields.get("message_id"), str):
+            return cancel_message(run, fields["message_id"])
+        case _:
+            return post(run, line)
 
 
 def _accepted(summary: str) -> dict[str, Any]:
@@ -138,7 +158,7 @@ def _check_resumable(services: Services, run: Workspace) -> None:
 def _answer(services: Services, run: Workspace, asked: AnswerQuestion) -> Posted:
     with services.states.read(run) as state:
         _check_open("question", asked.question_id, state.open_questions, state)
-    line = _line("answer", _answer_id("answer", asked.question_id))
+    line = _line("answer", answer_id("answer", asked.question_id))
     line |= {"question_id": asked.question_id, "answers": asked.answers}
     return _post_once(run, line, f"question {asked.question_id!r}")
 
@@ -146,7 +166,7 @@ def _answer(services: Services, run: Workspace, asked: AnswerQuestion) -> Posted
 def _permit(services: Services, run: Workspace, asked: AnswerPermission) -> Posted:
     with services.states.read(run) as state:
         _check_open("permission request", asked.request_id, state.open_permissions, state)
-    line = _line("permission", _answer_id("permission", asked.request_id))
+    line = _line("permission", answer_id("permission", asked.request_id))
     line |= asked.model_dump(exclude_none=True)
     return _post_once(run, line, f"permission request {asked.request_id!r}")
 
@@ -166,10 +186,3 @@ def _post_once(run: Workspace, line: dict[str, Any], what: str) -> Posted:
             409, "answered", f"The {what} has been answered; the run is about to take it in"
         )
     return posted
-
-
-def _answer_id(kind: str, key: str) -> str:
-    """One id for all answers to one question: the first of them counts, also of two at the same moment."""
-    if not _SAFE_ID.fullmatch(key):
-        key = hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
-    return f"{kind}:{key}"

@@ -13,6 +13,7 @@ __all__ = [
     "Entry",
     "EventsPage",
     "Health",
+    "HistoryView",
     "Listing",
     "ProblemView",
     "RunPage",
@@ -247,6 +248,30 @@ class EventsPage(BaseModel):
     reset: bool = Field(
         False, description="`after` was past the end (another file): these are from the start"
     )
+
+
+class ToolCallView(BaseModel):
+    id: str
+    name: str = Field(examples=["Bash"])
+    input: Any
+    result: str | None = Field(description="null until it came; its text, cut at 64 Ki characters")
+    is_error: bool
+
+
+class ChatMessageView(BaseModel):
+    role: Literal["user", "assistant"]
+    content: str = Field(description="The text. What is none shows as `[image]`, by its type")
+    timestamp: str | None = Field(description="null of a message of `chat_history`")
+    offset: int = Field(description="after the first line of the message; 0 of `chat_history`")
+    message_id: str | None = Field(description="Claude's, or of what a person said the inbox's")
+    thinking: str | None = Field(None, description="of the assistant")
+    tool_calls: list[ToolCallView] = Field([], description="of the assistant")
+
+
+class HistoryView(BaseModel):
+    messages: list[ChatMessageView] = Field(description="oldest first")
+    offset: int = Field(description="how far it goes: follow with `?after=` this")
+    truncated: bool = Field(description="there are older ones")
 
 
 class Accepted(BaseModel):

@@ -1,10 +1,12 @@
 """Every error as `application/problem+json` (RFC 9457), with a `detail` that says what to do next."""
 
+import errno
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,7 +25,14 @@ from runlog import (
     encode,
 )
 
-__all__ = ["KINDS", "PROBLEM_MEDIA_TYPE", "Problem", "ProblemResponse", "problem_handlers"]
+__all__ = [
+    "KINDS",
+    "PROBLEM_MEDIA_TYPE",
+    "Problem",
+    "ProblemResponse",
+    "problem_handlers",
+    "problem_of",
+]
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 
@@ -50,6 +59,7 @@ KINDS = {
     "bad-request": "The body can't be read as JSON.",
     "bad-run-id": "The id can't be a run's.",
     "content-too-large": "The body is over 10 MiB.",
+    "disk-full": "The disk of the workspaces is full.",
     "fault": "The relay itself has a fault, and has logged it.",
     "foreign-origin": "A web page of elsewhere tried to change something.",
     "host-not-allowed": "The `Host` header names none of the relay's own names.",
@@ -77,6 +87,7 @@ KINDS = {
     "unreadable-stream": "The stream file can't be read.",
 }
 
+_TOO_DEEP = "The body is nested too deep: send at most some hundred levels"
 _TOLD_FAULTS = 5  # in `detail`; `errors` has them all
 _SEE_DOCS = "See /docs for the paths there are and what they take"
 _HINTS = {
@@ -112,6 +123,18 @@ class Problem(Exception):
         self.errors = errors
         self.headers = headers
 
+    def body(self) -> dict[str, Any]:
+        """As RFC 9457 writes it."""
+        body: dict[str, Any] = {
+            "type": f"/docs#{self.kind}",
+            "title": self.kind.replace("-", " ").capitalize(),
+            "status": self.status,
+            "detail": self.detail,
+        }
+        if self.errors:
+            body["errors"] = list(self.errors)
+        return body
+
 
 class ProblemResponse(Response):
     """A problem as an answer."""
@@ -119,16 +142,10 @@ class ProblemResponse(Response):
     media_type = PROBLEM_MEDIA_TYPE
 
     def __init__(self, problem: Problem) -> None:
-        body: dict[str, Any] = {
-            "type": f"/docs#{problem.kind}",
-            "title": problem.kind.replace("-", " ").capitalize(),
-            "status": problem.status,
-            "detail": problem.detail,
-        }
-        if problem.errors:
-            body["errors"] = list(problem.errors)
         headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
-        super().__init__(encode(body), problem.status, headers | dict(problem.headers or {}))
+        super().__init__(
+            encode(problem.body()), problem.status, headers | dict(problem.headers or {})
+        )
 
 
 def problem_handlers() -> dict[int | type[Exception], Any]:
@@ -137,10 +154,27 @@ def problem_handlers() -> dict[int | type[Exception], Any]:
         Problem: _on_problem,
         RunlogError: _on_runlog_error,
         RequestValidationError: _on_invalid_request,
+        OSError: _on_os_error,
         HTTPException: _on_http_exception,
         RecursionError: _on_depth,
         Exception: _on_fault,
     }
+
+
+def problem_of(error: Exception) -> Problem:
+    """The problem that an error is, for answers that are no HTTP response."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, RunlogError):
+        status, kind = _RUNLOG_PROBLEMS.get(type(error), (500, "fault"))
+        return Problem(status, kind, str(error))
+    if isinstance(error, ValidationError):  # of a model that was read by hand
+        return _invalid(
+            [_told({**fault, "loc": ("body", *fault["loc"])}) for fault in error.errors()]
+        )
+    if isinstance(error, RecursionError):
+        return Problem(400, "too-deep", _TOO_DEEP)
+    return Problem(500, "fault", _HINTS[500])
 
 
 async def _on_problem(request: Request, error: Problem) -> Response:
@@ -148,15 +182,17 @@ async def _on_problem(request: Request, error: Problem) -> Response:
 
 
 async def _on_runlog_error(request: Request, error: RunlogError) -> Response:
-    status, kind = _RUNLOG_PROBLEMS.get(type(error), (500, "fault"))
-    return ProblemResponse(Problem(status, kind, str(error)))
+    return ProblemResponse(problem_of(error))
 
 
 async def _on_invalid_request(request: Request, error: RequestValidationError) -> Response:
-    errors = [_told(fault) for fault in error.errors()]
+    return ProblemResponse(_invalid([_told(fault) for fault in error.errors()]))
+
+
+def _invalid(errors: Sequence[Mapping[str, str]]) -> Problem:
     faults = [f"{e.get('pointer') or e.get('parameter')}: {e['detail']}" for e in errors]
     detail = f"{'; '.join(faults[:_TOLD_FAULTS])}. {_SEE_DOCS}"
-    return ProblemResponse(Problem(422, "invalid-request", detail, errors=errors))
+    return Problem(422, "invalid-request", detail, errors=errors)
 
 
 def _told(fault: Mapping[str, Any]) -> dict[str, str]:
@@ -202,8 +238,14 @@ def _methods_at(request: Request) -> set[str]:
 
 
 async def _on_depth(request: Request, error: RecursionError) -> Response:
-    detail = "The body is nested too deep: send at most some hundred levels"
-    return ProblemResponse(Problem(400, "too-deep", detail))
+    return ProblemResponse(problem_of(error))
+
+
+async def _on_os_error(request: Request, error: OSError) -> Response:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        detail = "The disk of the workspaces is full, so nothing was written. Make room and send it again"
+        return ProblemResponse(Problem(507, "disk-full", detail))
+    raise error
 
 
 async def _on_fault(request: Request, error: Exception) -> Response:

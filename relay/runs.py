@@ -1,25 +1,21 @@
 """The state of runs, kept warm, and what a client sees of it."""
 
 import threading
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
 from runlog import (
-    Manifest,
     RunState,
     StateReader,
-    Status,
     Summary,
     Workspace,
-    is_terminal,
     read_manifest,
     run_status,
 )
-from runlog.records import from_iso
+from runlog.view import state_view
 
 __all__ = ["RunStates", "links_of", "run_view", "summary_view"]
 
@@ -79,7 +75,7 @@ class _Warm:
 
 def links_of(run_id: str) -> dict[str, str]:
     own = f"/api/v1/workflows/{run_id}"
-    names = ("stream", "events", "messages", "files", "stop")
+    names = ("stream", "events", "history", "ws", "messages", "files", "stop")
     return {"self": own} | {name: f"{own}/{name}" for name in names}
 
 
@@ -95,52 +91,5 @@ def run_view(states: RunStates, workspace: Workspace) -> dict[str, Any]:
     manifest = read_manifest(workspace)
     with states.read(workspace) as state:
         status = run_status(workspace, state)
-        return _view(manifest, state, status)
-
-
-def _view(manifest: Manifest, state: RunState, status: Status) -> dict[str, Any]:
-    lost = status == "failed" and state.ended_at is None
-    return {
-        "run_id": manifest.run_id,
-        "workflow": (state.workflow or manifest.workflow)
-        if manifest.workflow == "external"
-        else manifest.workflow,
-        "status": status,
-        "attempt": state.attempt,
-        "created_at": manifest.created_at,
-        "started_at": state.started_at,
-        "ended_at": state.ended_at,
-        "duration_s": state.duration_s if is_terminal(status) else _elapsed_s(state),
-        "last_event_at": state.last_event_at,
-        "progress": state.progress,
-        "message": state.message,
-        "activity": state.activity,
-        "fields": dict(state.fields),
-        "counts": {
-            "events": dict(state.event_counts),
-            "tool_calls": state.tool_calls,
-            "turns": state.turns,
-            "messages": dict(Counter(state.messages.values())),
-        },
-        "current_node": state.current_node,
-        "current_tool": state.current_tool,
-        "open_questions": list(state.open_questions.values()),
-        "open_permissions": list(state.open_permissions.values()),
-        "usage": dict(state.usage),
-        "cost_usd": state.cost_usd,
-        "session_id": state.session_id,
-        "model": state.model,
-        "result": state.result,
-        "error": state.error,
-        "reason": state.reason or ("lost" if lost else None),
-        "prompt": manifest.prompt,
-        "params": manifest.params,
-        "interactive": manifest.interactive,
-        "offset": state.offset,
-        "links": links_of(manifest.run_id),
-    }
-
-
-def _elapsed_s(state: RunState) -> float | None:
-    began = from_iso(state.started_at)
-    return None if began is None else max(0.0, (datetime.now(UTC) - began).total_seconds())
+        view = state_view(manifest, state, status)
+    return view | {"links": links_of(manifest.run_id)}

@@ -14,6 +14,7 @@ from types import FrameType
 import uvicorn
 
 from .app import Relay, create_app
+from .doors import MAX_BODY_BYTES
 from .settings import LOOPBACK_HOSTS, RelayError, RelaySettings
 
 __all__ = ["serve"]
@@ -50,7 +51,9 @@ def serve(
             relay,
             loop="uvloop",
             http="httptools",
-            ws="none",
+            ws="websockets-sansio",  # the one that is no wrapper of websockets' deprecated server
+            ws_max_size=MAX_BODY_BYTES,
+            ws_per_message_deflate=False,  # on this machine it costs more than it saves
             lifespan="on",
             log_config=None,
             access_log=False,

@@ -1,6 +1,7 @@
 """What the routes of one relay share, and how they read requests and write answers."""
 
 import json
+import math
 import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -16,12 +17,13 @@ from starlette.responses import Response
 
 from runlog import RunIndex, Workspace, encode, open_workspace
 
+from .feed import Feed
 from .runs import RunStates
 from .settings import RelaySettings
 from .starts import Catalog
 from .tails import Tails
 
-__all__ = ["Json", "RunAt", "Services", "Shared", "StrictRoute", "in_thread"]
+__all__ = ["Json", "RunAt", "Services", "Shared", "StrictRoute", "in_thread", "parse_json"]
 
 T = TypeVar("T")
 
@@ -40,6 +42,7 @@ class Services:
     catalog: Catalog
     index: RunIndex
     index_lock: threading.Lock
+    feed: Feed
 
 
 async def _services(request: Request) -> Services:
@@ -93,8 +96,28 @@ class StrictRoute(APIRoute):
 class _StrictRequest(Request):
     async def json(self) -> Any:
         if not hasattr(self, "_json"):
-            self._json = json.loads(await self.body(), parse_constant=_refuse)
+            self._json = parse_json(await self.body())
         return self._json
+
+
+def parse_json(body: bytes) -> Any:
+    """:raises JSONDecodeError: always this, for a body that can't be read; FastAPI makes a 422 of it."""
+    try:
+        return json.loads(body, parse_constant=_refuse, parse_float=_finite)
+    except json.JSONDecodeError:
+        raise
+    except UnicodeDecodeError as error:
+        raise json.JSONDecodeError("it is not UTF-8", "", error.start) from None
+    except RecursionError:
+        raise json.JSONDecodeError("it is nested too deep", "", 0) from None
+    except ValueError as error:  # an integer of thousands of digits
+        raise json.JSONDecodeError(str(error)[:100], "", 0) from None
+
+
+def _finite(text: str) -> float:
+    # 1e999 would become an infinity, and be written to the disk as null.
+    number = float(text)
+    return number if math.isfinite(number) else _refuse(text[:40])
 
 
 def _refuse(name: str) -> NoReturn:

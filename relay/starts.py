@@ -30,6 +30,7 @@ from runlog import (
     encode,
     new_run_id,
     now_iso,
+    read_manifest,
 )
 from runlog.catalog import CatalogEntry, read_catalog
 from runlog.inbox_lines import check_message
@@ -192,11 +193,18 @@ def _create_once(root: Path, asked: StartRun, key: str) -> Started:
             return Started(workspace, repeated=True)
         try:
             _create(root, asked, workspace.run_id)
-        except BaseException as error:
-            # With a note from before, it is the run that a relay had made just when it died.
-            if not (repeated and isinstance(error, RunExists)):
+        except RunExists:
+            # With a note from before, it is the run that a relay had made just when it died; or someone else's,
+            # who took the id since.
+            if not (repeated and _is_of(asked, workspace)):
                 note_path.unlink()
                 raise
+        except BaseException:
+            # The fault may be of after the run was made (its folder could not be synced): then the note stays, and
+            # the next call with this key finds the run.
+            if not workspace.exists():
+                note_path.unlink()
+            raise
         _write(note_path, note | {"made": True})
     return Started(workspace, repeated)
 
@@ -212,6 +220,18 @@ def _keys_locked(root: Path) -> Iterator[Path]:
         yield folder
     finally:
         os.close(fd)
+
+
+def _is_of(asked: StartRun, workspace: Workspace) -> bool:
+    """Whether the run is one that was started as `asked`."""
+    made = read_manifest(workspace)
+    return (made.workflow, made.prompt, made.params, made.interactive, made.chat_history) == (
+        asked.workflow,
+        asked.prompt,
+        asked.params,
+        asked.interactive,
+        asked.chat_history or [],
+    )
 
 
 def _read_note(path: Path) -> Event | None:

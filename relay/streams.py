@@ -22,24 +22,32 @@ from .ring import Framed
 from .sse import KEEPALIVE, PREAMBLE, Variant, end_frame, frame_record, id_frame, reset_frame
 from .tails import Tail, Tails
 
-__all__ = ["EventStream", "HandOver", "StreamQuery"]
+__all__ = [
+    "LOST_GRACE_S",
+    "MESSAGE_BYTES",
+    "SSE_HEADERS",
+    "EventStream",
+    "HandOver",
+    "LateResponse",
+    "StreamQuery",
+]
 
 # A message to the server. uvicorn holds `send` back at 64 KiB unsent, but takes each message whole.
 _SEND_BYTES = 128 * 1024
-_MESSAGE_BYTES = 256 * 1024
+MESSAGE_BYTES = 256 * 1024
 # How far to search for what a filter takes before others get a turn.
 _LOOK_AHEAD_BYTES = 1024 * 1024
 # A filter that lets little through still has to move the client's cursor, or a reconnect would search it all again.
 _UNTOLD_BYTES = 4 * 1024 * 1024
 # How long to go on listening to a run whose process died without a word: the runner will say so, if there is one.
-_LOST_GRACE_S = 15.0
+LOST_GRACE_S = 15.0
 # A recorded gap is cut at this; and a replay that fell behind (a slow reader) makes up for this much at most.
 _MAX_GAP_S = 10.0
 _MAX_BEHIND_S = 1.0
 
 _HANDED = "tailcast.streams"
 
-_HEADERS = [
+SSE_HEADERS = [
     (b"content-type", b"text/event-stream"),
     (b"cache-control", b"no-cache, no-transform"),
     (b"x-accel-buffering", b"no"),
@@ -72,14 +80,24 @@ class HandOver:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        handed: list[EventStream] = []
-        scope[_HANDED] = handed
-        await self._app(scope, receive, send)
+        handed: list[LateResponse] = []
+        # A scope of its own, or all that the app hangs into it would live as long as the stream.
+        await self._app({**scope, _HANDED: handed}, receive, send)
         if handed:
             await handed.pop().stream(receive, send)
 
 
-class EventStream(Response):
+class LateResponse(Response):
+    """An answer that begins when the app is through with its request; needs `HandOver` around the app."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[_HANDED].append(self)
+
+    async def stream(self, receive: Receive, send: Send) -> None:
+        raise NotImplementedError
+
+
+class EventStream(LateResponse):
     """The answer to one listener.
 
     204 if nothing is left to send and nothing will come: that is what stops an EventSource from coming back.
@@ -99,9 +117,6 @@ class EventStream(Response):
         self._workspace = workspace
         self._query = query
         self._keepalive_s = keepalive_s
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope[_HANDED].append(self)
 
     async def stream(self, receive: Receive, send: Send) -> None:
         extra = [pair for pair in self.raw_headers if pair[0] != b"content-length"]
@@ -123,7 +138,7 @@ class EventStream(Response):
                 {
                     "type": "http.response.start",
                     "status": self.status_code,
-                    "headers": _HEADERS + extra,
+                    "headers": SSE_HEADERS + extra,
                 }
             )
             await listener.run(receive)
@@ -298,7 +313,7 @@ class _Listener:
             return False  # there is more to read
         if ending is None:
             return not follow
-        if not ending.told and (not follow or time.monotonic() - ending.since < _LOST_GRACE_S):
+        if not ending.told and (not follow or time.monotonic() - ending.since < LOST_GRACE_S):
             return not follow
         if self._offset is not None:
             await self._write(end_frame(self._offset, ending.status))
@@ -315,11 +330,12 @@ class _Listener:
 
     async def _write(self, payload: bytes) -> None:
         self._quiet = False
-        for start in range(0, len(payload), _MESSAGE_BYTES):
+        for start in range(0, len(payload), MESSAGE_BYTES):
             if self._gone:
                 return
-            body = payload[start : start + _MESSAGE_BYTES]
+            body = payload[start : start + MESSAGE_BYTES]
             await self._send({"type": "http.response.body", "body": body, "more_body": True})
+        self._tails.sent_bytes += len(payload)
         self._wrote_at = self._loop.time()
 
     def _sign_of_life(self) -> bytes:

@@ -44,8 +44,10 @@ CHUNK_BYTES = 128 * 1024
 
 # A tail without listeners stays open: they come back within a second or so after a network hiccup.
 _LINGER_S = 5.0
-# So that listeners who come one by one, each with his own run, do not rebuild the watch one by one.
+# So that listeners who come one by one, each with his own run, do not rebuild the watch one by one: to build it
+# takes some 15 us a folder, and then every tail is looked at.
 _REWATCH_DELAY_S = 0.005
+_REWATCH_DELAY_EACH_S = 0.0001
 # A process writes its terminal line and lets its lock go in the next microseconds; we may be there in between.
 _LET_GO_S = (0.002, 0.01, 0.05)
 # How far before the end a terminal line is looked for: others may write a little after it.
@@ -106,7 +108,8 @@ class Tail:
         framed = self._ring.get(offset)
         if framed is not None:
             return framed
-        if self._log is None or self._nothing == (offset, self._size):
+        # Not beyond the size of the last look, or we would run after the writer a line at a time.
+        if self._log is None or offset >= self._size or self._nothing == (offset, self._size):
             return None
         try:
             chunk = self._log.read(offset, _span(offset), wait=False)
@@ -209,11 +212,11 @@ class Tail:
                 self.wake()
             return
         size = log.size()
-        if size < self._size or not log.is_current():
-            self._replaced()
-        elif size != self._size:
+        if size > self._size:
             self._size = size
             self.wake()
+        elif size < self._size or not log.is_current():
+            self._replaced()
 
     def sweep(self) -> None:
         """Once a second, since no notification tells of a death: has the process of the run let its lock go?"""
@@ -297,6 +300,8 @@ class Tails:
     def __init__(self) -> None:
         self.budget = Budget()
         self.closing = False  # every listener goes home
+        self.sent_bytes = 0  # to all listeners, since the start
+        self._closers: set[Callable[[], None]] = set()
         self._tails: dict[Path, Tail] = {}
         self._folders: frozenset[Path] = frozenset()
         self._threads = anyio.CapacityLimiter(_DISK_THREADS)
@@ -307,11 +312,24 @@ class Tails:
         self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
         self._rewatch: asyncio.TimerHandle | None = None
 
+    @property
+    def listeners(self) -> int:
+        return sum(tail.listeners for tail in self._tails.values())
+
     def end_streams(self) -> None:
         """Send every listener home. More than `close`: it may come long before it."""
         self.closing = True
-        for tail in self._tails.values():
-            tail.wake()
+        for wake in (*(tail.wake for tail in self._tails.values()), *self._closers):
+            wake()
+
+    @contextmanager
+    def told_of_closing(self, closer: Callable[[], None]) -> Iterator[None]:
+        """Call `closer` when the streams are to end: for those who wait for no tail."""
+        self._closers.add(closer)
+        try:
+            yield
+        finally:
+            self._closers.discard(closer)
 
     async def close(self) -> None:
         """Ends the watch and closes every file."""
@@ -343,7 +361,8 @@ class Tails:
 
     def _plan_rewatch(self) -> None:
         if self._rewatch is None:
-            self._rewatch = self._loop.call_later(_REWATCH_DELAY_S, self._set_watch)
+            delay_s = _REWATCH_DELAY_S + _REWATCH_DELAY_EACH_S * len(self._tails)
+            self._rewatch = self._loop.call_later(delay_s, self._set_watch)
 
     def _set_watch(self) -> None:
         self._rewatch = None

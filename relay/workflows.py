@@ -1,5 +1,6 @@
 """Start, list, look at and remove runs; and the stream of one."""
 
+from collections.abc import Callable, Coroutine
 from dataclasses import asdict
 from functools import partial
 from typing import Annotated, Any
@@ -8,7 +9,16 @@ from fastapi import APIRouter, Header, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from runlog import RunActive, Status, Workspace, is_locked, is_terminal, parse_cursor, run_status
+from runlog import (
+    RunActive,
+    Status,
+    Workspace,
+    is_locked,
+    is_terminal,
+    open_workspace,
+    parse_cursor,
+    run_status,
+)
 from runlog.inbox import inbox_closed
 from runlog.manifest import remove_run
 
@@ -121,7 +131,29 @@ def _remove(run: Workspace) -> None:
         remove_run(run)
 
 
-@router.get(
+class _StreamRoute(StrictRoute):
+    """Answers a plain request itself, without FastAPI's way to the arguments: that is half the time of a
+    connection, and they come a thousand at once when a network or a relay is back."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handler = super().get_route_handler()
+
+        async def plain_or_not(request: Request) -> Response:
+            if request.scope["query_string"]:
+                return await handler(request)
+            services: Services = request.app.state.services
+            run = open_workspace(services.root, request.path_params["run_id"])
+            last_id = request.headers.get("last-event-id")
+            query = StreamQuery(after=parse_cursor(last_id) if last_id else None)
+            return EventStream(services.tails, run, query, services.settings.keepalive_s)
+
+        return plain_or_not
+
+
+_streams = APIRouter(route_class=_StreamRoute)
+
+
+@_streams.get(
     "/workflows/{run_id}/stream",
     tags=["events"],
     summary="Follow or replay a run",
@@ -192,3 +224,6 @@ async def catalog(services: Shared) -> Response:
     """As the runner last said."""
     entries = await in_thread(services.catalog.entries)
     return Json({"workflows": [asdict(entry) for entry in entries.values()]})
+
+
+router.include_router(_streams)

@@ -1,6 +1,6 @@
 """What a run is on disk: layout, append, tail, lock, inbox, state. Knows no HTTP and no agent.
 
-`import runlog` is light; `runlog.watch` (watchfiles) and `runlog.files` are imported by those who need them.
+`import runlog` is light; `runlog.watch` (watchfiles) is imported by those who need it.
 """
 
 from .append import AppendFile, append_lines

@@ -18,6 +18,7 @@ class CatalogEntry:
     """A workflow. `params` is the JSON schema of its params; `prompt` says whether it takes one.
 
     `interactive`: it can be kept open for a conversation. `resumable`: a message can reopen it after its end.
+    `pausable`: it can be told to `pause` and `resume`.
     """
 
     name: str
@@ -26,6 +27,7 @@ class CatalogEntry:
     prompt: Literal["required", "optional", "none"] = "optional"
     interactive: bool = False
     resumable: bool = False
+    pausable: bool = False
 
 
 def write_catalog(root: Path, entries: list[CatalogEntry]) -> None:
@@ -53,6 +55,7 @@ def read_catalog(root: Path) -> list[CatalogEntry] | None:
             prompt=entry.get("prompt", "optional"),
             interactive=entry.get("interactive") is True,
             resumable=entry.get("resumable") is True,
+            pausable=entry.get("pausable") is True,
         )
         for entry in entries
         if isinstance(entry, dict)

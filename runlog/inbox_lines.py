@@ -4,6 +4,7 @@ Anyone may append by hand: a line needs only a `type` and what that type asks fo
 its place in the file, so it too takes effect once.
 """
 
+import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ __all__ = [
     "Delivery",
     "InboxLine",
     "RefusedLine",
+    "answer_id",
     "check_message",
     "has_pending_resume",
     "parse_line",
@@ -51,6 +53,8 @@ INBOX_TYPES: dict[str, tuple[str, ...]] = {
 PLACE_ID = "inbox-"
 
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+# With its kind before it, it still is an id.
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,13 @@ def check_message(body: Event) -> None:
         raise BadMessage(f"decision {body['decision'][:40]!r} is unknown", "Use allow or deny")
     if kind == "answer" and not isinstance(body.get("answers"), dict):
         raise BadMessage("`answer` needs `answers`", "Send an object: question -> answer")
+
+
+def answer_id(kind: Literal["answer", "permission"], key: str) -> str:
+    """One id for all answers to the question or request `key`: the first of them counts, also of two at once."""
+    if not _PLAIN_KEY.fullmatch(key):
+        key = hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
+    return f"{kind}:{key}"
 
 
 def read_inbox(path: Path, after: int = 0) -> Iterator[InboxLine | RefusedLine]:

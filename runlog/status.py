@@ -9,10 +9,11 @@ from .events import Status, is_terminal
 from .inbox_lines import has_pending_resume
 from .layout import Workspace
 from .lock import is_locked
-from .manifest import EXTERNAL, Manifest, read_manifest
+from .manifest import Manifest, read_manifest
 from .records import MAX_LINE_BYTES, Event
 from .state import RunState
 from .tail import CHUNK_BYTES, LogFile, LogReplaced, Record, records_of
+from .view import reason_of, workflow_of
 
 __all__ = [
     "StateReader",
@@ -136,7 +137,7 @@ def summarize(
         size = 0
     return Summary(
         run_id=workspace.run_id,
-        workflow=manifest.workflow if manifest.workflow != EXTERNAL else state.workflow or EXTERNAL,
+        workflow=workflow_of(manifest, state),
         status=status,
         created_at=manifest.created_at,
         title=title_of(manifest),
@@ -145,7 +146,7 @@ def summarize(
         progress=state.progress,
         message=state.message,
         cost_usd=state.cost_usd,
-        reason=state.reason or ("lost" if status == "failed" and state.ended_at is None else None),
+        reason=reason_of(state, status),
         attempt=state.attempt,
         open_questions=len(state.open_questions) + len(state.open_permissions),
         size_bytes=size,

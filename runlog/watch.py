@@ -5,6 +5,7 @@ watch, so the watch is built anew when the set changes, or when a folder of it g
 overflow, everything is woken once a second and after each rebuild.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -64,7 +65,8 @@ class FolderWatch:
     def _watch(self, folders: frozenset[Path]) -> None:
         watched = frozenset(folder for folder in folders if folder.is_dir())
         missing = folders - watched
-        notify = RustNotify([str(folder) for folder in watched], False, False, 300, False, False)
+        by_name = {str(folder): folder for folder in watched}
+        notify = RustNotify(list(by_name), False, False, 300, False, False)
         with notify:
             self._wake(None)  # what was written before the watch stood
             sweep_at = time.monotonic() + SWEEP_S
@@ -72,10 +74,12 @@ class FolderWatch:
                 left_ms = max(1, int((sweep_at - time.monotonic()) * 1000))
                 changes = notify.watch(0, _STEP_MS, left_ms, self._changed)
                 if isinstance(changes, set):
-                    paths = {Path(path) for _, path in changes}
-                    if not watched.isdisjoint(paths):
+                    # Text, not paths: there may be a thousand of these every 2 ms.
+                    names = {name for _, name in changes}
+                    if not by_name.keys().isdisjoint(names):
                         return  # a folder was removed or renamed, and perhaps made again
-                    self._wake(frozenset(path.parent for path in paths))
+                    parents = {os.path.dirname(name) for name in names} & by_name.keys()
+                    self._wake(frozenset(by_name[parent] for parent in parents))
                 # By the clock, not by the time-out: one busy folder must not keep the sweep from the others.
                 if time.monotonic() >= sweep_at:
                     if any(folder.is_dir() for folder in missing):

@@ -17,6 +17,7 @@ __all__ = ["Renderer"]
 
 _ERROR_LINES = 40
 _TICK_STEP_S = 10
+_COUNTS = 200  # names that are remembered; a stream may hold any
 
 
 class Renderer:
@@ -31,6 +32,7 @@ class Renderer:
         self._command = command
         self._full = full
         self._receipts: dict[str, list[str]] = {}
+        self._counts: dict[str, Any] = {}  # what the last progress_update with that name said
         self._claude = ClaudeRenderer(screen, full=full)
 
     def show(self, event: Event) -> None:
@@ -111,8 +113,19 @@ class Renderer:
     def _progress(self, event: Event) -> None:
         known = {"type", "timestamp", "run_id", "progress", "message", "status"}
         parts = [_percent(event), _text(event, "message"), _text(event, "status")]
-        parts += [f"{k} {v}" for k, v in event.items() if k not in known and _is_plain(v)]
+        parts += [
+            f"{k} {v}" for k, v in event.items() if k not in known and self._is_news(k, v, event)
+        ]
         self._screen.line("↻", " · ".join(part for part in parts if part), "blue")
+
+    def _is_news(self, name: str, value: Any, event: Event) -> bool:
+        """Whether a count has to be shown: not as it was, and not what the message says."""
+        before = self._counts.get(name)
+        if name in self._counts or len(self._counts) < _COUNTS:
+            self._counts[name] = value
+        return (
+            _is_plain(value) and value is not False and value not in (before, event.get("message"))
+        )
 
     def _task(self, event: Event) -> None:
         name = _text(event, "task_name") or _text(event, "task_id") or "task"

@@ -2,9 +2,7 @@
 
 import subprocess
 import time
-from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +16,8 @@ from runlog import (
     read_state,
     run_status,
 )
-from runlog.records import from_iso
 from runlog.status import tail_state
+from runlog.view import duration_of, reason_of, state_view, workflow_of
 
 from .errors import CommandError
 from .options import command_line
@@ -41,63 +39,21 @@ class RunView:
 
     @property
     def workflow(self) -> str:
-        if self.manifest.workflow == "external":
-            return self.state.workflow or "external"
-        return self.manifest.workflow
+        return workflow_of(self.manifest, self.state)
 
     @property
     def duration_s(self) -> float | None:
         """Of a run that goes on: until now."""
-        if is_terminal(self.status):
-            return self.state.duration_s
-        began = from_iso(self.state.started_at)
-        return None if began is None else max(0.0, (datetime.now(UTC) - began).total_seconds())
+        return duration_of(self.state, self.status)
 
     @property
     def reason(self) -> str | None:
-        lost = self.status == "failed" and self.state.ended_at is None
-        return self.state.reason or ("lost" if lost else None)
+        return reason_of(self.state, self.status)
 
     def as_json(self) -> dict[str, Any]:
         """With the names that `GET /workflows/{id}` uses, and the folder's `path`."""
-        state, manifest = self.state, self.manifest
-        return {
-            "run_id": manifest.run_id,
-            "workflow": self.workflow,
-            "status": self.status,
-            "attempt": state.attempt,
-            "created_at": manifest.created_at,
-            "started_at": state.started_at,
-            "ended_at": state.ended_at,
-            "duration_s": self.duration_s,
-            "last_event_at": state.last_event_at,
-            "progress": state.progress,
-            "message": state.message,
-            "activity": state.activity,
-            "fields": state.fields,
-            "counts": {
-                "events": state.event_counts,
-                "tool_calls": state.tool_calls,
-                "turns": state.turns,
-                "messages": dict(Counter(state.messages.values())),
-            },
-            "current_node": state.current_node,
-            "current_tool": state.current_tool,
-            "open_questions": list(state.open_questions.values()),
-            "open_permissions": list(state.open_permissions.values()),
-            "usage": state.usage,
-            "cost_usd": state.cost_usd,
-            "session_id": state.session_id,
-            "model": state.model,
-            "result": state.result,
-            "error": state.error,
-            "reason": self.reason,
-            "prompt": manifest.prompt,
-            "params": manifest.params,
-            "interactive": manifest.interactive,
-            "offset": state.offset,
-            "path": str(self.workspace.path),
-        }
+        view = state_view(self.manifest, self.state, self.status)
+        return view | {"path": str(self.workspace.path)}
 
 
 def look_at(workspace: Workspace) -> RunView:

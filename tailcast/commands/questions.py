@@ -2,11 +2,12 @@
 
 import json
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from runlog import Event, UnknownMessage, Workspace, post, read_state
+from runlog.inbox_lines import answer_id
 
 from ..errors import CommandError
 from ..options import DEFAULT_ROOT, AsJson, LiveRun, Root, command_line, find_run
@@ -14,8 +15,6 @@ from ..output import print_json, print_line
 from ..text import one_line
 
 __all__ = ["answer", "approve", "deny"]
-
-_SAFE_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 
 
 def answer(
@@ -117,10 +116,10 @@ def _pick(workspace: Workspace, what: str, named: str | None, open_ones: dict[st
     return next(iter(open_ones))
 
 
-def _post_once(workspace: Workspace, kind: str, key: str, line: Event) -> None:
-    # One id for all answers to one question, over HTTP too: the first of them counts.
-    given = {"id": f"{kind}:{key}"} if _SAFE_ID.fullmatch(key) else {}
-    if post(workspace, line | given).repeated:
+def _post_once(
+    workspace: Workspace, kind: Literal["answer", "permission"], key: str, line: Event
+) -> None:
+    if post(workspace, line | {"id": answer_id(kind, key)}).repeated:
         raise CommandError(f"{key} has been answered", "The run is about to take it in")
 
 

@@ -22,7 +22,7 @@ from tests.docs.samples import REPOSITORY, sample
 from tests.support import end_runs, spawned, wait_for_end, wait_until
 
 SHELL_LIMIT_S = 30
-EVENTSOURCE = "eventsource@5.1.5"
+EVENTSOURCE = "eventsource@3.0.7"  # the last that runs on the node 18 of Debian 12
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Who may come in; and the server around it."""
 
+import asyncio
 import re
 import socket
 import subprocess
@@ -9,7 +10,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
+from relay.doors import Doors
 from runlog import Workspace
 from tests.relay.live import PROJECT, Relay, running_relay
 from tests.relay.sse_client import read_all
@@ -257,6 +260,43 @@ def test_the_examples_of_the_docs_are_valid(relay: Relay) -> None:
     run_id = relay.post("/workflows", START).json()["run_id"]
     for example in schemas["SendMessage"]["examples"]:
         assert relay.post(f"/workflows/{run_id}/messages", example).status_code == 202
+
+
+def test_a_websocket_is_one_path_only(relay: Relay) -> None:
+    host, port = relay.address
+    upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    head = f"GET /api/v1/catalog HTTP/1.1\r\nHost: {host}:{port}\r\n{upgrade}{key}"
+    answer = raw(relay, f"{head}Connection: close\r\n\r\n".encode())
+    assert b" 101 " not in answer.split(b"\r\n")[0]
+
+
+def test_a_websocket_does_not_pass_the_doors() -> None:
+    """Whatever server is in front: the app behind is not asked."""
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def behind(scope: Scope, receive: Receive, send: Send) -> None:
+        raise AssertionError("the doors let it pass")
+
+    doors = Doors(behind, allowed_hosts=frozenset({"*"}), token="sesame")
+    token = (b"authorization", b"Bearer sesame")
+    own, foreign = (b"host", b"here"), (b"origin", b"http://elsewhere")
+    for headers, status in (
+        ([token], 400),
+        ([own], 401),
+        ([own, (b"sec-websocket-protocol", b"bearer.wrong")], 401),
+        ([own, token, foreign], 403),
+    ):
+        sent.clear()
+        scope = {"type": "websocket", "path": "/api/v1/workflows/x/ws", "headers": headers}
+        asyncio.run(doors(scope, receive, send))
+        assert (sent[0]["type"], sent[0]["status"]) == ("websocket.http.response.start", status)
 
 
 def test_a_stream_through_the_doors_is_the_same(guarded: Relay) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from runlog import Workspace, read_manifest
+from runlog import Workspace, check_run_id, read_manifest
 from runlog.catalog import CatalogEntry, write_catalog
 from runlog.manifest import remove_run
 from tests.relay.live import CATALOG, Relay, running_relay
@@ -119,11 +119,12 @@ def test_all_faults_of_the_params_are_told(relay: Relay) -> None:
     [
         (b"", "application/json", 422),
         (b"{", "application/json", 422),
-        (b"\xff\xfe{", "application/json", 400),
+        (b"\xff\xfe{", "application/json", 422),
         (b'{"workflow": NaN}', "application/json", 422),
         (b'{"workflow": -Infinity}', "application/json", 422),
-        (b"[" * 100_000, "application/json", 400),
-        (b"1" * 10_000, "application/json", 400),
+        (b"[" * 100_000, "application/json", 422),
+        (b"1" * 10_000, "application/json", 422),
+        (b'{"workflow": 1e999}', "application/json", 422),
         (json.dumps(ASK).encode(), "text/plain", 422),
         (json.dumps(ASK).encode(), "", 422),
         (b"workflow=command", "application/x-www-form-urlencoded", 422),
@@ -205,6 +206,21 @@ def test_a_key_that_was_noted_before_its_run_was_made(root: Path) -> None:
         remove_run(Workspace(root, run_id))
         assert relay.post("/workflows", ASK, headers=headers).json()["run_id"] == run_id
         assert Workspace(root, run_id).exists()
+
+
+def test_a_noted_id_that_someone_else_took_is_not_given_out(root: Path) -> None:
+    """The relay was killed before it made the run; then another client took the id for another run."""
+    with running_relay(root) as relay:
+        headers, asked = {"Idempotency-Key": "k"}, ASK | {"run_id": "mine"}
+        relay.post("/workflows", asked, headers=headers)
+        (note,) = (root / "_idempotency").iterdir()
+        note.write_text(note.read_text().replace('"made":true', '"made":false'))
+        assert relay.post("/workflows", asked, headers=headers).status_code == 201
+        note.write_text(note.read_text().replace('"made":true', '"made":false'))
+        remove_run(Workspace(root, check_run_id("mine")))
+        other = {"workflow": "command", "params": {"argv": ["false"]}, "run_id": "mine"}
+        assert relay.post("/workflows", other).status_code == 201
+        assert relay.post("/workflows", asked, headers=headers).status_code == 409
 
 
 def test_a_refused_start_keeps_no_key(root: Path) -> None:

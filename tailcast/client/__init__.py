@@ -1,0 +1,49 @@
+"""Talk to a relay from Python: `Client`, and the same with `await` as `AsyncClient`.
+
+Import both from `tailcast`. What they share is here without any waiting: `calls` knows the requests, `results` the
+answers, `streams` how a stream goes on after its connection broke.
+"""
+
+from .aio import AsyncClient
+from .errors import ClientError, ConnectionLost, NoReceipt, ProblemError, StreamReset
+from .results import (
+    Event,
+    EventPage,
+    FileEntry,
+    FileListing,
+    History,
+    HistoryMessage,
+    Posted,
+    Receipt,
+    Run,
+    RunPage,
+    RunSummary,
+    Started,
+    ToolCall,
+    WorkflowInfo,
+)
+from .sync import Client
+
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "ClientError",
+    "ConnectionLost",
+    "Event",
+    "EventPage",
+    "FileEntry",
+    "FileListing",
+    "History",
+    "HistoryMessage",
+    "NoReceipt",
+    "Posted",
+    "ProblemError",
+    "Receipt",
+    "Run",
+    "RunPage",
+    "RunSummary",
+    "Started",
+    "StreamReset",
+    "ToolCall",
+    "WorkflowInfo",
+]

@@ -1,0 +1,352 @@
+"""The client with `await`; `sync` is the same without."""
+
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, TypeVar
+
+import anyio
+import httpx
+
+from . import calls
+from .calls import Call, Delivery, Prompt
+from .connection import (
+    ANSWER_TIMEOUT_S,
+    DEFAULT_URL,
+    GIVE_UP_S,
+    PAGE_EVENTS,
+    POLL_S,
+    http_options,
+    stream_params,
+    time_left_s,
+)
+from .results import (
+    Event,
+    EventPage,
+    FileListing,
+    History,
+    Posted,
+    Receipt,
+    ReceiptState,
+    Run,
+    RunPage,
+    RunSummary,
+    Started,
+    Status,
+    WorkflowInfo,
+)
+from .streams import PASSING, READ_TIMEOUT_S, Backoff, StreamState, is_passing
+
+__all__ = ["AsyncClient"]
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """A relay, for programs on an event loop. Close it at the end, or use it as a context.
+
+    Calls that fail on the way are tried again for `give_up_s` seconds, and take effect once all the same; `answer`,
+    `approve`, `deny`, `cancel` and `remove` only if they can't have arrived. A refusal is a `ProblemError` at once.
+
+    :param token: what the relay was started with (`--token`), if it was.
+    :param give_up_s: how long a relay may be out of reach before `ConnectionLost`; None waits for ever.
+    :param timeout_s: for each answer, beside what a call says itself.
+    """
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        token: str | None = None,
+        give_up_s: float | None = GIVE_UP_S,
+        timeout_s: float = ANSWER_TIMEOUT_S,
+    ) -> None:
+        self._give_up_s = give_up_s
+        self._timeout_s = timeout_s
+        self._http = httpx.AsyncClient(**http_options(url, token, timeout_s))
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+    async def __aenter__(self) -> "AsyncClient":
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.aclose()
+
+    async def start(
+        self,
+        workflow: str | None = None,
+        prompt: Prompt | None = None,
+        *,
+        params: Mapping[str, Any] | None = None,
+        run_id: str | None = None,
+        interactive: bool | None = None,
+        chat_history: list[dict[str, Any]] | None = None,
+        deployment: str | None = None,
+        runtime_overrides: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Started:
+        """Start a run: queued, when this returns.
+
+        :param idempotency_key: the same key gives the same run for a day. Without one, each call is a run of its own.
+        """
+        fields = {
+            "prompt": prompt,
+            "params": params,
+            "run_id": run_id,
+            "interactive": interactive,
+            "chat_history": chat_history,
+            "deployment": deployment,
+            "runtime_overrides": runtime_overrides,
+        }
+        return await self._do(calls.start(workflow, idempotency_key, fields))
+
+    async def list(
+        self,
+        *,
+        status: Status | None = None,
+        workflow: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> RunPage:
+        """A page of runs, newest first."""
+        return await self._do(calls.list_runs(status, workflow, limit, cursor))
+
+    async def runs(
+        self, *, status: Status | None = None, workflow: str | None = None
+    ) -> AsyncIterator[RunSummary]:
+        """All runs, newest first, page by page."""
+        cursor: str | None = None
+        while True:
+            page = await self.list(status=status, workflow=workflow, limit=200, cursor=cursor)
+            for run in page.runs:
+                yield run
+            cursor = page.next
+            if cursor is None:
+                return
+
+    async def get(self, run_id: str) -> Run:
+        """The state of a run."""
+        return await self._do(calls.get(run_id))
+
+    async def remove(self, run_id: str) -> None:
+        """Remove a run that has ended, its folder and all."""
+        await self._do(calls.remove(run_id))
+
+    async def stream(
+        self,
+        run_id: str,
+        *,
+        after: int | None = None,
+        tail: int | None = None,
+        types: Iterable[str] = (),
+        exclude: Iterable[str] = (),
+        speed: float | None = None,
+    ) -> AsyncIterator[Event]:
+        """The events of a run as they come, from the beginning or after a cursor, until the run ends.
+
+        Broken connections and restarts of the relay are not seen: each event comes once, in order.
+
+        :param after: `offset` of the last event you have.
+        :param tail: begin so many lines from the end.
+        :param speed: replay with the recorded gaps, so many times as fast.
+        :raises StreamReset: the stream was replaced: what you have of it means nothing any more.
+        :raises ConnectionLost: the relay was out of reach for `give_up_s`.
+        :raises ProblemError: there is no such run (any more).
+        """
+        params = stream_params(tail, types, exclude, speed)
+        state = StreamState(run_id, after, params, self._give_up_s)
+        while not state.ended:
+            failure: Exception | None = None
+            try:
+                async with self._listen(state) as response:
+                    if response.status_code == 204:
+                        return
+                    if response.status_code < 300:
+                        async for data in response.aiter_bytes():
+                            for event in state.feed(data):
+                                yield event
+                            if state.ended:
+                                return
+                    elif not is_passing(response):
+                        await response.aread()
+                        raise calls.problem_of(response)
+            except PASSING as error:
+                failure = error
+            await anyio.sleep(state.backoff.next_s(failure))
+
+    async def read(
+        self, run_id: str, *, after: int = 0, types: Iterable[str] = ()
+    ) -> AsyncIterator[Event]:
+        """The events up to the present end, page by page, without waiting for more."""
+        wanted = ",".join(types) or None
+        while True:
+            page = await self._do(calls.events(run_id, after, PAGE_EVENTS, wanted))
+            for event in page.events:
+                yield event
+            if not page.events and page.next == after:
+                return
+            after = page.next
+
+    async def wait(self, run_id: str, *, timeout_s: float | None = None) -> Run:
+        """Wait until the run has ended; its state then.
+
+        :raises TimeoutError: it goes on after `timeout_s`.
+        """
+        after = (await self.get(run_id)).offset
+        async for page in self._poll(run_id, after, "workflow_completed", timeout_s):
+            if page.end:
+                break
+        return await self.get(run_id)
+
+    async def send(
+        self,
+        run_id: str,
+        message: Prompt,
+        *,
+        delivery: Delivery | None = None,
+        resume: bool = False,
+        id: str | None = None,
+    ) -> Posted:
+        """Say something to a run: on the disk of the relay, when this returns.
+
+        :param delivery: `steer` (into the running turn), `queue` (after it) or `interrupt` (end it first).
+        :param resume: reopen the run if it has ended.
+        :param id: sent twice under one id it takes effect once.
+        """
+        return await self._do(calls.send(run_id, message, delivery, resume, id))
+
+    async def send_and_wait(
+        self,
+        run_id: str,
+        message: Prompt,
+        *,
+        state: ReceiptState = "delivered",
+        timeout_s: float | None = None,
+        delivery: Delivery | None = None,
+        resume: bool = False,
+        id: str | None = None,
+    ) -> Receipt:
+        """Say something, and wait until the run tells `state` of it. Look at the receipt: it may be `dropped`."""
+        posted = await self.send(run_id, message, delivery=delivery, resume=resume, id=id)
+        # From the beginning: the message may be one that was sent before, under the same id.
+        return await self.wait_for_receipt(
+            run_id, posted.message_id, state=state, timeout_s=timeout_s
+        )
+
+    async def wait_for_receipt(
+        self,
+        run_id: str,
+        message_id: str,
+        *,
+        state: ReceiptState = "delivered",
+        timeout_s: float | None = None,
+    ) -> Receipt:
+        """What became of a message, as soon as it is `state` or further, or `dropped`.
+
+        :raises NoReceipt: the run has ended without telling.
+        :raises TimeoutError: not told within `timeout_s`.
+        """
+        async for page in self._poll(run_id, 0, "message_received", timeout_s):
+            receipt = calls.receipt_in(page, message_id, state)
+            if receipt is not None:
+                return receipt
+        raise AssertionError("a poll ends by an error only")
+
+    async def cancel(self, run_id: str, message_id: str) -> Posted:
+        """Take a message back that was not delivered yet. A receipt (`dropped`) tells whether it came in time."""
+        return await self._do(calls.cancel(run_id, message_id))
+
+    async def answer(self, run_id: str, question_id: str, answers: Mapping[str, Any]) -> Posted:
+        """Answer an open question: question -> answer, or a list of answers."""
+        return await self._do(calls.answer(run_id, question_id, answers))
+
+    async def approve(
+        self, run_id: str, request_id: str, *, updated_input: Mapping[str, Any] | None = None
+    ) -> Posted:
+        """Allow a tool call, perhaps with another input."""
+        return await self._do(calls.permission(run_id, request_id, "allow", None, updated_input))
+
+    async def deny(self, run_id: str, request_id: str, message: str | None = None) -> Posted:
+        """Deny a tool call; the agent is told `message`."""
+        return await self._do(calls.permission(run_id, request_id, "deny", message))
+
+    async def stop(self, run_id: str) -> Posted:
+        """End a run and every process of it."""
+        return await self._do(calls.command(run_id, "stop"))
+
+    async def interrupt(self, run_id: str) -> Posted:
+        """End the running turn."""
+        return await self._do(calls.command(run_id, "interrupt"))
+
+    async def pause(self, run_id: str) -> Posted:
+        return await self._do(calls.command(run_id, "pause"))
+
+    async def resume(self, run_id: str) -> Posted:
+        """Go on after a pause. A run that has ended is reopened by `send(..., resume=True)`."""
+        return await self._do(calls.command(run_id, "resume"))
+
+    async def set_model(self, run_id: str, model: str | None) -> Posted:
+        """From the next model request on; None is the default model."""
+        return await self._do(calls.set_model(run_id, model))
+
+    async def set_permission_mode(self, run_id: str, mode: str) -> Posted:
+        return await self._do(calls.set_permission_mode(run_id, mode))
+
+    async def history(self, run_id: str, *, limit: int = 200) -> History:
+        """The newest messages of the chat."""
+        return await self._do(calls.history(run_id, limit))
+
+    async def files(self, run_id: str, path: str = "", *, recursive: bool = False) -> FileListing:
+        """A folder of the workspace."""
+        return await self._do(calls.files(run_id, path, recursive))
+
+    async def read_file(self, run_id: str, path: str) -> bytes:
+        """A file of the workspace, whole."""
+        return await self._do(calls.read_file(run_id, path))
+
+    async def catalog(self) -> tuple[WorkflowInfo, ...]:
+        """What can be started."""
+        return await self._do(calls.catalog())
+
+    async def _poll(
+        self, run_id: str, after: int, types: str, timeout_s: float | None
+    ) -> AsyncIterator[EventPage]:
+        end = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            left_s = time_left_s(end)
+            page = await self._do(
+                calls.events(run_id, after, PAGE_EVENTS, types, min(left_s, POLL_S))
+            )
+            yield page
+            if left_s <= POLL_S and not page.events and time_left_s(end) <= 0:
+                raise TimeoutError(f"waited {timeout_s} s in vain for run {run_id!r}")
+            after = page.next
+
+    async def _do(self, call: Call[T]) -> T:
+        backoff = Backoff(self._give_up_s)
+        while True:
+            failure: Exception | None = None
+            try:
+                response = await self._http.request(
+                    call.method,
+                    call.path,
+                    params=call.params,
+                    json=call.body,
+                    headers=call.headers,
+                    timeout=self._timeout_s + call.wait_s,
+                )
+            except PASSING as error:
+                failure = error
+            else:
+                if response.status_code < 400:
+                    return call.parse(response)
+                if not (is_passing(response) and call.repeatable):
+                    raise calls.problem_of(response)
+            await anyio.sleep(backoff.next_s(failure, repeatable=call.repeatable))
+
+    def _listen(self, state: StreamState) -> AbstractAsyncContextManager[httpx.Response]:
+        state.begin()
+        timeout = httpx.Timeout(self._timeout_s, read=READ_TIMEOUT_S)
+        return self._http.stream("GET", state.path, params=state.params, timeout=timeout)

@@ -1,0 +1,220 @@
+"""Answers of a relay as frozen values. Fields that a newer relay adds are passed over; missing ones have defaults."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, TypeVar
+
+__all__ = [
+    "Event",
+    "EventPage",
+    "FileEntry",
+    "FileListing",
+    "History",
+    "HistoryMessage",
+    "Posted",
+    "Receipt",
+    "ReceiptState",
+    "Run",
+    "RunPage",
+    "RunSummary",
+    "Started",
+    "Status",
+    "ToolCall",
+    "WorkflowInfo",
+    "from_json",
+]
+
+Status = Literal["queued", "running", "waiting", "paused", "completed", "failed", "stopped"]
+ReceiptState = Literal["queued", "delivered", "completed", "dropped"]
+
+_ENDED = ("completed", "failed", "stopped")
+
+T = TypeVar("T")
+
+
+def from_json(kind: type[T], body: Mapping[str, Any]) -> T:
+    """A value of a dataclass from a JSON object."""
+    names = {field.name for field in fields(kind)}  # type: ignore[arg-type] # only dataclasses come here
+    return kind(**{name: value for name, value in body.items() if name in names})
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A run that was made; `status` is `queued`, unless the call was repeated with its key."""
+
+    run_id: str
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of a run. `offset` is the cursor after it; `data` the line as JSON data."""
+
+    run_id: str
+    offset: int
+    data: dict[str, Any]
+
+    @property
+    def type(self) -> str:
+        kind = self.data.get("type")
+        return kind if isinstance(kind, str) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """`next` is the cursor of the next page; `end`: the run has ended, and this is all."""
+
+    events: list[Event]
+    next: int
+    end: bool
+    reset: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """A row of a listing."""
+
+    run_id: str
+    workflow: str
+    status: Status
+    created_at: str
+    title: str = ""
+    ended_at: str | None = None
+    duration_s: float | None = None
+    progress: float | None = None
+    message: str | None = None
+    cost_usd: float | None = None
+    reason: str | None = None
+    attempt: int = 0
+    open_questions: int = 0
+    size_bytes: int = 0
+
+    @property
+    def ended(self) -> bool:
+        return self.status in _ENDED
+
+
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    """`next` is the `cursor` of the next page; None at the end."""
+
+    runs: list[RunSummary]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The state of a run: `GET /workflows/{id}`. `offset` is of the last event in it."""
+
+    run_id: str
+    workflow: str
+    status: Status
+    created_at: str
+    offset: int
+    attempt: int = 0
+    started_at: str | None = None
+    ended_at: str | None = None
+    duration_s: float | None = None
+    last_event_at: str | None = None
+    progress: float | None = None
+    message: str | None = None
+    activity: str | None = None
+    fields: dict[str, Any] = field(default_factory=dict)
+    counts: dict[str, Any] = field(default_factory=dict)
+    current_node: str | None = None
+    current_tool: str | None = None
+    open_questions: list[dict[str, Any]] = field(default_factory=list)
+    open_permissions: list[dict[str, Any]] = field(default_factory=list)
+    usage: dict[str, int] = field(default_factory=dict)
+    cost_usd: float | None = None
+    session_id: str | None = None
+    model: str | None = None
+    result: Any = None
+    error: Any = None
+    reason: str | None = None
+    prompt: Any = None
+    params: dict[str, Any] = field(default_factory=dict)
+    interactive: bool = False
+
+    @property
+    def ended(self) -> bool:
+        return self.status in _ENDED
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """An inbox line that is on the disk of the relay."""
+
+    message_id: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a message. `offset` is of the `message_received` event."""
+
+    message_id: str
+    state: ReceiptState
+    offset: int
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """`result` is None until it came."""
+
+    id: str
+    name: str
+    input: Any
+    result: str | None
+    is_error: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryMessage:
+    role: Literal["user", "assistant"]
+    content: str
+    timestamp: str | None
+    offset: int
+    message_id: str | None
+    thinking: str | None = None
+    tool_calls: list[ToolCall] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The chat, oldest first. Follow on after `offset`; `truncated`: there are older messages."""
+
+    messages: list[HistoryMessage]
+    offset: int
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """`path` is below the workspace; `size` in bytes, of a file."""
+
+    name: str
+    path: str
+    type: Literal["file", "folder", "symlink", "other"]
+    size: int | None
+    mtime: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileListing:
+    path: str
+    entries: list[FileEntry]
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowInfo:
+    """What can be started; `params` is a JSON schema."""
+
+    name: str
+    description: str
+    params: dict[str, Any]
+    prompt: Literal["required", "optional", "none"] = "none"
+    interactive: bool = False
+    resumable: bool = False

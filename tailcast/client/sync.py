@@ -1,0 +1,342 @@
+"""The client that waits where it stands; `aio` is the same with `await`."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
+
+import httpx
+
+from . import calls
+from .calls import Call, Delivery, Prompt
+from .connection import (
+    ANSWER_TIMEOUT_S,
+    DEFAULT_URL,
+    GIVE_UP_S,
+    PAGE_EVENTS,
+    POLL_S,
+    http_options,
+    stream_params,
+    time_left_s,
+)
+from .results import (
+    Event,
+    EventPage,
+    FileListing,
+    History,
+    Posted,
+    Receipt,
+    ReceiptState,
+    Run,
+    RunPage,
+    RunSummary,
+    Started,
+    Status,
+    WorkflowInfo,
+)
+from .streams import PASSING, READ_TIMEOUT_S, Backoff, StreamState, is_passing
+
+__all__ = ["Client"]
+
+T = TypeVar("T")
+
+
+class Client:
+    """A relay, for programs that wait. From any thread; close it at the end, or use it as a context.
+
+    Calls that fail on the way are tried again for `give_up_s` seconds, and take effect once all the same; `answer`,
+    `approve`, `deny`, `cancel` and `remove` only if they can't have arrived. A refusal is a `ProblemError` at once.
+
+    :param token: what the relay was started with (`--token`), if it was.
+    :param give_up_s: how long a relay may be out of reach before `ConnectionLost`; None waits for ever.
+    :param timeout_s: for each answer, beside what a call says itself.
+    """
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        token: str | None = None,
+        give_up_s: float | None = GIVE_UP_S,
+        timeout_s: float = ANSWER_TIMEOUT_S,
+    ) -> None:
+        self._give_up_s = give_up_s
+        self._timeout_s = timeout_s
+        self._http = httpx.Client(**http_options(url, token, timeout_s))
+
+    def close(self) -> None:
+        self._http.close()
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def start(
+        self,
+        workflow: str | None = None,
+        prompt: Prompt | None = None,
+        *,
+        params: Mapping[str, Any] | None = None,
+        run_id: str | None = None,
+        interactive: bool | None = None,
+        chat_history: list[dict[str, Any]] | None = None,
+        deployment: str | None = None,
+        runtime_overrides: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Started:
+        """Start a run: queued, when this returns.
+
+        :param idempotency_key: the same key gives the same run for a day. Without one, each call is a run of its own.
+        """
+        fields = {
+            "prompt": prompt,
+            "params": params,
+            "run_id": run_id,
+            "interactive": interactive,
+            "chat_history": chat_history,
+            "deployment": deployment,
+            "runtime_overrides": runtime_overrides,
+        }
+        return self._do(calls.start(workflow, idempotency_key, fields))
+
+    def list(
+        self,
+        *,
+        status: Status | None = None,
+        workflow: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> RunPage:
+        """A page of runs, newest first."""
+        return self._do(calls.list_runs(status, workflow, limit, cursor))
+
+    def runs(
+        self, *, status: Status | None = None, workflow: str | None = None
+    ) -> Iterator[RunSummary]:
+        """All runs, newest first, page by page."""
+        cursor: str | None = None
+        while True:
+            page = self.list(status=status, workflow=workflow, limit=200, cursor=cursor)
+            yield from page.runs
+            cursor = page.next
+            if cursor is None:
+                return
+
+    def get(self, run_id: str) -> Run:
+        """The state of a run."""
+        return self._do(calls.get(run_id))
+
+    def remove(self, run_id: str) -> None:
+        """Remove a run that has ended, its folder and all."""
+        self._do(calls.remove(run_id))
+
+    def stream(
+        self,
+        run_id: str,
+        *,
+        after: int | None = None,
+        tail: int | None = None,
+        types: Iterable[str] = (),
+        exclude: Iterable[str] = (),
+        speed: float | None = None,
+    ) -> Iterator[Event]:
+        """The events of a run as they come, from the beginning or after a cursor, until the run ends.
+
+        Broken connections and restarts of the relay are not seen: each event comes once, in order.
+
+        :param after: `offset` of the last event you have.
+        :param tail: begin so many lines from the end.
+        :param speed: replay with the recorded gaps, so many times as fast.
+        :raises StreamReset: the stream was replaced: what you have of it means nothing any more.
+        :raises ConnectionLost: the relay was out of reach for `give_up_s`.
+        :raises ProblemError: there is no such run (any more).
+        """
+        params = stream_params(tail, types, exclude, speed)
+        state = StreamState(run_id, after, params, self._give_up_s)
+        while not state.ended:
+            failure: Exception | None = None
+            try:
+                with self._listen(state) as response:
+                    if response.status_code == 204:
+                        return
+                    if response.status_code < 300:
+                        for data in response.iter_bytes():
+                            yield from state.feed(data)
+                            if state.ended:
+                                return
+                    elif not is_passing(response):
+                        response.read()
+                        raise calls.problem_of(response)
+            except PASSING as error:
+                failure = error
+            time.sleep(state.backoff.next_s(failure))
+
+    def read(self, run_id: str, *, after: int = 0, types: Iterable[str] = ()) -> Iterator[Event]:
+        """The events up to the present end, page by page, without waiting for more."""
+        wanted = ",".join(types) or None
+        while True:
+            page = self._do(calls.events(run_id, after, PAGE_EVENTS, wanted))
+            yield from page.events
+            if not page.events and page.next == after:
+                return
+            after = page.next
+
+    def wait(self, run_id: str, *, timeout_s: float | None = None) -> Run:
+        """Wait until the run has ended; its state then.
+
+        :raises TimeoutError: it goes on after `timeout_s`.
+        """
+        after = (self.get(run_id)).offset
+        for page in self._poll(run_id, after, "workflow_completed", timeout_s):
+            if page.end:
+                break
+        return self.get(run_id)
+
+    def send(
+        self,
+        run_id: str,
+        message: Prompt,
+        *,
+        delivery: Delivery | None = None,
+        resume: bool = False,
+        id: str | None = None,
+    ) -> Posted:
+        """Say something to a run: on the disk of the relay, when this returns.
+
+        :param delivery: `steer` (into the running turn), `queue` (after it) or `interrupt` (end it first).
+        :param resume: reopen the run if it has ended.
+        :param id: sent twice under one id it takes effect once.
+        """
+        return self._do(calls.send(run_id, message, delivery, resume, id))
+
+    def send_and_wait(
+        self,
+        run_id: str,
+        message: Prompt,
+        *,
+        state: ReceiptState = "delivered",
+        timeout_s: float | None = None,
+        delivery: Delivery | None = None,
+        resume: bool = False,
+        id: str | None = None,
+    ) -> Receipt:
+        """Say something, and wait until the run tells `state` of it. Look at the receipt: it may be `dropped`."""
+        posted = self.send(run_id, message, delivery=delivery, resume=resume, id=id)
+        # From the beginning: the message may be one that was sent before, under the same id.
+        return self.wait_for_receipt(run_id, posted.message_id, state=state, timeout_s=timeout_s)
+
+    def wait_for_receipt(
+        self,
+        run_id: str,
+        message_id: str,
+        *,
+        state: ReceiptState = "delivered",
+        timeout_s: float | None = None,
+    ) -> Receipt:
+        """What became of a message, as soon as it is `state` or further, or `dropped`.
+
+        :raises NoReceipt: the run has ended without telling.
+        :raises TimeoutError: not told within `timeout_s`.
+        """
+        for page in self._poll(run_id, 0, "message_received", timeout_s):
+            receipt = calls.receipt_in(page, message_id, state)
+            if receipt is not None:
+                return receipt
+        raise AssertionError("a poll ends by an error only")
+
+    def cancel(self, run_id: str, message_id: str) -> Posted:
+        """Take a message back that was not delivered yet. A receipt (`dropped`) tells whether it came in time."""
+        return self._do(calls.cancel(run_id, message_id))
+
+    def answer(self, run_id: str, question_id: str, answers: Mapping[str, Any]) -> Posted:
+        """Answer an open question: question -> answer, or a list of answers."""
+        return self._do(calls.answer(run_id, question_id, answers))
+
+    def approve(
+        self, run_id: str, request_id: str, *, updated_input: Mapping[str, Any] | None = None
+    ) -> Posted:
+        """Allow a tool call, perhaps with another input."""
+        return self._do(calls.permission(run_id, request_id, "allow", None, updated_input))
+
+    def deny(self, run_id: str, request_id: str, message: str | None = None) -> Posted:
+        """Deny a tool call; the agent is told `message`."""
+        return self._do(calls.permission(run_id, request_id, "deny", message))
+
+    def stop(self, run_id: str) -> Posted:
+        """End a run and every process of it."""
+        return self._do(calls.command(run_id, "stop"))
+
+    def interrupt(self, run_id: str) -> Posted:
+        """End the running turn."""
+        return self._do(calls.command(run_id, "interrupt"))
+
+    def pause(self, run_id: str) -> Posted:
+        return self._do(calls.command(run_id, "pause"))
+
+    def resume(self, run_id: str) -> Posted:
+        """Go on after a pause. A run that has ended is reopened by `send(..., resume=True)`."""
+        return self._do(calls.command(run_id, "resume"))
+
+    def set_model(self, run_id: str, model: str | None) -> Posted:
+        """From the next model request on; None is the default model."""
+        return self._do(calls.set_model(run_id, model))
+
+    def set_permission_mode(self, run_id: str, mode: str) -> Posted:
+        return self._do(calls.set_permission_mode(run_id, mode))
+
+    def history(self, run_id: str, *, limit: int = 200) -> History:
+        """The newest messages of the chat."""
+        return self._do(calls.history(run_id, limit))
+
+    def files(self, run_id: str, path: str = "", *, recursive: bool = False) -> FileListing:
+        """A folder of the workspace."""
+        return self._do(calls.files(run_id, path, recursive))
+
+    def read_file(self, run_id: str, path: str) -> bytes:
+        """A file of the workspace, whole."""
+        return self._do(calls.read_file(run_id, path))
+
+    def catalog(self) -> tuple[WorkflowInfo, ...]:
+        """What can be started."""
+        return self._do(calls.catalog())
+
+    def _poll(
+        self, run_id: str, after: int, types: str, timeout_s: float | None
+    ) -> Iterator[EventPage]:
+        end = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            left_s = time_left_s(end)
+            page = self._do(calls.events(run_id, after, PAGE_EVENTS, types, min(left_s, POLL_S)))
+            yield page
+            if left_s <= POLL_S and not page.events and time_left_s(end) <= 0:
+                raise TimeoutError(f"waited {timeout_s} s in vain for run {run_id!r}")
+            after = page.next
+
+    def _do(self, call: Call[T]) -> T:
+        backoff = Backoff(self._give_up_s)
+        while True:
+            failure: Exception | None = None
+            try:
+                response = self._http.request(
+                    call.method,
+                    call.path,
+                    params=call.params,
+                    json=call.body,
+                    headers=call.headers,
+                    timeout=self._timeout_s + call.wait_s,
+                )
+            except PASSING as error:
+                failure = error
+            else:
+                if response.status_code < 400:
+                    return call.parse(response)
+                if not (is_passing(response) and call.repeatable):
+                    raise calls.problem_of(response)
+            time.sleep(backoff.next_s(failure, repeatable=call.repeatable))
+
+    def _listen(self, state: StreamState) -> AbstractContextManager[httpx.Response]:
+        state.begin()
+        timeout = httpx.Timeout(self._timeout_s, read=READ_TIMEOUT_S)
+        return self._http.stream("GET", state.path, params=state.params, timeout=timeout)

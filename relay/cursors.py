@@ -10,7 +10,7 @@ from runlog.tail import Chunk
 
 from .ring import Framed
 from .streams import LOST_GRACE_S
-from .tails import Tail
+from .tail import Tail
 
 __all__ = ["Cursor", "End", "Gone", "Reset", "Step"]
 

@@ -16,7 +16,8 @@ from .models import EventsPage
 from .services import RunAt, Shared, StrictRoute, in_thread
 from .splice import spliceable
 from .sse import Variant
-from .tails import Tail, Tails
+from .tail import Tail
+from .tails import Tails
 from .workflows import Exclude, Types, names_of
 
 __all__ = ["router"]

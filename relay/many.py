@@ -24,7 +24,8 @@ from .runs import summary_view
 from .splice import spliceable
 from .sse import KEEPALIVE, PREAMBLE, Variant
 from .streams import MESSAGE_BYTES, SSE_HEADERS, LateResponse
-from .tails import Tail, Tails
+from .tail import Tail
+from .tails import Tails
 
 __all__ = ["MAX_RUNS", "ManyQuery", "ManyStream", "parse_cursors"]
 

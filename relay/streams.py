@@ -20,7 +20,8 @@ from runlog.tail import records_of
 from .problems import Problem, ProblemResponse
 from .ring import Framed
 from .sse import KEEPALIVE, PREAMBLE, Variant, end_frame, frame_record, id_frame, reset_frame
-from .tails import Tail, Tails
+from .tail import Tail
+from .tails import Tails
 
 __all__ = [
     "LOST_GRACE_S",

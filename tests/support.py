@@ -60,9 +60,11 @@ def wait_for(
 
 
 def wait_for_end(workspace: Workspace, deadline_s: float = DEADLINE_S, attempt: int = 1) -> Event:
-    """The terminal line of the `attempt`-th attempt."""
+    """The terminal line of the `attempt`-th attempt, once it counts: when the lock is free."""
 
     def ended() -> Event | None:
+        if runlog.is_locked(workspace.lock):
+            return None
         terminal = [e for e in events(workspace) if e["type"] in runlog.events.TERMINAL_STATUS]
         return terminal[attempt - 1] if len(terminal) >= attempt else None
 

@@ -9,6 +9,7 @@ import pytest
 
 import runlog
 from runlog import Workspace
+from runner.workflows.monty_quotes import QUOTES
 from tests.support import events, kill, receipts, wait_for, wait_for_end, wait_until
 
 pytestmark = pytest.mark.usefixtures("runner")
@@ -122,7 +123,7 @@ def test_it_counts_on_after_sigkill(root: Path) -> None:
 
 
 def test_its_own_quotes_are_many_and_short() -> None:
-    own = list(runlog_quotes())
+    own = list(QUOTES)
     assert len(own) == len(set(own)) >= 24
     assert max(map(len, own)) <= 80
 

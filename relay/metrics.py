@@ -25,10 +25,10 @@ _MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 async def metrics(services: Shared) -> Response:
     """Runs by status, listeners, cached bytes, and bytes delivered. Needs the token, if one is set."""
     counts = await in_thread(_count_runs, services)
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Now(services, counts))
+    numbers = CollectorRegistry(auto_describe=False)
+    numbers.register(_Now(services, counts))
     headers = {"cache-control": "no-store"}
-    return Response(generate_latest(registry), media_type=_MEDIA_TYPE, headers=headers)
+    return Response(generate_latest(numbers), media_type=_MEDIA_TYPE, headers=headers)
 
 
 class _Now(Collector):

@@ -176,6 +176,8 @@ class Summary(BaseModel):
     attempt: int
     open_questions: int
     size_bytes: int
+    deployment: str | None
+    batch_id: str | None
     links: dict[str, str]
 
 
@@ -220,6 +222,10 @@ class RunView(BaseModel):
     prompt: str | Blocks | None
     params: dict[str, Any]
     interactive: bool
+    deployment: str | None
+    batch_id: str | None
+    priority: int
+    limits: dict[str, Any]
     offset: int = Field(description="of the last event in this state: follow with `?after=` this")
     links: dict[str, str]
 

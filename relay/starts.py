@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError as ParamsError
@@ -44,6 +45,8 @@ __all__ = ["Catalog", "Started", "start_run"]
 _KEYS = "_idempotency"
 _KEY_LIFE_S = 24 * 3600.0
 _MAX_ERRORS = 20
+# With schemas of ours alone: a `$ref` to elsewhere fetches nothing.
+_NOTHING_FETCHED: dict[str, Any] = {"registry": Registry()}
 
 
 class Catalog:
@@ -124,8 +127,7 @@ def _check(entries: dict[str, CatalogEntry], asked: StartRun) -> None:
         raise _invalid("/prompt", f"`{entry.name}` needs a prompt: say what is to be done")
     if asked.interactive and not entry.interactive:
         raise _invalid("/interactive", f"`{entry.name}` can't be interactive: leave it out")
-    # An empty registry: a `$ref` in a schema fetches nothing from anywhere.
-    validator = Draft202012Validator(entry.params, registry=Registry())
+    validator = Draft202012Validator(entry.params, **_NOTHING_FETCHED)
     faults = sorted(
         validator.iter_errors(asked.params), key=lambda fault: list(map(str, fault.path))
     )

@@ -11,7 +11,6 @@ from starlette.responses import Response
 
 from runlog import (
     RunActive,
-    Status,
     Workspace,
     is_locked,
     is_terminal,
@@ -20,6 +19,7 @@ from runlog import (
     run_status,
 )
 from runlog.inbox import inbox_closed
+from runlog.index import Page
 from runlog.manifest import remove_run
 
 from .models import CatalogView, RunPage, RunStarted, RunView, StartRun, StatusName
@@ -86,22 +86,27 @@ async def list_runs(
     services: Shared,
     status: Annotated[StatusName | None, Query()] = None,
     workflow: Annotated[str | None, Query(max_length=200)] = None,
+    deployment: Annotated[str | None, Query(max_length=200)] = None,
+    batch_id: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=200, description="`next` as you got it")] = None,
 ) -> Response:
     """Newest first."""
-    return Json(await in_thread(partial(_page, services, limit, cursor, status, workflow)))
+    page = partial(
+        services.index.page,
+        limit=limit,
+        cursor=cursor,
+        status=status,
+        workflow=workflow,
+        deployment=deployment,
+        batch_id=batch_id,
+    )
+    return Json(await in_thread(_page, services, page))
 
 
-def _page(
-    services: Services,
-    limit: int,
-    cursor: str | None,
-    status: Status | None,
-    workflow: str | None,
-) -> dict[str, Any]:
+def _page(services: Services, read: Callable[[], Page]) -> dict[str, Any]:
     with services.index_lock:
-        page = services.index.page(limit=limit, cursor=cursor, status=status, workflow=workflow)
+        page = read()
     return {"runs": [summary_view(summary) for summary in page.runs], "next": page.next}
 
 

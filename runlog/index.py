@@ -64,6 +64,8 @@ class RunIndex:
         cursor: str | None = None,
         status: Status | None = None,
         workflow: str | None = None,
+        deployment: str | None = None,
+        batch_id: str | None = None,
     ) -> Page:
         """Runs in the order of their `created_at`, newest first, from after the run named by `cursor` on.
 
@@ -80,6 +82,10 @@ class RunIndex:
             if after is not None and _newest_first(manifest) >= after:
                 continue
             if workflow is not None and manifest.workflow != workflow:
+                continue
+            if deployment is not None and manifest.deployment != deployment:
+                continue
+            if batch_id is not None and manifest.batch_id != batch_id:
                 continue
             row = self._summary(manifest)
             if row is None or (status is not None and row.status != status):

@@ -26,6 +26,8 @@ class Manifest:
 
     `created_at` is an ISO time in UTC. `prompt` is text or a list of Claude content blocks. `params` were checked
     against the schema of the workflow by whoever created the run; the run process checks them again.
+    `deployment` and `batch_id` name what it was started from. Of queued runs the one of the highest `priority` is
+    started first. `limits`: name -> number; to pass one ends the run.
     """
 
     run_id: str
@@ -35,6 +37,10 @@ class Manifest:
     params: dict[str, Any] = field(default_factory=dict)
     interactive: bool = False
     chat_history: list[Any] = field(default_factory=list)
+    deployment: str | None = None
+    batch_id: str | None = None
+    priority: int = 0
+    limits: dict[str, Any] = field(default_factory=dict)
 
 
 def create_run(
@@ -45,6 +51,10 @@ def create_run(
     params: dict[str, Any] | None = None,
     interactive: bool = False,
     chat_history: list[Any] | None = None,
+    deployment: str | None = None,
+    batch_id: str | None = None,
+    priority: int = 0,
+    limits: dict[str, Any] | None = None,
     run_id: str | None = None,
 ) -> Workspace:
     """Put a queued run on the disk; when this returns it survives a power cut.
@@ -64,6 +74,10 @@ def create_run(
         params=params or {},
         interactive=interactive,
         chat_history=chat_history or [],
+        deployment=deployment,
+        batch_id=batch_id,
+        priority=priority,
+        limits=limits or {},
     )
     # Not by `asdict`, which copies deep and so ends at a far smaller depth of nesting than JSON.
     body = encode({f.name: getattr(manifest, f.name) for f in fields(manifest)})
@@ -105,6 +119,8 @@ def read_manifest(workspace: Workspace) -> Manifest:
         )
     workflow, created_at = data.get("workflow"), data.get("created_at")
     prompt, params, history = data.get("prompt"), data.get("params"), data.get("chat_history")
+    deployment, batch_id = data.get("deployment"), data.get("batch_id")
+    priority, limits = data.get("priority"), data.get("limits")
     return Manifest(
         run_id=workspace.run_id,
         workflow=workflow if isinstance(workflow, str) else EXTERNAL,
@@ -113,6 +129,10 @@ def read_manifest(workspace: Workspace) -> Manifest:
         params=params if isinstance(params, dict) else {},
         interactive=data.get("interactive") is True,
         chat_history=history if isinstance(history, list) else [],
+        deployment=deployment if isinstance(deployment, str) else None,
+        batch_id=batch_id if isinstance(batch_id, str) else None,
+        priority=priority if type(priority) is int else 0,
+        limits=limits if isinstance(limits, dict) else {},
     )
 
 

@@ -52,6 +52,8 @@ class Summary:
     attempt: int
     open_questions: int
     size_bytes: int
+    deployment: str | None
+    batch_id: str | None
 
 
 class StateReader:
@@ -150,6 +152,8 @@ def summarize(
         attempt=state.attempt,
         open_questions=len(state.open_questions) + len(state.open_permissions),
         size_bytes=size,
+        deployment=manifest.deployment,
+        batch_id=manifest.batch_id,
     )
 
 

@@ -51,6 +51,10 @@ def state_view(manifest: Manifest, state: RunState, status: Status) -> dict[str,
         "prompt": manifest.prompt,
         "params": manifest.params,
         "interactive": manifest.interactive,
+        "deployment": manifest.deployment,
+        "batch_id": manifest.batch_id,
+        "priority": manifest.priority,
+        "limits": manifest.limits,
         "offset": state.offset,
     }
 

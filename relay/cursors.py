@@ -9,7 +9,6 @@ from runlog import LogReplaced, Status
 from runlog.tail import Chunk
 
 from .ring import Framed
-from .streams import LOST_GRACE_S
 from .tail import Tail
 
 __all__ = ["Cursor", "End", "Gone", "Reset", "Step"]
@@ -116,9 +115,7 @@ class Cursor:
         self._tail.look()
         if ending is None:
             return None
-        if not ending.told and time.monotonic() - ending.since < LOST_GRACE_S:
-            return None
-        return End(ending.status)
+        return End(ending.status) if ending.told or ending.overdue else None
 
     async def _take(self, offset: int) -> Framed | None:
         try:

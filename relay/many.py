@@ -19,11 +19,12 @@ from runlog.tail import Chunk, records_of
 
 from .cursors import Cursor, End, Gone, Reset, Step
 from .feed import Change, Feed
+from .outlet import MESSAGE_BYTES
 from .problems import Problem, ProblemResponse
 from .runs import summary_view
 from .splice import spliceable
 from .sse import KEEPALIVE, PREAMBLE, Variant
-from .streams import MESSAGE_BYTES, SSE_HEADERS, LateResponse
+from .streams import SSE_HEADERS, LateResponse
 from .tail import Tail
 from .tails import Tails
 

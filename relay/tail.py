@@ -43,6 +43,9 @@ _LET_GO_S = (0.002, 0.01, 0.05)
 # How far before the end a terminal line is looked for: others may write a little after it.
 _LAST_WORDS_BYTES = 1024 * 1024
 
+# How long to go on listening to a run whose process died without a word: the runner will say so, if there is one.
+_LOST_GRACE_S = 15.0
+
 T = TypeVar("T")
 
 
@@ -65,6 +68,17 @@ class Ending:
     told: bool
     since: float
 
+    @property
+    def overdue(self) -> bool:
+        """Whether the runner should have said so by now: perhaps there is none."""
+        return time.monotonic() - self.since >= _LOST_GRACE_S
+
+
+class Resting(Protocol):
+    """A listener who has all there is."""
+
+    def on_change(self) -> None: ...
+
 
 class Tail:
     """The shared reader of one stream file, which may not exist yet.
@@ -80,11 +94,12 @@ class Tail:
         self.idle_since = 0.0
         self._owner = owner
         self._log: LogFile | None = None
-        self._size = 0  # as of the last look
+        self.size = 0  # of the file, as of the last look
         # (offset, size): at that size of the file there is no whole line at the offset
         self._nothing: tuple[int, int] | None = None
         self._ring = Ring(owner.budget)
         self._waiting: set[asyncio.Future[None]] = set()
+        self._resting: set[Resting] = set()
         self._disk = anyio.Lock()
         self._asking = anyio.Lock()
         self._ending: Ending | None = None
@@ -105,7 +120,7 @@ class Tail:
         if framed is not None:
             return framed
         # Not beyond the size of the last look, or we would run after the writer a line at a time.
-        if self._log is None or offset >= self._size or self._nothing == (offset, self._size):
+        if self._log is None or offset >= self.size or self._nothing == (offset, self.size):
             return None
         try:
             chunk = self._log.read(offset, _span(offset), wait=False)
@@ -159,7 +174,7 @@ class Tail:
         :param since: a monotonic time: an answer from before it will not do.
         """
         async with self._asking:
-            stamp = (self.generation, self._size, self._doubts)
+            stamp = (self.generation, self.size, self._doubts)
             if stamp == self._ending_stamp and self._asked_at >= since:
                 return self._ending
             self._asked_at = time.monotonic()
@@ -184,7 +199,16 @@ class Tail:
     def forget(self, future: asyncio.Future[None]) -> None:
         self._waiting.discard(future)
 
+    def rest(self, listener: Resting) -> None:
+        """Call `listener.on_change` at each change, until `rouse`."""
+        self._resting.add(listener)
+
+    def rouse(self, listener: Resting) -> None:
+        self._resting.discard(listener)
+
     def wake(self) -> None:
+        for listener in list(self._resting):
+            listener.on_change()
         waiting, self._waiting = self._waiting, set()
         for future in waiting:
             if not future.done():
@@ -208,15 +232,15 @@ class Tail:
                 self.wake()
             return
         size = log.size()
-        if size > self._size:
-            self._size = size
+        if size > self.size:
+            self.size = size
             self.wake()
-        elif size < self._size or not log.is_current():
+        elif size < self.size or not log.is_current():
             self._replaced()
 
     def sweep(self) -> None:
         """Once a second, since no notification tells of a death: has the process of the run let its lock go?"""
-        if self._waiting and self._log is not None and self._seems_dead():
+        if (self._waiting or self._resting) and self._log is not None and self._seems_dead():
             self._doubts += 1
             self.suspect = True
             self.wake()
@@ -230,7 +254,7 @@ class Tail:
             self._log = LogFile(self.workspace.stream)
         except OSError:
             return False
-        self._size = self._log.size()
+        self.size = self._log.size()
         self._nothing = None
         self.suspect = True
         return True
@@ -239,7 +263,7 @@ class Tail:
         self.generation += 1
         self._ring.clear()
         self._close_log()
-        self._size, self._nothing = 0, None
+        self.size, self._nothing = 0, None
         self._ending, self._ending_stamp = None, None
         self._open()
         self.removed = self._log is None and not self.workspace.path.exists()
@@ -247,10 +271,10 @@ class Tail:
 
     def _keep(self, offset: int, chunk: Chunk | None) -> Framed | None:
         if chunk is None:
-            self._nothing = (offset, self._size)
+            self._nothing = (offset, self.size)
             return None
         # Near the end it may be the last word of the run. rfind is four times faster than `in` (CPython 3.11).
-        if chunk.end + _LAST_WORDS_BYTES > self._size and chunk.data.rfind(b'"workflow_') >= 0:
+        if chunk.end + _LAST_WORDS_BYTES > self.size and chunk.data.rfind(b'"workflow_') >= 0:
             self._doubts += 1
             self.suspect = True
         return self._ring.add(chunk)

@@ -22,12 +22,13 @@ from runlog.inbox import inbox_closed
 from runlog.index import Page
 from runlog.manifest import remove_run
 
+from .listener import StreamQuery
 from .models import CatalogView, RunPage, RunStarted, RunView, StartRun, StatusName
 from .runs import links_of, run_view, summary_view
 from .services import Json, RunAt, Services, Shared, StrictRoute, in_thread
 from .sse import Variant
 from .starts import start_run
-from .streams import EventStream, StreamQuery
+from .streams import EventStream
 
 __all__ = ["names_of", "router"]
 

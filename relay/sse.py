@@ -5,6 +5,7 @@ CR and LF only. A line of ours holds no LF, and each CR in it becomes a line bre
 writes, it can't end a frame or forge a field.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -60,6 +61,10 @@ PLAIN = Variant()
 
 # Most writers put it first, and then it can be read without parsing the line.
 _TYPE_FIRST = b'{"type":"'
+# The key `type` that is not the first of its object. The literal comes first: so the search looks for that alone.
+_TYPE_LATER = re.compile(rb'"type"(?<!\{"type")')
+# The same for most lines of a type, and long enough for those that come by the thousand (`stream_event`).
+_head_of = itemgetter(slice(len(_TYPE_FIRST) + 13))
 
 _first_byte, _last_byte = itemgetter(0), itemgetter(-2)
 _OPENS, _CLOSES = set(b"{"), set(b"}")
@@ -151,11 +156,16 @@ def _smooth_lines(chunk: Chunk) -> list[bytes] | None:
 
 def _types_of(data: bytes, lines: list[bytes]) -> list[bytes | None]:
     """The top-level `type` of each line; `data` are the lines in one piece."""
-    if all(line.startswith(_TYPE_FIRST) for line in lines) and _is_plain_typed(data, len(lines)):
-        start = len(_TYPE_FIRST)
-        types: list[bytes | None] = [line[start : line.find(b'"', start)] for line in lines]
-        if not any(b"\\" in kind for kind in set(types) if kind is not None):
-            return types
+    heads = list(map(_head_of, lines))
+    kinds = {head: _plain_type(head) for head in set(heads)}
+    types = list(map(kinds.__getitem__, heads))
+    if None in kinds.values():
+        types = [
+            _plain_type(line) if kind is None else kind
+            for kind, line in zip(types, lines, strict=True)
+        ]
+    if None not in types and _is_plain_typed(data):
+        return types
     return [_type_of(line) for line in lines]
 
 
@@ -164,26 +174,33 @@ def _type_of(line: bytes) -> bytes | None:
 
     Of a line that has the shape of an object and is not JSON: what it has in that place, or None.
     """
-    if line.startswith(_TYPE_FIRST) and _is_plain_typed(line, 1):
-        start = len(_TYPE_FIRST)
-        kind = line[start : line.find(b'"', start)]
-        if b"\\" not in kind:
-            return kind
+    kind = _plain_type(line)
+    if kind is not None and _is_plain_typed(line):
+        return kind
     event = decode(line)
     told = event.get("type") if event is not None else None
     return told.encode(errors="surrogatepass") if isinstance(told, str) else None
 
 
-def _is_plain_typed(data: bytes, lines: int) -> bool:
-    """Whether every key `type` is the first of its object, in so many letters. Each of the `lines` begins with one.
+def _plain_type(line: bytes) -> bytes | None:
+    """The type that stands first in a line, if one does that needs no decoding."""
+    start = len(_TYPE_FIRST)
+    end = line.find(b'"', start)
+    if end < 0 or not line.startswith(_TYPE_FIRST) or line.find(b"\\", start, end) >= 0:
+        return None
+    return line[start:end]
+
+
+def _is_plain_typed(data: bytes) -> bool:
+    """Whether every key `type` is the first of its object, in so many letters; `data` are lines that begin with one.
 
     Then the first one of a line is its own, and there is no second: of two equal keys the last counts for parsers,
     and `"\\u0074ype"` is the same key. Inside a text the quotes are escaped, so no text looks like the key.
     """
-    if b"\\" in data and b"\\u" in data:  # the first is some eighty times faster
+    # rfind is three times faster than `in` (CPython 3.11); for a single byte `in` is the fastest.
+    if b"\\" in data and data.rfind(b"\\u00") >= 0:
         return False
-    count = data.count(b'"type"')
-    return count == lines or count == data.count(b'{"type"')
+    return _TYPE_LATER.search(data) is None
 
 
 def _text(kind: bytes | None) -> str | None:

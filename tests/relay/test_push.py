@@ -4,87 +4,17 @@ The server here is ours, on the ASGI app itself, so that it can do what a server
 """
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.types import Message
 
-from relay.app import Relay, create_app
-from relay.settings import RelaySettings
 from runlog import Workspace, append_lines, encode
+from tests.relay.asgi import DEADLINE_S, Client, running
 from tests.relay.live import new_run, say
-from tests.relay.sse_client import Decoder, Dispatched
-
-_DEADLINE_S = 20.0
 
 Hold = Callable[[Workspace], Any]
-OnBody = Callable[[bytes, bool], Awaitable[None]]
-
-
-class Client:
-    """One listener, as its server sees him. `on_body` is what `send` does with each part of a body; it is told
-    whether it was called outside of any task."""
-
-    def __init__(self, app: Relay, run: Workspace, on_body: OnBody | None = None) -> None:
-        self.events: list[Dispatched] = []
-        self.pushed = 0
-        self._decoder = Decoder()
-        self._on_body = on_body
-        self._sending = False
-        self._changed = asyncio.Event()
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": "GET",
-            "scheme": "http",
-            "path": f"/api/v1/workflows/{run.run_id}/stream",
-            "raw_path": b"",
-            "query_string": b"",
-            "root_path": "",
-            "headers": [(b"host", b"localhost")],
-        }
-        self._bodies = [{"type": "http.request", "body": b"", "more_body": False}]
-        self.task = asyncio.create_task(app(scope, self._receive, self._send))
-
-    async def until(self, count: int) -> None:
-        """Wait for so many events."""
-        async with asyncio.timeout(_DEADLINE_S):
-            while len(self.events) < count:
-                self._changed.clear()
-                await self._changed.wait()
-
-    async def _receive(self) -> Message:
-        if self._bodies:
-            return self._bodies.pop()
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    async def _send(self, message: Message) -> None:
-        assert not self._sending, "two messages at once"
-        body = message.get("body", b"")
-        if not body:
-            return
-        outside = asyncio.current_task() is None
-        self.pushed += outside
-        if self._on_body is not None:
-            self._sending = True
-            try:
-                await self._on_body(body, outside)
-            finally:
-                self._sending = False
-        self.events += self._decoder.feed(body)
-        self._changed.set()
-
-
-@contextlib.asynccontextmanager
-async def running(root: Path) -> AsyncIterator[Relay]:
-    app = create_app(RelaySettings(root=root))
-    async with app.api.router.lifespan_context(app.api):
-        yield app
 
 
 def line(number: int) -> bytes:
@@ -113,7 +43,7 @@ def test_lines_that_come_one_by_one_are_pushed(root: Path, alive: Hold) -> None:
             await client.until(1)
             await _write_one_by_one(run, client, 20)
             say(run, "workflow_completed")
-            async with asyncio.timeout(_DEADLINE_S):
+            async with asyncio.timeout(DEADLINE_S):
                 await client.task
             assert data_of(client) == run.stream.read_bytes().splitlines()
             assert client.events[-1].event == "end"
@@ -147,11 +77,11 @@ def test_what_the_server_holds_back_comes_once_and_in_order(
             slow, quick = Client(app, run, on_body), Client(app, run)
             await asyncio.gather(slow.until(1), quick.until(1))
             await _write_one_by_one(run, quick, 30)
-            async with asyncio.timeout(_DEADLINE_S):
+            async with asyncio.timeout(DEADLINE_S):
                 await stalled.wait()
             go_on.set()
             say(run, "workflow_completed")
-            async with asyncio.timeout(_DEADLINE_S):
+            async with asyncio.timeout(DEADLINE_S):
                 await asyncio.gather(slow.task, quick.task)
             whole = run.stream.read_bytes().splitlines()
             assert data_of(slow) == data_of(quick) == whole
@@ -208,12 +138,12 @@ def test_a_server_that_fails_in_the_midst_ends_that_listener_alone(root: Path, a
             broken, quick = Client(app, run, on_body), Client(app, run)
             await asyncio.gather(broken.until(1), quick.until(1))
             await _write_one_by_one(run, quick, 10)
-            async with asyncio.timeout(_DEADLINE_S):
+            async with asyncio.timeout(DEADLINE_S):
                 with pytest.raises(OSError, match="the cable is cut"):
                     await broken.task
             assert data_of(broken) == run.stream.read_bytes().splitlines()[: len(data_of(broken))]
             say(run, "workflow_completed")
-            async with asyncio.timeout(_DEADLINE_S):
+            async with asyncio.timeout(DEADLINE_S):
                 await quick.task
             assert data_of(quick) == run.stream.read_bytes().splitlines()
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from .server import serve
-from .settings import LOOPBACK_HOSTS, RelayError, RelaySettings
+from .settings import LOOPBACK_HOSTS, PAGE, RelayError, RelaySettings
 
 
 def main() -> int:
@@ -16,12 +16,14 @@ def main() -> int:
     parser.add_argument("--token")
     parser.add_argument("--allow-host", action="append", default=[])
     parser.add_argument("--keepalive", type=float, default=15.0, metavar="SECONDS")
+    parser.add_argument("--page", type=Path, default=PAGE, help="folder of the built web page")
     asked = parser.parse_args()
     settings = RelaySettings(
         root=asked.root,
         token=asked.token,
         allowed_hosts=LOOPBACK_HOSTS | {name.lower() for name in asked.allow_host},
         keepalive_s=asked.keepalive,
+        page=asked.page,
     )
     try:
         ended_by = serve(settings, asked.host, asked.port, _announce)

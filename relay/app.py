@@ -13,13 +13,27 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from runlog import RunIndex
+from runlog.batches import remove_unmade
 from runlog.layout import make_root
 
-from . import connections, events, files, history, messages, metrics, sockets, workflows
+from . import (
+    batches,
+    connections,
+    deployments,
+    events,
+    files,
+    history,
+    messages,
+    metrics,
+    sockets,
+    vocabulary,
+    workflows,
+)
 from .docs_page import docs_page
 from .doors import Doors
 from .feed import Feed
 from .models import Health, ProblemView
+from .page import NOT_BUILT, Page, is_built
 from .problems import PROBLEM_MEDIA_TYPE, Problem, problem_handlers
 from .runs import RunStates
 from .services import Json, Services, in_thread
@@ -38,6 +52,8 @@ whatever was restarted meanwhile."""
 
 _TAGS = [
     {"name": "runs", "description": "Start, list, look at and remove runs"},
+    {"name": "deployments", "description": "Workflows with params and limits, under a name"},
+    {"name": "batches", "description": "Many runs, started, followed and stopped as one"},
     {"name": "events", "description": "What a run writes, live or again"},
     {"name": "messages", "description": "What is said to a run"},
     {"name": "files", "description": "The workspace of a run"},
@@ -51,7 +67,13 @@ class Relay:
     def __init__(self, settings: RelaySettings) -> None:
         self.settings = settings
         self.api, self._services = _build(settings)
-        doors = Doors(self.api, allowed_hosts=settings.allowed_hosts, token=settings.token)
+        page = Page(self.api, settings.page)
+        doors = Doors(
+            page,
+            allowed_hosts=settings.allowed_hosts,
+            token=settings.token,
+            is_public=page.takes,
+        )
         self._app = HandOver(doors)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,6 +105,7 @@ def _build(settings: RelaySettings) -> tuple[FastAPI, Services]:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await in_thread(remove_unmade, root)  # of a relay that was killed while it made a batch
         services.tails.start()
         try:
             yield
@@ -104,11 +127,23 @@ def _build(settings: RelaySettings) -> tuple[FastAPI, Services]:
         telemetry={"tracing": False, "metrics": False},
     )
     api.state.services = services
-    for part in (workflows, events, history, connections, sockets, messages, files):
+    parts = (
+        workflows,
+        deployments,
+        batches,
+        events,
+        vocabulary,
+        history,
+        connections,
+        sockets,
+        messages,
+        files,
+    )
+    for part in parts:
         api.include_router(part.router, prefix="/api/v1")
     api.include_router(metrics.router)
     _add_probes(api, services)
-    _add_docs(api)
+    _add_docs(api, services)
     return api, services
 
 
@@ -126,10 +161,13 @@ def _add_probes(api: FastAPI, services: Services) -> None:
         return Json({"status": "ok"})
 
 
-def _add_docs(api: FastAPI) -> None:
+def _add_docs(api: FastAPI, services: Services) -> None:
     @api.get("/", include_in_schema=False)
     async def index() -> Response:
-        return Json({"name": "tailcast", "version": api.version, "api": "/api/v1", "docs": "/docs"})
+        told = {"name": "tailcast", "version": api.version, "api": "/api/v1", "docs": "/docs"}
+        if not await in_thread(is_built, services.settings.page):
+            told["page"] = NOT_BUILT
+        return Json(told)
 
     @api.get("/docs", include_in_schema=False)
     async def docs() -> Response:
@@ -157,6 +195,7 @@ def _with_problems(schema: dict[str, Any]) -> dict[str, Any]:
     schemas.pop("HTTPValidationError", None)
     schemas.pop("ValidationError", None)
     schemas["Problem"] = ProblemView.model_json_schema()
+    schemas |= vocabulary.event_components()
     problem = {
         "description": "What is wrong, and what to do next",
         "content": {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},

@@ -1,15 +1,17 @@
-"""Many runs on one connection: the route of `relay.many`."""
+"""Many runs on one connection: the route of `many` and `batch_stream`."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query
 from starlette.responses import Response
 
-from runlog import Workspace, check_run_id
+from runlog import Workspace, check_run_id, open_batch
 
-from .many import MAX_RUNS, ManyQuery, ManyStream, parse_cursors
+from .batch_stream import BatchQuery, BatchStream
+from .many import ManyQuery, ManyStream
+from .places import MAX_RUNS, BatchPlaces, ListPlaces
 from .problems import Problem
-from .services import Shared, StrictRoute
+from .services import Services, Shared, StrictRoute, in_thread
 from .sse import Variant
 from .workflows import Exclude, Types, names_of
 
@@ -39,6 +41,9 @@ async def stream(
     run: Annotated[
         list[str], Query(description="The runs to follow, `run=A&run=B`", max_length=MAX_RUNS)
     ] = [],  # noqa: B006 # FastAPI copies it
+    batch: Annotated[
+        str | None, Query(description="All runs of a batch, instead of `run` and `feed`")
+    ] = None,
     feed: Annotated[
         bool, Query(description="Add the state of every run of the root, as it changes")
     ] = False,
@@ -55,18 +60,38 @@ async def stream(
 
     It ends with the last of its runs, and never with `feed`. A run that ended and is reopened is followed on with
     `feed`; without, connect again.
+
+    Of a batch the last event is `end` with the `batch_id` and its totals; runs that have not begun are followed when
+    they do.
     """
+    variant = Variant(types=names_of(types), exclude=names_of(exclude) or frozenset())
+    given = [text for text in (last_event_id, after) if text]
+    if batch is not None:
+        if run or feed:
+            raise Problem(422, "invalid-request", "Send `batch=` alone, without `run=` and `feed=`")
+        return await _batch_stream(services, batch, given, variant)
     run_ids = list(dict.fromkeys(map(check_run_id, run)))
     if not run_ids and not feed:
         raise Problem(
-            422, "invalid-request", "Send `run=` once for each run to follow, or `feed=1`"
+            422,
+            "invalid-request",
+            "Send `run=` once for each run to follow, or `feed=1`, or `batch=`",
         )
-    cursors = [parse_cursors(text, run_ids) for text in (last_event_id, after) if text]
+    cursors = [ListPlaces.parse(text, run_ids) for text in given]
     query = ManyQuery(
         runs=tuple(Workspace(services.root, run_id) for run_id in run_ids),
-        after=cursors[0] if cursors else (0,) * len(run_ids),
+        places=cursors[0] if cursors else ListPlaces(run_ids, (0,) * len(run_ids)),
         again=bool(cursors),
         feed=feed,
-        variant=Variant(types=names_of(types), exclude=names_of(exclude) or frozenset()),
+        variant=variant,
     )
     return ManyStream(services.tails, services.feed, query, services.settings.keepalive_s)
+
+
+async def _batch_stream(
+    services: Services, batch_id: str, given: list[str], variant: Variant
+) -> Response:
+    batch = await in_thread(open_batch, services.root, batch_id)
+    cursors = [BatchPlaces.parse(text, batch.run_ids) for text in given]
+    places = cursors[0] if cursors else BatchPlaces(batch.run_ids)
+    return BatchStream(services, BatchQuery(batch, places, variant))

@@ -111,9 +111,10 @@ def _shape(name: str, schema: _Json) -> str:
             f"<tr><td><code>{_text(field)}</code></td><td>{_schema_link(described)}</td>"
             f"<td>{need}</td><td>{_prose(described.get('description', ''))}</td></tr>"
         )
+    options = "" if rows else f"<p>{_schema_link(schema)}</p>"
     return (
         f'<details id="{_text(name)}"><summary><code>{_text(name)}</code></summary>'
-        f"{_prose(schema.get('description', ''))}<table>{''.join(rows)}</table></details>"
+        f"{_prose(schema.get('description', ''))}{options}<table>{''.join(rows)}</table></details>"
     )
 
 
@@ -129,13 +130,17 @@ def _schema_link(schema: _Json) -> str:
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f'<a href="#{_text(name)}"><code>{_text(name)}</code></a>'
-    if "anyOf" in schema:
-        return " or ".join(_schema_link(option) for option in schema["anyOf"])
+    for options in ("anyOf", "oneOf"):
+        if options in schema:
+            return " or ".join(_schema_link(option) for option in schema[options])
+    if "const" in schema:
+        return f"<code>{_text(json.dumps(schema['const']))}</code>"
     if "enum" in schema:
         return " ".join(f"<code>{_text(json.dumps(value))}</code>" for value in schema["enum"])
     if schema.get("type") == "array":
         return f"list of {_schema_link(schema.get('items', {}))}"
-    return _text(str(schema.get("type", "any JSON")))
+    kinds = schema.get("type", "any JSON")
+    return _text(kinds if isinstance(kinds, str) else " or ".join(kinds))
 
 
 def _examples(schema: _Json, schemas: _Json) -> list[Any]:

@@ -3,7 +3,8 @@
 * `Host` is one of ours. A page whose name was re-pointed at 127.0.0.1 (DNS rebinding) sends its own name.
 * `Origin`, if a browser sent one with a call that changes something, is this very host: a page elsewhere can post to
   us without reading the answer. Browsers that send no `Origin` say `Sec-Fetch-Site`.
-* The bearer token, if one is set. The probes need none: who runs them can't always add a header.
+* The bearer token, if one is set. The probes need none: who runs them can't always add a header. Nor does the page,
+  which holds nothing of a run: a browser can't send one with an address that is typed in.
 * A WebSocket passes the same doors. It always counts as a change; its token may come as the subprotocol
   `bearer.TOKEN`.
 * A body has at most 10 MiB, told or not (chunked).
@@ -11,7 +12,7 @@
 
 import hmac
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import anyio
 from starlette.exceptions import HTTPException
@@ -36,10 +37,21 @@ _Headers = dict[bytes, list[bytes]]
 
 
 class Doors:
-    """ASGI middleware. Answers what may not come in; hands on everything else as it is."""
+    """ASGI middleware. Answers what may not come in; hands on everything else as it is.
 
-    def __init__(self, app: ASGIApp, *, allowed_hosts: frozenset[str], token: str | None) -> None:
+    :param is_public: what needs no token, beside the probes.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        allowed_hosts: frozenset[str],
+        token: str | None,
+        is_public: Callable[[Scope], bool] = lambda _: False,
+    ) -> None:
         self._app = app
+        self._is_public = is_public
         self._allowed_hosts = allowed_hosts
         self._token = None if token is None else token.encode()
 
@@ -55,7 +67,7 @@ class Doors:
             headers.setdefault(name, []).append(value)
         problem = (
             self._check_host(headers)
-            or self._check_token(scope["path"], headers, is_socket)
+            or self._check_token(scope, headers, is_socket)
             or _check_origin(method, headers)
             or _check_length(headers)
         )
@@ -81,8 +93,8 @@ class Doors:
             f"{', '.join(sorted(self._allowed_hosts))}, or start it with --allow-host {name}",
         )
 
-    def _check_token(self, path: str, headers: _Headers, is_socket: bool) -> Problem | None:
-        if self._token is None or path in _OPEN_PATHS:
+    def _check_token(self, scope: Scope, headers: _Headers, is_socket: bool) -> Problem | None:
+        if self._token is None or scope["path"] in _OPEN_PATHS or self._is_public(scope):
             return None
         sent = headers.get(b"authorization", [])
         scheme, _, credentials = (sent[0] if len(sent) == 1 else b"").partition(b" ")

@@ -26,6 +26,8 @@ _SETTLE_S = 0.2
 _RESPITE = 8
 # Live runs whose folders are watched; what the others do is seen by the poll.
 _WATCHED = 200
+# Beyond this place to move up in the queue is no news: each start would be told of every run that waits.
+_NEAR = 20
 # Removed runs that are remembered, for listeners who were not told yet.
 _TOMBSTONES = 1000
 
@@ -157,4 +159,5 @@ class Feed:
 
 
 def _news(summary: Summary) -> Summary:
-    return replace(summary, size_bytes=0)
+    place = summary.queue_position
+    return replace(summary, size_bytes=0, queue_position=place and min(place, _NEAR))

@@ -72,16 +72,16 @@ def _read(run: Workspace, limit: int) -> _Read:
     try:
         log = LogFile(run.stream)
     except FileNotFoundError:
-        chat = ChatHistory(limit)
-        chat.begin_with(earlier)
+        chat = ChatHistory(limit, earlier)
+        chat.begin()
         return _Read(chat.messages, 0, chat.dropped > 0)
     with log:
         size = log.size()
         for window in _WINDOW_BYTES:
             whole = window >= size
-            chat = ChatHistory(limit)
+            chat = ChatHistory(limit, earlier)
             if whole:
-                chat.begin_with(earlier)
+                chat.begin()
             offset = _fold(log, 0 if whole else log.align(size - window), chat)
             # Of the first message in a window the beginning may be missing; if one was dropped, it was that one.
             if whole or chat.dropped:

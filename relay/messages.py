@@ -166,6 +166,15 @@ def _answer(services: Services, run: Workspace, asked: AnswerQuestion) -> Posted
 def _permit(services: Services, run: Workspace, asked: AnswerPermission) -> Posted:
     with services.states.read(run) as state:
         _check_open("permission request", asked.request_id, state.open_permissions, state)
+        offered = state.open_permissions[asked.request_id].get("suggestions") or []
+    for number, update in enumerate(asked.updated_permissions or []):
+        if update not in offered:
+            raise Problem(
+                422,
+                "invalid-request",
+                "Only what the request suggests can be taken up: send entries of its `suggestions` as they are",
+                errors=[{"pointer": f"#/updated_permissions/{number}", "detail": "not suggested"}],
+            )
     line = _line("permission", answer_id("permission", asked.request_id))
     line |= asked.model_dump(exclude_none=True)
     return _post_once(run, line, f"permission request {asked.request_id!r}")

@@ -2,19 +2,33 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
+
+from runlog.limits import LIMITS
+from runlog.manifest import MAX_PRIORITY
 
 __all__ = [
     "Accepted",
-    "AnswerQuestion",
     "AnswerPermission",
+    "AnswerQuestion",
+    "Asked",
+    "Blocks",
     "CatalogView",
     "Command",
     "Entry",
     "EventsPage",
     "Health",
     "HistoryView",
+    "Limits",
     "Listing",
+    "Priority",
     "ProblemView",
     "RunPage",
     "RunStarted",
@@ -23,6 +37,8 @@ __all__ = [
     "SetModel",
     "SetPermissionMode",
     "StartRun",
+    "Summary",
+    "Text",
     "WorkflowView",
 ]
 
@@ -34,54 +50,82 @@ MessageId = Annotated[
     str,
     Field(description="1 to 128 of A-Z a-z 0-9 . _ : -; posted twice it takes effect once"),
 ]
+Priority = Annotated[int, Field(ge=-MAX_PRIORITY, le=MAX_PRIORITY)]
+Limits = Annotated[
+    dict[str, Any],
+    Field(
+        json_schema_extra={
+            "additionalProperties": False,
+            "properties": {
+                name: {"type": "number", "exclusiveMinimum": 0, "description": bounds}
+                for name, bounds in LIMITS.items()
+            },
+        },
+        examples=[{"wall_time_s": 3600, "cost_usd": 2.5}],
+    ),
+]
 StatusName = Literal["queued", "running", "waiting", "paused", "completed", "failed", "stopped"]
 
 
-class _Asked(BaseModel):
+class Asked(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-_NOT_YET = {
-    "deployment": "Named deployments are not there yet: send `workflow` and `params`",
-    "runtime_overrides": "Overrides are not there yet: send what you need in `params`",
-}
+class StartRun(Asked):
+    """A run to start: of a `workflow` with `params`, or of a `deployment`, perhaps with `runtime_overrides`.
 
-
-class StartRun(_Asked):
-    """A run to start. `GET /api/v1/catalog` tells the workflows, and the schema of the `params` of each."""
+    `GET /api/v1/catalog` tells the workflows, and the schema of the `params` of each.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
                 {"workflow": "claude", "prompt": "Write a haiku about tail -f into haiku.txt"},
-                {"workflow": "command", "params": {"argv": ["sh", "-c", "echo hello"]}},
-            ]
+                {
+                    "workflow": "command",
+                    "params": {"argv": ["sh", "-c", "echo hello"]},
+                    "priority": 10,
+                    "limits": {"wall_time_s": 600, "output_bytes": 10_000_000},
+                },
+                {"deployment": "nightly-review", "runtime_overrides": {"max_turns": 20}},
+            ],
+            "oneOf": [{"required": ["workflow"]}, {"required": ["deployment"]}],
         }
     )
 
-    workflow: Text
-    prompt: str | Blocks | None = Field(
-        None, description="Text, or a list of Claude content blocks"
+    workflow: Text | None = None
+    deployment: Text | None = Field(
+        None, description="By its name; it has the workflow and the params"
     )
-    params: dict[str, Any] = Field(default_factory=dict)
+    prompt: str | Blocks | None = Field(
+        None,
+        description="Text, or a list of Claude content blocks. Left out, the deployment's, if it has one",
+    )
+    params: dict[str, Any] = Field(default_factory=dict, description="Not with a deployment")
+    runtime_overrides: dict[str, Any] | None = Field(
+        None,
+        description="With a deployment: params in place of its own, of those that it allows to be set",
+    )
     run_id: str | None = Field(
         None, description="Your own id: 1 to 80 of a-z, 0-9 and '-'. Left out, one is made"
     )
-    interactive: bool = Field(False, description="Stay open for messages after the first answer")
+    interactive: bool | None = Field(
+        None,
+        description="Stay open for messages after the first answer. Left out: as the deployment has it, else false",
+    )
+    priority: Priority | None = Field(
+        None,
+        description="Of queued runs the highest begins first. Left out: the deployment's, else 0",
+    )
+    limits: Limits | None = Field(
+        None, description="What ends the run when it is passed; never looser than the deployment's"
+    )
     chat_history: Blocks | None = Field(
         None, description="Earlier messages, `{role, content}` each, that the run begins with"
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_what_is_not_there_yet(cls, asked: Any) -> Any:
-        for name, hint in _NOT_YET.items():
-            if isinstance(asked, dict) and name in asked:
-                raise ValueError(hint)
-        return asked
 
-
-class SendMessage(_Asked):
+class SendMessage(Asked):
     """Something to say to a run."""
 
     model_config = ConfigDict(
@@ -103,13 +147,13 @@ class SendMessage(_Asked):
     resume: bool = Field(False, description="Reopen a run that has ended, on its session")
 
 
-class Command(_Asked):
+class Command(Asked):
     """An id of your own, if the call may be repeated."""
 
     id: MessageId | None = None
 
 
-class AnswerQuestion(_Asked):
+class AnswerQuestion(Asked):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [{"question_id": "q-1", "answers": {"Which database?": "SQLite"}}]
@@ -120,7 +164,7 @@ class AnswerQuestion(_Asked):
     answers: dict[str, Any] = Field(description="question -> answer, or a list of answers")
 
 
-class AnswerPermission(_Asked):
+class AnswerPermission(Asked):
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"request_id": "p-1", "decision": "allow"}]}
     )
@@ -131,22 +175,28 @@ class AnswerPermission(_Asked):
     updated_input: dict[str, Any] | None = Field(
         None, description="With `allow`: run the tool with this input instead"
     )
+    updated_permissions: list[dict[str, Any]] | None = Field(
+        None,
+        description="With `allow`: which of the request's `suggestions` to take up, as they stand there, so that the "
+        "like is not asked again",
+    )
 
     @model_validator(mode="after")
     def _only_what_is_allowed_is_changed(self) -> Self:
-        if self.updated_input is not None and self.decision != "allow":
-            raise ValueError("`updated_input` goes with `allow` only")
+        for name in ("updated_input", "updated_permissions"):
+            if getattr(self, name) is not None and self.decision != "allow":
+                raise ValueError(f"`{name}` goes with `allow` only")
         return self
 
 
-class SetModel(_Asked):
+class SetModel(Asked):
     model_config = ConfigDict(json_schema_extra={"examples": [{"model": "claude-sonnet-4-5"}]})
 
     model: Text | None = Field(description="null: the default model")
     id: MessageId | None = None
 
 
-class SetPermissionMode(_Asked):
+class SetPermissionMode(Asked):
     model_config = ConfigDict(json_schema_extra={"examples": [{"mode": "acceptEdits"}]})
 
     mode: Text
@@ -178,6 +228,7 @@ class Summary(BaseModel):
     size_bytes: int
     deployment: str | None
     batch_id: str | None
+    queue_position: int | None = Field(description="of a queued run, 1 for the next; else null")
     links: dict[str, str]
 
 
@@ -189,7 +240,7 @@ class RunPage(BaseModel):
 class Counts(BaseModel):
     events: dict[str, int] = Field(description="by type")
     tool_calls: int
-    turns: int
+    turns: int = Field(description="answers of the model")
     messages: dict[str, int] = Field(description="by the state of their last receipt")
 
 
@@ -214,6 +265,7 @@ class RunView(BaseModel):
     open_permissions: list[dict[str, Any]] = Field(description="`permission_requested` events")
     usage: dict[str, int]
     cost_usd: float | None
+    output_bytes: int = Field(description="of the stream")
     session_id: str | None
     model: str | None
     result: Any
@@ -225,6 +277,7 @@ class RunView(BaseModel):
     deployment: str | None
     batch_id: str | None
     priority: int
+    queue_position: int | None = Field(description="of a queued run, 1 for the next; else null")
     limits: dict[str, Any]
     offset: int = Field(description="of the last event in this state: follow with `?after=` this")
     links: dict[str, str]
@@ -232,7 +285,7 @@ class RunView(BaseModel):
 
 class EventAt(BaseModel):
     offset: int = Field(description="just after its line: the cursor that comes after it")
-    event: dict[str, Any]
+    event: Annotated[dict[str, Any], WithJsonSchema({"$ref": "#/components/schemas/Event"})]
 
 
 class EventsPage(BaseModel):
@@ -292,6 +345,7 @@ class WorkflowView(BaseModel):
     prompt: Literal["required", "optional", "none"]
     interactive: bool
     resumable: bool
+    pausable: bool
 
 
 class CatalogView(BaseModel):

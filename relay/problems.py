@@ -16,14 +16,20 @@ from runlog import (
     BadCursor,
     BadMessage,
     BadRunId,
+    BatchActive,
+    BatchExists,
     RunActive,
     RunExists,
     RunFinished,
     RunlogError,
+    UnknownBatch,
     UnknownMessage,
     UnknownRun,
     encode,
 )
+from runlog.errors import BadDeployment, BrokenDeployment, UnknownDeployment
+
+from .resolution import Refused
 
 __all__ = [
     "KINDS",
@@ -40,6 +46,12 @@ _RUNLOG_PROBLEMS: dict[type[RunlogError], tuple[int, str]] = {
     BadRunId: (400, "bad-run-id"),
     BadCursor: (400, "bad-cursor"),
     BadMessage: (422, "bad-message"),
+    BadDeployment: (400, "bad-deployment-name"),
+    UnknownDeployment: (404, "unknown-deployment"),
+    BrokenDeployment: (409, "broken-deployment"),
+    UnknownBatch: (404, "unknown-batch"),
+    BatchExists: (409, "batch-exists"),
+    BatchActive: (409, "batch-active"),
     UnknownRun: (404, "unknown-run"),
     UnknownMessage: (404, "unknown-message"),
     RunExists: (409, "run-exists"),
@@ -51,6 +63,7 @@ _RUNLOG_PROBLEMS: dict[type[RunlogError], tuple[int, str]] = {
 KINDS = {
     "answered": "The question has been answered; only the first answer counts.",
     "bad-cursor": "A cursor is a decimal byte offset, or of a list the `next` of the page before.",
+    "bad-deployment-name": "The name can't be a deployment's.",
     "bad-host": "There must be exactly one `Host` header, and a valid one.",
     "bad-idempotency-key": "The key can't be used.",
     "bad-message": "The run would not understand the message.",
@@ -58,6 +71,10 @@ KINDS = {
     "bad-path": "The path can't be one below the workspace.",
     "bad-request": "The body can't be read as JSON.",
     "bad-run-id": "The id can't be a run's.",
+    "batch-active": "Runs of the batch have not ended.",
+    "batch-exists": "The id of a batch is taken.",
+    "batch-removed": "The batch was there, and has been removed.",
+    "broken-deployment": "The file of the deployment can't be used.",
     "content-too-large": "The body is over 10 MiB.",
     "disk-full": "The disk of the workspaces is full.",
     "fault": "The relay itself has a fault, and has logged it.",
@@ -72,6 +89,7 @@ KINDS = {
     "not-found": "There is nothing at this path.",
     "not-open": "The question or permission request is not open, or never was.",
     "not-readable": "The relay may not read the file.",
+    "precondition-failed": "`If-Match` or `If-None-Match` does not hold.",
     "range-not-satisfiable": "The file has no such bytes.",
     "request-timeout": "The body did not come.",
     "run-active": "The run has not ended.",
@@ -81,6 +99,8 @@ KINDS = {
     "symlink": "Symlinks are not followed.",
     "too-deep": "The JSON is nested too deep.",
     "unauthorized": "The bearer token is missing or wrong.",
+    "unknown-batch": "There is no such batch.",
+    "unknown-deployment": "There is no such deployment.",
     "unknown-file": "There is no such file.",
     "unknown-message": "The inbox holds no such message.",
     "unknown-run": "There is no such run.",
@@ -152,7 +172,8 @@ def problem_handlers() -> dict[int | type[Exception], Any]:
     """Handlers for FastAPI: whatever goes wrong comes out as a problem."""
     return {
         Problem: _on_problem,
-        RunlogError: _on_runlog_error,
+        RunlogError: _on_own_error,
+        Refused: _on_own_error,
         RequestValidationError: _on_invalid_request,
         OSError: _on_os_error,
         HTTPException: _on_http_exception,
@@ -165,6 +186,9 @@ def problem_of(error: Exception) -> Problem:
     """The problem that an error is, for answers that are no HTTP response."""
     if isinstance(error, Problem):
         return error
+    if isinstance(error, Refused):
+        errors = [{"pointer": f"#{f.pointer}", "detail": f.detail} for f in error.faults]
+        return Problem(422, error.kind, error.detail, errors=errors)
     if isinstance(error, RunlogError):
         status, kind = _RUNLOG_PROBLEMS.get(type(error), (500, "fault"))
         return Problem(status, kind, str(error))
@@ -181,7 +205,7 @@ async def _on_problem(request: Request, error: Problem) -> Response:
     return ProblemResponse(error)
 
 
-async def _on_runlog_error(request: Request, error: RunlogError) -> Response:
+async def _on_own_error(request: Request, error: Exception) -> Response:
     return ProblemResponse(problem_of(error))
 
 

@@ -2,22 +2,27 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
 from runlog import (
+    RunActive,
     RunState,
     StateReader,
     Summary,
     Workspace,
+    is_locked,
+    is_terminal,
     read_manifest,
     run_status,
 )
+from runlog.inbox import inbox_closed
+from runlog.manifest import remove_run
 from runlog.view import state_view
 
-__all__ = ["RunStates", "links_of", "run_view", "summary_view"]
+__all__ = ["RunStates", "links_of", "remove_ended", "run_view", "summary_view"]
 
 # Each holds a descriptor and the folded state, some 10 KiB.
 _WARM_RUNS = 256
@@ -83,13 +88,34 @@ def summary_view(summary: Summary) -> dict[str, Any]:
     return asdict(summary) | {"links": links_of(summary.run_id)}
 
 
-def run_view(states: RunStates, workspace: Workspace) -> dict[str, Any]:
+def run_view(
+    states: RunStates, workspace: Workspace, queue_position: Callable[[str], int | None]
+) -> dict[str, Any]:
     """What `GET /workflows/{id}` shows.
 
+    :param queue_position: of a run that is queued.
     :raises UnknownRun: there is no such run.
     """
     manifest = read_manifest(workspace)
     with states.read(workspace) as state:
         status = run_status(workspace, state)
-        view = state_view(manifest, state, status)
+        place = queue_position(workspace.run_id) if status == "queued" else None
+        view = state_view(manifest, state, status, place)
     return view | {"links": links_of(manifest.run_id)}
+
+
+def remove_ended(run: Workspace) -> None:
+    """Remove the folder of a run for good.
+
+    :raises RunActive: it has not ended.
+    """
+    with inbox_closed(run):  # so that no message reopens it in between
+        status = run_status(run)
+        if not is_terminal(status):
+            raise RunActive(
+                f"run {run.run_id!r} has not ended: it is {status}",
+                f"Stop it first: POST /api/v1/workflows/{run.run_id}/stop",
+            )
+        if is_locked(run.lock):
+            raise RunActive(f"the process of run {run.run_id!r} is about to end", "Try again soon")
+        remove_run(run)

@@ -44,6 +44,10 @@ class Services:
     index_lock: threading.Lock
     feed: Feed
 
+    def queue_position(self, run_id: str) -> int | None:
+        with self.index_lock:
+            return self.index.queue_position(run_id)
+
 
 async def _services(request: Request) -> Services:
     services: Services = request.app.state.services

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["LOOPBACK_HOSTS", "RelayError", "RelaySettings"]
+__all__ = ["LOOPBACK_HOSTS", "PAGE", "RelayError", "RelaySettings"]
 
+PAGE = Path(__file__).parent / "ui" / "dist"
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -25,9 +26,11 @@ class RelaySettings:
     """:param token: what callers must send as `Authorization: Bearer …`; None lets everyone in who gets here.
     :param allowed_hosts: names that a `Host` header may carry, without port, in lower case; `*` allows all.
     :param keepalive_s: silence after which a stream sends a comment, so that nothing between cuts it.
+    :param page: the folder of the built web page, which need not be there.
     """
 
     root: Path
     token: str | None = None
     allowed_hosts: frozenset[str] = LOOPBACK_HOSTS
     keepalive_s: float = 15.0
+    page: Path = PAGE

@@ -1,8 +1,9 @@
 """All the tails of a relay, and the one watch that wakes them."""
 
 import asyncio
+import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -24,6 +25,8 @@ _LINGER_S = 5.0
 # takes some 15 us a folder, and then every tail is looked at.
 _REWATCH_DELAY_S = 0.005
 _REWATCH_DELAY_EACH_S = 0.0001
+# Folders that are watched still though nobody needs them costs less than to build the watch anew for each.
+_WATCHED_IN_VAIN = 64
 # Threads that wait for the disk, apart from anyio's 40: a slow disk must not stop requests that need none.
 _DISK_THREADS = 8
 
@@ -39,6 +42,7 @@ class Tails:
         self.sent_bytes = 0  # to all listeners, since the start
         self._closers: set[Callable[[], None]] = set()
         self._tails: dict[Path, Tail] = {}
+        self._unbegun: dict[Path, tuple[Workspace, set[Callable[[Workspace], None]]]] = {}
         self._folders: frozenset[Path] = frozenset()
         self._threads = anyio.CapacityLimiter(_DISK_THREADS)
 
@@ -92,6 +96,34 @@ class Tails:
             tail.listeners -= 1
             tail.idle_since = time.monotonic()
 
+    def let_go(self, workspace: Workspace) -> None:
+        """Close the tail of a run now if nobody listens: for who has many to go through."""
+        tail = self._tails.get(workspace.path)
+        if tail is not None and not tail.listeners:
+            tail.close()
+            del self._tails[workspace.path]
+            self._plan_rewatch()
+
+    @contextmanager
+    def told_of_begin(
+        self, workspaces: Iterable[Workspace], begins: Callable[[Workspace], None]
+    ) -> Iterator[None]:
+        """Call `begins` once for each run when its stream is there, or its folder is not: soon, and not for those of
+        now. Until then it costs a watch, and no open file."""
+        awaited = list(workspaces)
+        for workspace in awaited:
+            self._unbegun.setdefault(workspace.path, (workspace, set()))[1].add(begins)
+        self._plan_rewatch()
+        try:
+            yield
+        finally:
+            for workspace in awaited:
+                _, waiting = self._unbegun.get(workspace.path, (workspace, set()))
+                waiting.discard(begins)
+                if not waiting:
+                    self._unbegun.pop(workspace.path, None)
+            self._plan_rewatch()
+
     async def on_disk(self, call: Callable[[], T]) -> T:
         return await anyio.to_thread.run_sync(call, limiter=self._threads)
 
@@ -102,8 +134,10 @@ class Tails:
 
     def _set_watch(self) -> None:
         self._rewatch = None
-        folders = frozenset(self._tails)
-        if folders != self._folders:
+        folders = frozenset(self._tails.keys() | self._unbegun.keys())
+        in_vain = len(self._folders - folders)
+        too_many = in_vain > len(folders) + _WATCHED_IN_VAIN or (in_vain and not folders)
+        if too_many or not folders <= self._folders:
             self._folders = folders
             self._watch.set(folders)
 
@@ -117,6 +151,12 @@ class Tails:
             tail = self._tails.get(path)
             if tail is not None:
                 tail.notice()
+        for path in list(self._unbegun) if folders is None else folders & self._unbegun.keys():
+            workspace, waiting = self._unbegun[path]
+            if os.path.exists(workspace.stream) or not os.path.exists(path):
+                del self._unbegun[path]
+                for begins in waiting:
+                    begins(workspace)
 
     def _sweep(self) -> None:
         self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)

@@ -10,21 +10,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from runlog import (
-    RunActive,
-    Workspace,
-    is_locked,
-    is_terminal,
     open_workspace,
     parse_cursor,
     run_status,
 )
-from runlog.inbox import inbox_closed
 from runlog.index import Page
-from runlog.manifest import remove_run
 
 from .listener import StreamQuery
 from .models import CatalogView, RunPage, RunStarted, RunView, StartRun, StatusName
-from .runs import links_of, run_view, summary_view
+from .runs import links_of, remove_ended, run_view, summary_view
 from .services import Json, RunAt, Services, Shared, StrictRoute, in_thread
 from .sse import Variant
 from .starts import start_run
@@ -113,28 +107,15 @@ def _page(services: Services, read: Callable[[], Page]) -> dict[str, Any]:
 
 @router.get("/workflows/{run_id}", response_model=RunView, tags=["runs"], summary="State of a run")
 async def show(services: Shared, run: RunAt) -> Response:
-    return Json(await in_thread(run_view, services.states, run))
+    return Json(await in_thread(run_view, services.states, run, services.queue_position))
 
 
 @router.delete("/workflows/{run_id}", status_code=204, tags=["runs"], summary="Remove a run")
 async def remove(services: Shared, run: RunAt) -> Response:
     """Its folder and everything in it, for good. Only of a run that has ended."""
-    await in_thread(_remove, run)
+    await in_thread(remove_ended, run)
     await in_thread(services.states.forget, run)
     return Response(status_code=204)
-
-
-def _remove(run: Workspace) -> None:
-    with inbox_closed(run):  # so that no message reopens it in between
-        status = run_status(run)
-        if not is_terminal(status):
-            raise RunActive(
-                f"run {run.run_id!r} has not ended: it is {status}",
-                f"Stop it first: POST /api/v1/workflows/{run.run_id}/stop",
-            )
-        if is_locked(run.lock):
-            raise RunActive(f"the process of run {run.run_id!r} is about to end", "Try again soon")
-        remove_run(run)
 
 
 class _StreamRoute(StrictRoute):

@@ -2,12 +2,19 @@
 
 __all__ = [
     "BadCursor",
+    "BadDeployment",
+    "BadLimit",
     "BadMessage",
     "BadRunId",
+    "BatchActive",
+    "BatchExists",
+    "BrokenDeployment",
     "RunActive",
     "RunExists",
     "RunFinished",
     "RunlogError",
+    "UnknownBatch",
+    "UnknownDeployment",
     "UnknownMessage",
     "UnknownRun",
 ]
@@ -33,6 +40,14 @@ class BadCursor(RunlogError):
     """A cursor that is not the decimal number of a byte."""
 
 
+class BadLimit(RunlogError):
+    """A limit that does not exist, or a value that can't be one; `name` is its name."""
+
+    def __init__(self, name: str, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.name = name
+
+
 class BadMessage(RunlogError):
     """A message that the inbox does not take: wrong type, wrong id, missing field, too long."""
 
@@ -49,9 +64,37 @@ class RunActive(RunlogError):
     """The run has not ended, so it can't be removed or reopened."""
 
 
+class UnknownBatch(RunlogError):
+    """There is no batch of that id."""
+
+
+class BatchExists(RunlogError):
+    """The id of a batch is taken."""
+
+
+class BatchActive(RunlogError):
+    """Runs of the batch have not ended, so it can't be removed."""
+
+
 class RunFinished(RunlogError):
     """The run has ended and takes no more messages."""
 
 
 class UnknownMessage(RunlogError):
     """The inbox holds no message of that id, or it can no longer be taken back."""
+
+
+class BadDeployment(RunlogError):
+    """Not a deployment: `pointer` (`/name`, `/params`) says which part of it is wrong."""
+
+    def __init__(self, message: str, hint: str = "", *, pointer: str) -> None:
+        super().__init__(message, hint)
+        self.pointer = pointer
+
+
+class BrokenDeployment(RunlogError):
+    """The file of a deployment can't be read, or holds something else."""
+
+
+class UnknownDeployment(RunlogError):
+    """There is no deployment of that name."""

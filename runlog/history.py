@@ -5,13 +5,13 @@ result of their tool call tells what came of them; so are lines that the CLI wro
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from .records import Event
 
-__all__ = ["ChatHistory", "ChatMessage", "ToolCall", "may_speak"]
+__all__ = ["ChatHistory", "ChatMessage", "ToolCall", "earlier_text", "may_speak"]
 
 Role = Literal["user", "assistant"]
 
@@ -51,11 +51,16 @@ class ChatMessage:
 
 
 class ChatHistory:
-    """The newest `limit` messages of the events that were applied, in the order in which they began."""
+    """The newest `limit` messages of the events that were applied, in the order in which they began.
 
-    def __init__(self, limit: int) -> None:
+    :param earlier: what was said before the run, `{role, content}` each, as `chat_history` has it.
+    """
+
+    def __init__(self, limit: int, earlier: Sequence[Any] = ()) -> None:
         self.dropped = 0
         self._limit = limit
+        self._earlier = earlier
+        self._earlier_text = earlier_text(earlier)
         self._messages: OrderedDict[str, ChatMessage] = OrderedDict()
         self._calls: dict[str, ToolCall] = {}
 
@@ -63,9 +68,9 @@ class ChatHistory:
     def messages(self) -> list[ChatMessage]:
         return list(self._messages.values())
 
-    def begin_with(self, earlier: Iterable[Any]) -> None:
-        """Messages of before the run, `{role, content}` each, as `chat_history` has them. Their offset is 0."""
-        for number, said in enumerate(earlier):
+    def begin(self) -> None:
+        """Take in what was said before the run. Its offset is 0."""
+        for number, said in enumerate(self._earlier):
             if isinstance(said, dict) and said.get("role") in ("user", "assistant"):
                 text = _plain(said.get("content"))
                 self._add(f"earlier {number}", ChatMessage(said["role"], text, None, 0, None))
@@ -106,7 +111,8 @@ class ChatHistory:
         for block in _blocks(message.get("content")):
             if block.get("type") == "tool_result":
                 self._result(block)
-            else:
+            # What the agent was told of before is no message of its own.
+            elif not self._earlier_text or block.get("text") != self._earlier_text:
                 said.append(block)
         if not said or event.get("isSynthetic") is True or event.get("isMeta") is True:
             return
@@ -138,6 +144,18 @@ class ChatHistory:
         if call is not None:
             call.result = _plain(block.get("content"))
             call.is_error = block.get("is_error") is True
+
+
+def earlier_text(earlier: Sequence[Any]) -> str:
+    """How an agent is told what was said before the run; empty if nothing was."""
+    said = [
+        f"{turn.get('role', 'user')}: {_plain(turn.get('content'))}"
+        for turn in earlier
+        if isinstance(turn, dict)
+    ]
+    if not said:
+        return ""
+    return "The conversation so far:\n\n" + "\n\n".join(said) + "\n\nIt goes on:"
 
 
 def may_speak(line: bytes) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .append import AppendFile
+from .durable import sync_folder
 from .errors import BadMessage, RunFinished, UnknownMessage, UnknownRun
 from .inbox_lines import (
     PLACE_ID,
@@ -22,7 +23,8 @@ from .inbox_lines import (
     read_inbox,
 )
 from .layout import Workspace
-from .manifest import sync_folder
+from .limits import check_limits, passed_count
+from .manifest import read_manifest
 from .records import MAX_LINE_BYTES, Event, encode, now_iso
 from .status import ended_status, read_state
 from .tail import LogReplaced, read_records
@@ -46,7 +48,7 @@ def post(workspace: Workspace, message: Event) -> Posted:
         posted twice it takes effect once, and the second post changes nothing. A `message` with `"resume": true`
         reopens a run that has ended.
     :raises BadMessage: the line would not be understood.
-    :raises RunFinished: the run has ended.
+    :raises RunFinished: the run has ended; or is to be reopened, and has used up one of its limits.
     :raises UnknownRun: there is no such run.
     """
     given_id = message.get("id")
@@ -63,6 +65,8 @@ def post(workspace: Workspace, message: Event) -> Posted:
                     f"run {workspace.run_id!r} has ended ({ended})",
                     'Send a message with "resume": true to reopen it, or start a new run',
                 )
+            if ended:
+                _check_limits(workspace)
         inbox = AppendFile(workspace.inbox)
         try:
             offset = inbox.append(line) if earlier is None else earlier.offset
@@ -111,6 +115,16 @@ def inbox_closed(workspace: Workspace) -> Iterator[None]:
         yield
     finally:
         os.close(folder)
+
+
+def _check_limits(workspace: Workspace) -> None:
+    limits = check_limits(read_manifest(workspace).limits)
+    if passed := limits and passed_count(limits, read_state(workspace)):
+        name, reached = passed
+        raise RunFinished(
+            f"run {workspace.run_id!r} has passed its limit {name} of {limits[name]:g}: it came to {reached:g}",
+            "It can't be reopened; start a new run with a higher limit",
+        )
 
 
 class InboxReader:

@@ -2,14 +2,16 @@
 
 import os
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .errors import BadCursor, RunlogError
 from .events import Status, is_terminal
 from .layout import RunId, Workspace, check_run_id
+from .lock import is_locked
 from .manifest import Manifest, read_manifest
+from .queue import start_order
 from .state import RunState
 from .status import Summary, summarize, tail_state
 
@@ -29,6 +31,9 @@ _Stamp = tuple[int, int, int] | None
 
 # An entry made in the clock tick of a folder's mtime (up to 10 ms long) does not change it: trust it only later.
 _SETTLED_NS = 100_000_000
+# The queue is looked through again after this, and after so many times as long as the look took.
+_QUEUE_S = 0.1
+_RESPITE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +50,8 @@ class RunIndex:
     A manifest never changes, so it is read once for each folder and `run.json` (both inodes, and time: a run that is
     removed and made again under its name may get the inodes of the first). The folder of the root is read anew only
     when its time says that something came or went. The summary of a run that has ended is taken from memory while
-    its stream and inbox are the same files of the same size and time; the status of one that has not depends on its
-    lock too, and is looked up each time.
+    its stream and inbox are the same files of the same size and time, of one that has not begun while its lock is
+    free besides; the status of the others is looked up each time.
     """
 
     def __init__(self, root: Path) -> None:
@@ -56,6 +61,8 @@ class RunIndex:
         self._order: list[Manifest] = []  # newest first
         self._unborn: dict[str, int] = {}  # folders that hold no run yet, or an unreadable one
         self._rows: dict[str, _Row] = {}
+        self._places: dict[str, int] = {}  # in the queue, of those who wait in it
+        self._places_until = 0.0  # by the monotonic clock
 
     def page(
         self,
@@ -64,12 +71,13 @@ class RunIndex:
         cursor: str | None = None,
         status: Status | None = None,
         workflow: str | None = None,
-        deployment: str | None = None,
+        deployment: str | Collection[str] | None = None,
         batch_id: str | None = None,
     ) -> Page:
         """Runs in the order of their `created_at`, newest first, from after the run named by `cursor` on.
 
         :param limit: at least 1.
+        :param deployment: of this one, or of any of these.
         :param cursor: `next` of the page before.
         :raises BadCursor: it is not of that form.
         """
@@ -77,13 +85,14 @@ class RunIndex:
             raise ValueError("a page holds at least 1 run")
         self._scan()
         after = _parse_cursor(cursor) if cursor else None
+        deployments = (deployment,) if isinstance(deployment, str) else deployment
         found: list[Summary] = []
         for manifest in self._order:
             if after is not None and _newest_first(manifest) >= after:
                 continue
             if workflow is not None and manifest.workflow != workflow:
                 continue
-            if deployment is not None and manifest.deployment != deployment:
+            if deployments is not None and manifest.deployment not in deployments:
                 continue
             if batch_id is not None and manifest.batch_id != batch_id:
                 continue
@@ -92,9 +101,47 @@ class RunIndex:
                 continue
             if len(found) == limit:
                 last = found[-1]
-                return Page(found, f"{last.created_at}~{last.run_id}")
+                return Page(self._placed(found), f"{last.created_at}~{last.run_id}")
             found.append(row)
-        return Page(found, None)
+        return Page(self._placed(found), None)
+
+    def rows(self, run_ids: Iterable[str]) -> list[Summary | None]:
+        """These runs in this order; None for one that is not there (any more)."""
+        self._scan()
+        known = [self._manifests.get(run_id) for run_id in run_ids]
+        rows = [None if entry is None else self._summary(entry[2]) for entry in known]
+        placed = iter(self._placed([row for row in rows if row is not None]))
+        return [None if row is None else next(placed) for row in rows]
+
+    def queue_position(self, run_id: str) -> int | None:
+        """1 for the run that is to be started next; None for one that is not queued. May be some 0.1 s old."""
+        if run_id not in self._places or time.monotonic() >= self._places_until:
+            self._scan()
+            self._look_at_queue()
+        return self._places.get(run_id)
+
+    def _placed(self, rows: list[Summary]) -> list[Summary]:
+        queued = {row.run_id for row in rows if row.status == "queued"}
+        if not queued:
+            return rows
+        if not queued <= self._places.keys() or time.monotonic() >= self._places_until:
+            self._look_at_queue()
+        return [
+            replace(row, queue_position=self._places.get(row.run_id))
+            if row.run_id in queued
+            else row
+            for row in rows
+        ]
+
+    def _look_at_queue(self) -> None:
+        began = time.monotonic()
+        rows = ((manifest, self._summary(manifest)) for manifest in self._order)
+        queued = (manifest for manifest, row in rows if row and row.status == "queued")
+        self._places = {
+            manifest.run_id: place for place, manifest in enumerate(start_order(queued), 1)
+        }
+        now = time.monotonic()
+        self._places_until = now + max(_QUEUE_S, _RESPITE * (now - began))
 
     def _scan(self) -> None:
         now_ns = time.time_ns()
@@ -131,12 +178,16 @@ class RunIndex:
             del self._rows[gone]
 
     def _summary(self, manifest: Manifest) -> Summary | None:
-        workspace = Workspace(self.root, RunId(manifest.run_id))
-        stream, inbox = _stamp(workspace.stream), _stamp(workspace.inbox)
+        # Its paths as text: objects for ten thousand runs take longer than the calls.
+        folder = f"{self.root}/{manifest.run_id}"
+        stream, inbox = _stamp(f"{folder}/_stream.jsonl"), _stamp(f"{folder}/_inbox.jsonl")
         row = self._rows.get(manifest.run_id)
         same = row is not None and row.stream == stream
-        if row is not None and same and row.inbox == inbox and is_terminal(row.summary.status):
-            return row.summary
+        if row is not None and same and row.inbox == inbox:
+            unbegun = stream is None and row.summary.status == "queued"
+            if is_terminal(row.summary.status) or (unbegun and not is_locked(f"{folder}/_lock")):
+                return row.summary
+        workspace = Workspace(self.root, RunId(manifest.run_id))
         try:
             state = row.state if row is not None and same else tail_state(workspace)
             summary = summarize(workspace, manifest, state)

@@ -44,7 +44,7 @@ class RunLock:
             self._fd = None
 
 
-def is_locked(path: Path) -> bool:
+def is_locked(path: str | Path) -> bool:
     """Whether someone holds the lock; asks without taking it. False if the file does not exist."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)

@@ -4,20 +4,24 @@ import contextlib
 import os
 import secrets
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from .durable import sync_folder
 from .errors import RunExists, UnknownRun
-from .layout import Workspace, check_run_id, make_root, new_run_id
+from .layout import RunId, Workspace, check_run_id, make_root, new_run_id
 from .records import decode, encode, from_iso, now_iso, to_iso
 from .tail import read_records
 
-__all__ = ["EXTERNAL", "Manifest", "create_run", "read_manifest", "remove_run", "sync_folder"]
+__all__ = ["EXTERNAL", "MAX_PRIORITY", "Manifest", "create_run", "read_manifest", "remove_run"]
 
 # The workflow of a folder that holds a stream and no run.json: someone else's writing, listed and relayed.
 EXTERNAL = "external"
+# Of queued runs, either way: enough for any order, and a number that every JSON reader knows.
+MAX_PRIORITY = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +67,8 @@ def create_run(
     :raises RunExists: it is taken.
     :raises ValueError: something in it is not JSON.
     """
-    root = make_root(root)
-    chosen = check_run_id(run_id) if run_id is not None else new_run_id(workflow)
-    workspace = Workspace(root, chosen)
     manifest = Manifest(
-        run_id=chosen,
+        run_id=check_run_id(run_id) if run_id is not None else new_run_id(workflow),
         workflow=workflow,
         created_at=now_iso(),
         prompt=prompt,
@@ -79,28 +80,50 @@ def create_run(
         priority=priority,
         limits=limits or {},
     )
+    return write_run(make_root(root), manifest)
+
+
+def write_run(root: Path, manifest: Manifest, *, durable: bool = True) -> Workspace:
+    """Put a run on the disk as its manifest says, whose `run_id` was checked. The rest as `create_run`.
+
+    :param durable: False leaves it to `sync_run` of each run, and one `sync_folder` of the root, that they survive
+        a power cut.
+    """
+    workspace = Workspace(root, RunId(manifest.run_id))
     # Not by `asdict`, which copies deep and so ends at a far smaller depth of nesting than JSON.
     body = encode({f.name: getattr(manifest, f.name) for f in fields(manifest)})
-    building = root / f".new-{chosen[:60]}-{secrets.token_hex(4)}"
+    building = root / f"{_building(manifest.run_id)}-{secrets.token_hex(4)}"
     building.mkdir(mode=0o700)
     try:
         (building / "files").mkdir(mode=0o700)
-        _write_synced(building / "run.json", body)
-        sync_folder(building)
+        _write_new(building / "run.json", body)
+        if durable:
+            sync_run(Workspace(root, RunId(building.name)))
         try:
             os.rename(building, workspace.path)
         except OSError as error:
             if workspace.path.exists():
                 raise RunExists(
-                    f"run {chosen!r} exists already",
+                    f"run {manifest.run_id!r} exists already",
                     "Choose another run_id, or leave it out and get one made",
                 ) from error
             raise
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
         raise
-    sync_folder(root)
+    if durable:
+        sync_folder(root)
     return workspace
+
+
+def sync_run(workspace: Workspace) -> None:
+    """Bring what was asked of a run onto the disk."""
+    fd = os.open(workspace.manifest, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    sync_folder(workspace.path)
 
 
 def read_manifest(workspace: Workspace) -> Manifest:
@@ -149,6 +172,19 @@ def remove_run(workspace: Workspace) -> None:
         shutil.rmtree(grave)
 
 
+def remove_building(root: Path, run_ids: Iterable[str]) -> None:
+    """Remove folders of runs whose maker died before they had their name. That he did is for the caller to know."""
+    stems = {_building(run_id) for run_id in run_ids}
+    with os.scandir(root) as entries:
+        for entry in entries:
+            if entry.name.rpartition("-")[0] in stems:
+                shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def _building(run_id: str) -> str:
+    return f".new-{run_id[:60]}"
+
+
 def _external(workspace: Workspace) -> Manifest:
     try:
         os.stat(workspace.stream)
@@ -164,21 +200,10 @@ def _external(workspace: Workspace) -> Manifest:
     )
 
 
-def _write_synced(path: Path, body: bytes) -> None:
+def _write_new(path: Path, body: bytes) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with open(fd, "wb") as file:
         file.write(body)
-        file.flush()
-        os.fsync(fd)
-
-
-def sync_folder(path: Path) -> None:
-    """Bring the names in a folder onto the disk: a new file is safe only after this."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _make_writable(folder: Path) -> None:

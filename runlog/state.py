@@ -4,7 +4,8 @@ It reads Tailcast's own events (docs/contract.md) and the few of Claude's lines 
 (stream-json of the Claude Code CLI). Everything else is counted and passed over.
 """
 
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from .events import TERMINAL_STATUS, Status
@@ -22,6 +23,8 @@ _USAGE_KEYS = (
 )
 # `status` of the progress_update by which an interactive run says that it waits for a message.
 _WAITING = "waiting"
+# `model` of an assistant line that the CLI made up to tell of an error.
+_NO_MODEL = "<synthetic>"
 _COMMON_FIELDS = frozenset({"type", "timestamp", "run_id", "progress", "message", "status"})
 
 
@@ -49,7 +52,7 @@ class RunState:
     idle: bool = False
     session_id: str | None = None
     model: str | None = None
-    turns: int = 0
+    turns: int = 0  # answers of the model (Claude's `num_turns`)
     usage: dict[str, int] = field(default_factory=dict)
     result: Any = None
     error: Any = None
@@ -63,6 +66,8 @@ class RunState:
     messages: dict[str, str] = field(default_factory=dict)  # message_id -> last receipt
     # session_id -> (cost of its earlier processes, cost its present process has told), in USD
     _costs: dict[str, tuple[float, float]] = field(default_factory=dict)
+    # session_id -> (id of its last answer, answers since its last result)
+    _answers: dict[str, tuple[str, int]] = field(default_factory=dict)
 
     @property
     def status(self) -> Status:
@@ -85,6 +90,10 @@ class RunState:
             return told
         counted = round(sum(banked + spent for banked, spent in self._costs.values()), 6)
         return counted if told is None else max(told, counted)
+
+    def copy(self) -> "RunState":
+        """As it is now, while this one goes on."""
+        return replace(self, **{f.name: copy(getattr(self, f.name)) for f in fields(self)})
 
     def apply(self, event: Event, offset: int) -> None:
         """Take in one event; `offset` is the one just after its line."""
@@ -222,10 +231,25 @@ def _system(state: RunState, event: Event) -> None:
 
 def _assistant(state: RunState, event: Event) -> None:
     _go_on(state)
+    _count_turn(state, event)
     for block in _blocks(event):
         if block.get("type") == "tool_use":
             state.tool_calls += 1
             state.current_tool = _text(block.get("name"))
+
+
+def _count_turn(state: RunState, event: Event) -> None:
+    """An answer comes in a line for each of its blocks. Those of subagents do not count, nor what the CLI made up."""
+    message = event.get("message")
+    if event.get("parent_tool_use_id") or not isinstance(message, dict):
+        return
+    answer, session = message.get("id"), _text(event.get("session_id")) or ""
+    if not isinstance(answer, str) or message.get("model") == _NO_MODEL:
+        return
+    last, count = state._answers.get(session, ("", 0))
+    if answer != last:
+        state._answers[session] = (answer, count + 1)
+        state.turns += 1
 
 
 def _user(state: RunState, event: Event) -> None:
@@ -234,10 +258,15 @@ def _user(state: RunState, event: Event) -> None:
 
 
 def _result(state: RunState, event: Event) -> None:
-    state.turns += 1
     state.current_tool = None
     session = _text(event.get("session_id")) or ""
     state.session_id = session or state.session_id
+    last, counted = state._answers.get(session, ("", 0))
+    # Others than Claude may write results, and tell of no answers before. And the turn too many, which was refused,
+    # is in this number alone. Else it is not to be trusted: after an interrupt it is too high.
+    if not counted or event.get("subtype") == "error_max_turns":
+        state.turns += max(0, (_count(event.get("num_turns")) or 1) - counted)
+    state._answers[session] = (last, 0)
     told = _number(event.get("total_cost_usd"))
     if told is not None:
         banked, before = state._costs.get(session, (0.0, 0.0))

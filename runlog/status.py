@@ -36,7 +36,10 @@ _TITLE_CHARS = 200
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A row of a listing. Times are ISO; `size_bytes` is of the stream. Numbers are of its last MiB at most."""
+    """A row of a listing. Times are ISO; `size_bytes` is of the stream. Numbers are of its last MiB at most.
+
+    `queue_position` is of a queued run that a `RunIndex` tells of, 1 for the next; else None.
+    """
 
     run_id: str
     workflow: str
@@ -54,6 +57,7 @@ class Summary:
     size_bytes: int
     deployment: str | None
     batch_id: str | None
+    queue_position: int | None = None
 
 
 class StateReader:

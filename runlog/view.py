@@ -12,7 +12,9 @@ from .state import RunState
 __all__ = ["duration_of", "reason_of", "state_view", "workflow_of"]
 
 
-def state_view(manifest: Manifest, state: RunState, status: Status) -> dict[str, Any]:
+def state_view(
+    manifest: Manifest, state: RunState, status: Status, queue_position: int | None
+) -> dict[str, Any]:
     """All that is known of a run at one moment, as plain JSON data.
 
     A copy as deep as the state changes in place: it stays as it is while the state is folded on.
@@ -43,6 +45,7 @@ def state_view(manifest: Manifest, state: RunState, status: Status) -> dict[str,
         "open_permissions": list(state.open_permissions.values()),
         "usage": dict(state.usage),
         "cost_usd": state.cost_usd,
+        "output_bytes": state.offset,
         "session_id": state.session_id,
         "model": state.model,
         "result": state.result,
@@ -54,6 +57,7 @@ def state_view(manifest: Manifest, state: RunState, status: Status) -> dict[str,
         "deployment": manifest.deployment,
         "batch_id": manifest.batch_id,
         "priority": manifest.priority,
+        "queue_position": queue_position,
         "limits": manifest.limits,
         "offset": state.offset,
     }

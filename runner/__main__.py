@@ -14,4 +14,4 @@ else:
 if folder is not None:
     from .process import main
 
-    sys.exit(main(folder))
+    main(folder)

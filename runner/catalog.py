@@ -15,6 +15,7 @@ from .workflow import RunFailed, Workflow
 __all__ = [
     "all_workflows",
     "check_params",
+    "describe",
     "describe_all",
     "heavy_workflows",
     "load_workflow",
@@ -62,18 +63,20 @@ def check_params(workflow: type[Workflow], params: dict[str, Any]) -> Any:
 
 def describe_all() -> list[CatalogEntry]:
     """The catalog; a workflow that can't be imported is left out (`tailcast doctor` tells of it)."""
-    return [
-        CatalogEntry(
-            name=name,
-            description=" ".join((inspect.getdoc(workflow) or "").partition("\n\n")[0].split()),
-            params=workflow.Params.model_json_schema(),
-            prompt=workflow.prompt,
-            interactive=workflow.interactive,
-            resumable=workflow.resumable,
-            pausable=getattr(workflow, "pausable", False),
-        )
-        for name, workflow in all_workflows().items()
-    ]
+    return [describe(name, workflow) for name, workflow in all_workflows().items()]
+
+
+def describe(name: str, workflow: type[Workflow]) -> CatalogEntry:
+    """What the catalog says of a workflow."""
+    return CatalogEntry(
+        name=name,
+        description=" ".join((inspect.getdoc(workflow) or "").partition("\n\n")[0].split()),
+        params=workflow.Params.model_json_schema(),
+        prompt=workflow.prompt,
+        interactive=workflow.interactive,
+        resumable=workflow.resumable,
+        pausable=getattr(workflow, "pausable", False),
+    )
 
 
 def all_workflows() -> dict[str, type[Workflow]]:

@@ -10,11 +10,12 @@ import signal
 import sys
 import time
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from runlog import (
+    BadLimit,
     InboxLine,
     InboxReader,
     Manifest,
@@ -28,10 +29,12 @@ from runlog import (
     run_status,
 )
 from runlog.inbox import inbox_closed
+from runlog.limits import check_limits, tightest
 from runlog.records import MAX_LINE_BYTES
 
 from .catalog import check_params, load_workflow
 from .environment import mark_of
+from .limits import LimitPassed, LimitWatch
 from .run import Run
 from .spawn import RunOptions
 from .tree import TreeSurvived, end_marked
@@ -50,25 +53,25 @@ class _Outcome:
     fields: dict[str, Any] = field(default_factory=dict)
 
 
-def main(folder: Path) -> int:
-    """Do one attempt of the run in `folder`; exit code 0, or 1 if it failed.
+def main(folder: Path) -> None:
+    """Do one attempt of the run in `folder`; how it ended is in the stream. Raises only if it could not begin.
 
     Does nothing if another process holds the run, or if it has ended and nobody asked it to go on.
     """
     workspace = Workspace(folder.parent, RunId(folder.name))
     lock = RunLock(workspace.lock)
     if not lock.acquire():
-        return 0
+        return
     options = RunOptions.from_environment()
     reader = StateReader(workspace)
     state = reader.read()
     if state.lifecycle is not None:
         lock.release()  # our own hold would read as "running"
         if run_status(workspace, state) != "queued" or not lock.acquire():
-            return 0
+            return
     try:
         manifest = read_manifest(workspace)
-        return asyncio.run(_attempt(workspace, manifest, reader, options, lock))
+        asyncio.run(_attempt(workspace, manifest, reader, options, lock))
     finally:
         lock.release()
 
@@ -79,7 +82,7 @@ async def _attempt(
     reader: StateReader,
     options: RunOptions,
     lock: RunLock,
-) -> int:
+) -> None:
     state = reader.read()
     began = time.monotonic()
     first = state.lifecycle is None
@@ -90,7 +93,7 @@ async def _attempt(
         manifest,
         params=None,
         attempt=state.attempt + 1,
-        earlier=None if first else state,
+        earlier=None if first else state.copy(),  # the reader's own goes on with the stream
         grace_s=options.grace_s,
     )
     run.emit(
@@ -105,7 +108,7 @@ async def _attempt(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    outcome = await _work_until_stopped(run, inbox, stop, options)
+    outcome = await _work_until_ended(run, inbox, stop, options, reader)
     loop.set_exception_handler(lambda *_: None)
     try:
         # In this thread, with the loop standing still: nothing of the run may be written while its tree ends.
@@ -129,51 +132,63 @@ async def _attempt(
         # In the same breath: a terminal line counts only once the lock is free, and listeners wait for it.
         lock.release()
     run.close()
-    if outcome.event_type == "workflow_failed":
-        return 1
-    return 0
 
 
-async def _work_until_stopped(
-    run: Run, inbox: InboxReader, stop: asyncio.Event, options: RunOptions
+async def _work_until_ended(
+    run: Run,
+    inbox: InboxReader,
+    stop: asyncio.Event,
+    options: RunOptions,
+    reader: StateReader,
 ) -> _Outcome:
+    """The work to its end: by itself, by a stop, or by a limit."""
     try:
-        workflow = _prepare(run)
+        workflow = _prepare(run, options)
+        limits = LimitWatch(run.limits, reader)
+        limits.check_counts()  # of earlier attempts
     except (Exception, SystemExit) as error:
         return _failure(run, error)
+    run.on_append = limits.grown_to
     reading = asyncio.create_task(_read_inbox(run, inbox, stop))
     work = asyncio.create_task(_work(run, workflow))
     stopping = asyncio.create_task(stop.wait())
+    watching = asyncio.create_task(limits.watch())
+    tasks = {reading, work, stopping, watching}
     try:
-        await asyncio.wait({work, stopping, reading}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         if reading.done() and not work.done():
             reading.result()  # the inbox can't be read: a run that nobody can reach is ended as failed
+        over = watching.done()
         if not work.done():
-            graceful = getattr(workflow, "graceful_stop", False)
-            await _stop(run, work, options, graceful=graceful)
-            finished = work.done() and not work.cancelled()
-            fields = work.result().fields if finished else {}
-            if graceful and "error" in fields:
-                run.log("warning", f"the workflow failed while it stopped: {fields['error']}")
-            kept = {k: v for k, v in fields.items() if k == "result"}
-            return _Outcome("workflow_stopped", {"reason": "stop", **kept})
+            await _stop(run, work, workflow, options)
+            if not over:
+                return _Outcome("workflow_stopped", {"reason": "stop", **_kept(work)})
+        try:
+            if over:
+                watching.result()
+            limits.check_counts()  # what its last line told, such as the cost
+        except LimitPassed as passed:
+            failure = _failure(run, passed)
+            return replace(failure, fields=failure.fields | _kept(work))
         return work.result()
     except Exception as error:
         return _failure(run, error)
     finally:
-        for task in (reading, work, stopping):
+        for task in tasks:
             task.cancel()
-        await asyncio.wait({reading, work, stopping}, timeout=options.grace_s)
+        await asyncio.wait(tasks, timeout=options.grace_s)
 
 
 async def _stop(
-    run: Run, work: asyncio.Task[_Outcome], options: RunOptions, *, graceful: bool
+    run: Run, work: asyncio.Task[_Outcome], workflow: type[Workflow], options: RunOptions
 ) -> None:
     run.stopping.set()
-    if graceful:
+    if getattr(workflow, "graceful_stop", False):
         run.pauses.give_way()
         await asyncio.wait({work}, timeout=options.grace_s)
         if work.done():
+            if "error" in (fields := work.result().fields):
+                run.log("warning", f"the workflow failed while it stopped: {fields['error']}")
             return
         run.log("warning", f"the workflow did not end by itself within {options.grace_s:g} s")
     if run.on_stop is not None:
@@ -186,7 +201,13 @@ async def _stop(
     await asyncio.wait({work}, timeout=options.grace_s + _LAST_WORDS_S)
 
 
-def _prepare(run: Run) -> type[Workflow]:
+def _kept(work: asyncio.Task[_Outcome]) -> dict[str, Any]:
+    """The result of a run that is told as stopped or failed, if it has one."""
+    fields = work.result().fields if work.done() and not work.cancelled() else {}
+    return {name: value for name, value in fields.items() if name == "result"}
+
+
+def _prepare(run: Run, options: RunOptions) -> type[Workflow]:
     """The class of the run's workflow; its request is checked. Before the inbox is read: what may be told depends.
 
     :raises RunFailed: it can't be run.
@@ -195,6 +216,10 @@ def _prepare(run: Run) -> type[Workflow]:
     run.params = check_params(workflow, run.manifest.params)
     _check_request(workflow, run)
     run.pauses.allowed = getattr(workflow, "pausable", False)
+    try:
+        run.limits = tightest(check_limits(run.manifest.limits), options.limits)
+    except BadLimit as error:
+        raise RunFailed("bad_limit", str(error)) from error
     return workflow
 
 

@@ -65,7 +65,8 @@ class Questions:
     async def permission(
         self, tool_name: str, tool_input: dict[str, Any], suggestions: list[Any], timeout_s: float
     ) -> Decision:
-        """Ask whether a tool may run; returns `decision` (allow or deny), `message` and `updated_input`.
+        """Ask whether a tool may run; returns `decision` (allow or deny), `message`, `updated_input` and
+        `updated_permissions`, which of the `suggestions` the person takes up.
 
         Cancelled when the agent takes its request back (an interrupt does); that is told as a denial.
         """
@@ -89,6 +90,10 @@ class Questions:
             else:
                 source = "human"
                 resolved = {k: v for k, v in line.body.items() if k in _DECISION_FIELDS}
+                taken_up = line.body.get("updated_permissions")
+                if resolved["decision"] == "allow" and isinstance(taken_up, list):
+                    # Whoever writes to the inbox may say yes to what is asked, and to no more.
+                    resolved["updated_permissions"] = [s for s in suggestions if s in taken_up]
         finally:
             self._run.emit(
                 "permission_resolved",
@@ -96,6 +101,7 @@ class Questions:
                 decision=resolved["decision"],
                 message=resolved.get("message"),
                 source=source,
+                **{k: v for k, v in resolved.items() if k == "updated_permissions"},
             )
             if line is not None:
                 self._run.inbox.receipt(line, "completed")

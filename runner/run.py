@@ -3,7 +3,7 @@
 import asyncio
 import collections
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,7 +34,8 @@ _SYNCED_TYPES = frozenset({"permission_requested", "questions_presented"})
 class Run:
     """One attempt of a run.
 
-    `params` are checked; `earlier` is the state that the attempts before this one left (None for the first).
+    `params` are checked; `earlier` is the state that the attempts before this one left (None for the first);
+    the run process ends it when it passes one of `limits`.
     """
 
     def __init__(
@@ -56,12 +57,15 @@ class Run:
         self.attempt = attempt
         self.earlier = earlier
         self.grace_s = grace_s
+        self.limits: Mapping[str, float] = {}
         self.inbox = Inbox(self)
         self.pauses = Pauses(self)
         # Set when the run is to stop: a workflow with `graceful_stop` then ends by itself, and its result counts.
         self.stopping = asyncio.Event()
         # Asked of the workflow before it is cancelled on stop: end the agent's turn so that its last words are told.
         self.on_stop: Callable[[], Awaitable[None]] | None = None
+        # Told of each append how long the stream is now.
+        self.on_append: Callable[[int], None] = lambda offset: None
         self._stream = AppendFile(workspace.stream)
         self._began_at = workspace.stream.stat().st_size
         self._sync_at = 0.0
@@ -107,6 +111,7 @@ class Run:
     def append(self, lines: bytes, *, sync: bool = False) -> int:
         """Append whole lines as they are (an agent's own); returns the offset after them."""
         offset = self._stream.append(lines)
+        self.on_append(offset)
         now = asyncio.get_running_loop().time()
         if sync or now >= self._sync_at:
             self._stream.sync()

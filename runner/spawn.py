@@ -1,9 +1,10 @@
 """Start the process of a run: detached, in a session of its own, so that it outlives whoever started it."""
 
+import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO
 
 from runlog import Workspace
@@ -20,7 +21,10 @@ __all__ = [
 
 _GRACE_VARIABLE = "TAILCAST_GRACE_S"
 _SCRIPTED_VARIABLE = "TAILCAST_SCRIPTED_MODEL"
-OPTION_VARIABLES = frozenset({_GRACE_VARIABLE, _SCRIPTED_VARIABLE})  # ours, not the agent's
+_LIMITS_VARIABLE = "TAILCAST_LIMITS"
+OPTION_VARIABLES = frozenset(
+    {_GRACE_VARIABLE, _SCRIPTED_VARIABLE, _LIMITS_VARIABLE}
+)  # ours, not the agent's
 _DEFAULT_GRACE_S = 5.0
 
 
@@ -31,11 +35,13 @@ class RunOptions:
     :param grace_s: how long the processes of a stopped run may take after SIGTERM, before SIGKILL.
     :param scripted_model: every Claude call goes to our stand-in for the model; no key, no network.
     :param pass_env: names of environment variables that agents get beside the usual ones.
+    :param limits: of every run, by name (`runlog.limits`). A run may have lower ones, and none that is higher.
     """
 
     grace_s: float = _DEFAULT_GRACE_S
     scripted_model: bool = False
     pass_env: tuple[str, ...] = ()
+    limits: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def from_environment(cls) -> "RunOptions":
@@ -43,6 +49,7 @@ class RunOptions:
         return cls(
             grace_s=float(os.environ.get(_GRACE_VARIABLE, _DEFAULT_GRACE_S)),
             scripted_model=os.environ.get(_SCRIPTED_VARIABLE) == "1",
+            limits=json.loads(os.environ.get(_LIMITS_VARIABLE, "{}")),
         )
 
 
@@ -71,6 +78,8 @@ def run_variables(workspace: Workspace, options: RunOptions) -> dict[str, str]:
     variables = {WORKSPACE_MARK: str(workspace.path), _GRACE_VARIABLE: str(options.grace_s)}
     if options.scripted_model:
         variables[_SCRIPTED_VARIABLE] = "1"
+    if options.limits:
+        variables[_LIMITS_VARIABLE] = json.dumps(options.limits)
     return variables
 
 

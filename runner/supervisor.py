@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from runlog import (
+    BadLimit,
     Manifest,
     RunId,
     RunLock,
@@ -33,7 +34,9 @@ from runlog import (
 from runlog.catalog import write_catalog
 from runlog.inbox_lines import InboxLine
 from runlog.layout import make_root
+from runlog.limits import check_limits
 from runlog.manifest import EXTERNAL
+from runlog.queue import startable
 from runlog.status import tail_state
 from runlog.watch import FolderWatch
 
@@ -59,6 +62,7 @@ class _Run:
     inode: int
     ended: bool = False
     broken: bool = False  # never looked at again
+    unbegun: bool = False  # queued, and nothing of it was there but what was asked and said
     rests_until: float = 0.0  # by the monotonic clock: the disk was full
     inbox_bytes: int = 0
 
@@ -126,11 +130,9 @@ class Supervisor:
             if run_id not in self._running and run_id not in self._started:
                 with self._disorder(run):
                     if self._tend(run_id, run, died.get(run_id, 0)) == "queued":
-                        queued.append(run)
-        queued.sort(key=lambda run: (run.manifest.created_at, run.manifest.run_id))
-        for run in queued:
-            if len(self._running | self._started.keys()) >= self._max_running:
-                return
+                        queued.append(run.manifest)
+        for manifest in startable(self.root, queued, self._at_work(), self._max_running):
+            run = self._runs[manifest.run_id]
             with self._disorder(run):
                 self._start(run)
 
@@ -193,6 +195,8 @@ class Supervisor:
 
     def _tend(self, run_id: str, run: _Run, exit_code: int) -> Status:
         """The status of a run that has no process of ours; one that died (with `exit_code`) is ended."""
+        if run.unbegun and not exit_code and self._is_as_before(run_id, run):
+            return "queued"
         workspace = self._workspace(run_id)
         inbox_bytes = _size(workspace.inbox)
         status = run_status(workspace)
@@ -215,7 +219,14 @@ class Supervisor:
             return status if not workspace.stream.exists() else "stopped"
         run.ended = is_terminal(status)
         run.inbox_bytes = inbox_bytes
+        run.unbegun = status == "queued" and not workspace.stream.exists()
         return status
+
+    def _is_as_before(self, run_id: str, run: _Run) -> bool:
+        """Of a run that waits for its turn: ten times a second, and there may be thousands."""
+        folder = f"{self.root}/{run_id}"
+        unbegun = not os.path.exists(f"{folder}/_stream.jsonl") and not is_locked(f"{folder}/_lock")
+        return unbegun and _size(f"{folder}/_inbox.jsonl") == run.inbox_bytes
 
     def _start(self, run: _Run) -> None:
         run_id = run.manifest.run_id
@@ -228,6 +239,11 @@ class Supervisor:
             self._tell(f"{run_id} failed: {error}")
             return
         self._tell(f"{run_id} started")
+
+    def _at_work(self) -> list[Manifest]:
+        # One that was started may have been removed since.
+        at_work = self._running | self._started.keys()
+        return [run.manifest for run_id in at_work if (run := self._runs.get(run_id))]
 
     def _lives(self, run_id: str) -> bool:
         return run_id in self._runs and is_locked(self._workspace(run_id).lock)
@@ -251,8 +267,9 @@ def active_options(root: Path) -> RunOptions | None:
             grace_s=float(told["grace_s"]),
             scripted_model=told["scripted_model"] is True,
             pass_env=tuple(map(str, told["pass_env"])),
+            limits=check_limits(told["limits"]),
         )
-    except (OSError, KeyError, TypeError, ValueError):
+    except (OSError, KeyError, TypeError, ValueError, BadLimit):
         return RunOptions()  # it is this moment about to write them
 
 
@@ -277,7 +294,7 @@ def _folders(root: Path) -> dict[str, int]:
     return found
 
 
-def _size(path: Path) -> int:
+def _size(path: str | Path) -> int:
     try:
         return os.stat(path).st_size
     except OSError:

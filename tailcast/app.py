@@ -5,7 +5,21 @@ from typing import Annotated
 
 import typer
 
-from .commands import converse, demo, doctor, listing, questions, run, servers, show, stop, tail
+from .commands import (
+    batch,
+    batches,
+    converse,
+    demo,
+    deployments,
+    doctor,
+    listing,
+    questions,
+    run,
+    servers,
+    show,
+    stop,
+    tail,
+)
 from .options import GlobalJson, GlobalRoot
 
 __all__ = ["app"]
@@ -48,6 +62,9 @@ def _global(
 app.command("demo", rich_help_panel=_START)(demo.demo)
 app.command("serve", rich_help_panel=_START)(servers.serve)
 app.command("run", rich_help_panel=_START)(run.run)
+app.add_typer(batches.app, rich_help_panel=_START)
+app.add_typer(deployments.app, rich_help_panel=_START)
+app.command("batch", rich_help_panel=_START)(batch.batch)
 app.command("ls", rich_help_panel=_LOOK)(listing.ls)
 app.command("show", rich_help_panel=_LOOK)(show.show)
 app.command("tail", rich_help_panel=_LOOK)(tail.tail)

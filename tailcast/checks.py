@@ -22,7 +22,10 @@ from runlog import (
     list_runs,
     read_manifest,
 )
+from runlog.deployments import list_deployments
 
+from .asked import check_deployment
+from .errors import CommandError
 from .options import command_line, shown_path
 from .text import plural, size
 
@@ -67,6 +70,7 @@ def run_checks(root: Path) -> Iterator[Check]:
         ("disk", _check_disk),
         ("workflows", _check_workflows),
         ("runs", _check_runs),
+        ("deployments", _check_deployments),
         ("runner", _check_runner),
     ]
     for name, check in checks:
@@ -230,6 +234,20 @@ def _check_runs(root: Path) -> Check:
     rows = list_runs(root, limit=10_000)
     going = sum(row.status in ("running", "waiting", "paused") for row in rows)
     return Check("runs", "ok", f"{plural(len(rows), 'run')}, {going} going on")
+
+
+def _check_deployments(root: Path) -> Check:
+    found, broken = list_deployments(root)
+    faults = [error.message for error in broken.values()]
+    for deployment in found:
+        try:
+            check_deployment(root, deployment)
+        except CommandError as error:
+            faults.append(f"{deployment.name}: {error.message}")
+    if faults:
+        mend = "Put them anew, or remove them: `tailcast deployments put|rm`"
+        return Check("deployments", "warn", "; ".join(faults[:3]), mend)
+    return Check("deployments", "ok", plural(len(found), "deployment"))
 
 
 def _check_runner(root: Path) -> Check:

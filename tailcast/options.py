@@ -18,8 +18,11 @@ from runlog import (
     Workspace,
     check_run_id,
     is_terminal,
+    list_batches,
     list_runs,
 )
+from runlog.deployments import list_deployments
+from runlog.limits import LIMITS, parse_limit, tightest
 
 from .errors import CommandError
 from .text import one_line
@@ -28,6 +31,9 @@ __all__ = [
     "DEFAULT_ROOT",
     "AnyRun",
     "AsJson",
+    "DeploymentFilter",
+    "DeploymentName",
+    "DeploymentNames",
     "EndedRuns",
     "GlobalJson",
     "GlobalRoot",
@@ -37,7 +43,12 @@ __all__ = [
     "StatusFilter",
     "WorkflowName",
     "command_line",
+    "complete_batch",
+    "complete_deployment",
+    "complete_limit",
+    "complete_workflow",
     "find_run",
+    "limits_of",
     "shown_path",
 ]
 
@@ -70,13 +81,37 @@ def _complete_workflow(incomplete: str) -> list[str]:
     return sorted(name for name in names if name.startswith(incomplete))
 
 
+def _root_to_complete(context: typer.Context) -> Path:
+    return Path(
+        context.params.get("root") or context.find_root().params.get("root") or DEFAULT_ROOT
+    )
+
+
+def complete_deployment(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    try:
+        found, broken = list_deployments(_root_to_complete(context))
+    except OSError:
+        return []
+    told = [(each.name, one_line(each.description or each.workflow, 50)) for each in found]
+    told += [(name, "can't be used") for name in broken]
+    return [each for each in sorted(told) if each[0].startswith(incomplete)]
+
+
+def complete_batch(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    try:
+        batches = list_batches(_root_to_complete(context))
+    except OSError:
+        return []
+    told = [(each.batch_id, one_line(each.description or each.workflow, 50)) for each in batches]
+    return [each for each in told if each[0].startswith(incomplete)][:_COMPLETED_RUNS]
+
+
 def _complete_runs(
     wanted: Callable[[str], bool],
 ) -> Callable[[typer.Context, str], list[tuple[str, str]]]:
     def complete(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-        given = context.params.get("root") or context.find_root().params.get("root")
         try:
-            runs = list_runs(Path(given or DEFAULT_ROOT), limit=500)
+            runs = list_runs(_root_to_complete(context), limit=500)
         except (RunlogError, OSError):
             return []
         return [
@@ -138,6 +173,30 @@ WorkflowName = Annotated[
     typer.Option("--workflow", "-w", metavar="WORKFLOW", autocompletion=_complete_workflow),
 ]
 complete_workflow = _complete_workflow
+DeploymentName = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="Of a deployment", autocompletion=complete_deployment),
+]
+DeploymentNames = Annotated[
+    list[str],
+    typer.Argument(metavar="NAME…", help="Of deployments", autocompletion=complete_deployment),
+]
+DeploymentFilter = Annotated[
+    str | None,
+    typer.Option("--deployment", "-d", metavar="NAME", autocompletion=complete_deployment),
+]
+
+
+def limits_of(given: list[str] | None) -> dict[str, float]:
+    """What `--limit NAME=VALUE` says, given any number of times; the lowest of one name counts.
+
+    :raises BadLimit: there is no such limit, or that can't be its value.
+    """
+    return tightest(*map(parse_limit, given or []))
+
+
+def complete_limit(incomplete: str) -> list[tuple[str, str]]:
+    return [(f"{n}=", bounds) for n, bounds in LIMITS.items() if n.startswith(incomplete)]
 
 
 def find_run(root: Path, text: str) -> Workspace:

@@ -8,6 +8,7 @@ from typing import Any
 
 from runlog import (
     Manifest,
+    RunIndex,
     RunState,
     Status,
     Workspace,
@@ -36,6 +37,7 @@ class RunView:
     manifest: Manifest
     state: RunState
     status: Status
+    queue_position: int | None  # of a queued run, 1 for the next
 
     @property
     def workflow(self) -> str:
@@ -52,14 +54,17 @@ class RunView:
 
     def as_json(self) -> dict[str, Any]:
         """With the names that `GET /workflows/{id}` uses, and the folder's `path`."""
-        view = state_view(self.manifest, self.state, self.status)
+        view = state_view(self.manifest, self.state, self.status, self.queue_position)
         return view | {"path": str(self.workspace.path)}
 
 
 def look_at(workspace: Workspace) -> RunView:
     """:raises UnknownRun: it was removed this moment."""
     state = read_state(workspace)
-    return RunView(workspace, read_manifest(workspace), state, run_status(workspace, state))
+    manifest, status = read_manifest(workspace), run_status(workspace, state)
+    queued = status == "queued"
+    place = RunIndex(workspace.root).queue_position(workspace.run_id) if queued else None
+    return RunView(workspace, manifest, state, status, place)
 
 
 class OurProcess:

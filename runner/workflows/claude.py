@@ -94,6 +94,7 @@ class _Conversation:
         self._sent: dict[str, InboxLine | None] = {}
         self._known: set[str] = set()  # ids of which the CLI has said anything
         self._held: collections.deque[InboxLine] = collections.deque()
+        self._unheard: list[Any] = []  # of the chat before the run: told with the first message
         self._busy = False
         self._idle = asyncio.Event()
         self._idle_since = time.monotonic()
@@ -139,10 +140,12 @@ class _Conversation:
         run = self._run
         self._idle_since = time.monotonic()
         prompt_id = f"prompt-{run.run_id}"
-        if run.prompt and not (
-            session_id and run.earlier and prompt_was_read(run.workspace, prompt_id)
-        ):
-            await self._send(prompt_id, with_history(run.manifest.chat_history, run.prompt), None)
+        goes_on = session_id is not None and run.earlier is not None
+        heard = goes_on and (not run.prompt or prompt_was_read(run.workspace, prompt_id))
+        if not heard:
+            self._unheard = run.manifest.chat_history
+        if run.prompt and not heard:
+            await self._send(prompt_id, run.prompt, None)
         elif run.interactive:
             await self._settle()  # else a message is on its way, that asked the run to go on
         parts: list[Coroutine[Any, Any, None]] = [
@@ -230,6 +233,7 @@ class _Conversation:
         self._sent[message_id] = line
         self._busy = True
         self._idle.clear()
+        content, self._unheard = with_history(self._unheard, content), []
 
         async def one() -> AsyncIterator[dict[str, Any]]:
             yield {
@@ -331,7 +335,7 @@ class _Conversation:
     async def _ask(
         self, tool_name: str, tool_input: dict[str, Any], context: "ToolPermissionContext"
     ) -> "PermissionResultAllow | PermissionResultDeny":
-        from claude_agent_sdk import PermissionResultAllow, PermissionResultDeny
+        from claude_agent_sdk import PermissionResultAllow, PermissionResultDeny, PermissionUpdate
 
         if tool_name == "AskUserQuestion":
             answers = await self._run.ask(
@@ -348,7 +352,11 @@ class _Conversation:
             self._params.permission_timeout_s,
         )
         if decided["decision"] == "allow":
-            return PermissionResultAllow(updated_input=decided.get("updated_input") or tool_input)
+            taken_up = decided.get("updated_permissions") or []
+            return PermissionResultAllow(
+                updated_input=decided.get("updated_input") or tool_input,
+                updated_permissions=[PermissionUpdate.from_dict(update) for update in taken_up],
+            )
         return PermissionResultDeny(message=decided.get("message") or "a person said no")
 
 

@@ -2,7 +2,7 @@
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["ClaudeParams", "claude_options", "find_cli"]
 
 PermissionMode = Literal["default", "acceptEdits", "plan", "bypassPermissions", "dontAsk", "auto"]
+
+_Number = TypeVar("_Number", int, float)
 
 # The SDK's reader breaks at a line over its buffer (1 MiB unless told). The guard lets through lines of any length.
 _SDK_BUFFER_BYTES = 256 * 1024 * 1024
@@ -64,7 +66,7 @@ class ClaudeParams(BaseModel):
         default=1800, gt=0, le=7 * 86400, description="An interactive run ends after this long idle"
     )
     max_turns: int | None = Field(
-        default=None, ge=1, le=1_000_000, description="Model calls in one turn at most"
+        default=None, ge=1, le=1_000_000, description="Answers of the model to one message at most"
     )
     max_budget_usd: float | None = Field(
         default=None, gt=0, le=1_000_000, description="Cost at most, in USD"
@@ -118,8 +120,9 @@ def claude_options(
         disallowed_tools=params.disallowed_tools,
         permission_mode=params.permission_mode,
         can_use_tool=ask,
-        max_turns=params.max_turns,
-        max_budget_usd=params.max_budget_usd,
+        max_turns=_lower(params.max_turns, _turns_left(run)),
+        # The CLI tells what a message costs when it is done with it: on the way only it can keep the limit.
+        max_budget_usd=_lower(params.max_budget_usd, run.limits.get("cost_usd")),
         include_partial_messages=params.include_partial_messages,
         mcp_servers=params.mcp_servers,  # type: ignore[arg-type]  # checked by the CLI
         strict_mcp_config=params.strict_mcp_config,
@@ -156,6 +159,17 @@ def find_cli(params: ClaudeParams) -> Path:
             "there is no Claude CLI: reinstall claude-agent-sdk, or put `claude` on the PATH",
         )
     return Path(found)
+
+
+def _turns_left(run: Run) -> int | None:
+    limit = run.limits.get("turns")
+    if limit is None:
+        return None
+    return max(1, int(limit) - (run.earlier.turns if run.earlier else 0))
+
+
+def _lower(one: _Number | None, other: _Number | None) -> _Number | None:
+    return min((number for number in (one, other) if number is not None), default=None)
 
 
 def _system_prompt(params: ClaudeParams) -> Any:

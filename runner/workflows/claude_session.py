@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from runlog.status import prompt_text
+from runlog.history import earlier_text
 
 from ..guard_command import guarded
 from ..run import Run
@@ -36,19 +36,13 @@ def import_session(run: Run, session_id: str, config: Path) -> None:
         return
 
 
-def with_history(history: list[Any], prompt: str | list[Any]) -> str | list[Any]:
-    """The prompt, after what was said before in a conversation that this session has not seen."""
-    said = [
-        f"{turn.get('role', 'user')}: {prompt_text(turn.get('content'))}"
-        for turn in history
-        if isinstance(turn, dict)
-    ]
-    if not said:
-        return prompt
-    before = "The conversation so far:\n\n" + "\n\n".join(said) + "\n\nIt goes on:\n\n"
-    if isinstance(prompt, str):
-        return before + prompt
-    return [{"type": "text", "text": before}, *prompt]
+def with_history(history: list[Any], content: str | list[Any]) -> str | list[Any]:
+    """A message, after what was said before in a conversation that the session has not seen."""
+    before = earlier_text(history)
+    if not before:
+        return content
+    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    return [{"type": "text", "text": before}, *blocks]
 
 
 def has_session(config: Path, session_id: str) -> bool:

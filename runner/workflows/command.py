@@ -18,6 +18,8 @@ from ..workflow import EnvName, Plain, RunFailed
 __all__ = ["Command", "CommandParams"]
 
 _READ_BYTES = 64 * 1024
+# Appended at once. A block of short lines grows to eighty times its size as events.
+_BATCH_BYTES = 16 * 1024
 # One string of the environment may have 128 KiB on Linux; a longer prompt is in run.json.
 _PROMPT_BYTES = 100 * 1024
 # How long a guard that was killed is waited for the output of what it left behind.
@@ -160,8 +162,15 @@ async def _relay_all(run: Run, process: asyncio.subprocess.Process) -> int:
 async def _relay(run: Run, stdout: asyncio.StreamReader) -> None:
     lines = _LineBuffer()
     while block := await stdout.read(_READ_BYTES):
-        if whole := lines.feed(block):
-            run.append(b"".join(_as_event(run, line) for line in whole if line.strip()))
+        batch = bytearray()
+        for line in lines.feed(block):
+            batch += _as_event(run, line) if line.strip() else b""
+            if len(batch) > _BATCH_BYTES:
+                run.append(bytes(batch))
+                batch.clear()
+                await asyncio.sleep(0)  # for a stop, or a limit that this has passed
+        if batch:
+            run.append(bytes(batch))
     if (last := lines.rest()).strip():
         run.append(_as_event(run, last))
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field, field_validator
 
+from runlog.dependencies import DEPENDENCIES_KEYWORD
 from runlog.status import prompt_text
 
 from ..run import Run
@@ -15,7 +16,6 @@ from .claude_call import CallFailed, CallParams, ClaudeCaller, claude_caller
 from .research_plan import (
     Task,
     TaskParams,
-    check_tasks,
     given_plan,
     standard_plan,
     task_prompt,
@@ -48,6 +48,7 @@ class ResearchParams(CallParams):
         min_length=1,
         max_length=200,
         description="A plan of your own, instead of breadth and depth",
+        json_schema_extra={DEPENDENCIES_KEYWORD: {"id": "id", "depends_on": "depends_on"}},
     )
     parallel: int = Field(default=3, ge=1, le=20, description="Tasks at once; 1 is one by one")
     task_timeout_s: float = Field(default=600, gt=0, le=86400, description="For one try of a task")
@@ -62,7 +63,7 @@ class ResearchParams(CallParams):
     @field_validator("tasks")
     @classmethod
     def _check_tasks(cls, tasks: list[TaskParams] | None) -> list[TaskParams] | None:
-        check_tasks(tasks or [])
+        given_plan(tasks or [])
         return tasks
 
 

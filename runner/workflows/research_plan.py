@@ -1,11 +1,12 @@
 """The plan of a research: tasks, what each waits for, and in which iteration it is. Pure."""
 
-import graphlib
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Task", "TaskParams", "check_tasks", "given_plan", "standard_plan", "task_prompt"]
+from runlog.dependencies import in_order
+
+__all__ = ["Task", "TaskParams", "given_plan", "standard_plan", "task_prompt"]
 
 _ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
@@ -46,22 +47,14 @@ class Task:
     iteration: int
 
 
-def check_tasks(tasks: list[TaskParams]) -> None:
-    """:raises ValueError: two of an id, an id that nobody has, or tasks that wait for each other."""
-    ids = [task.id for task in tasks]
-    if twice := sorted({one for one in ids if ids.count(one) > 1}):
-        raise ValueError(f"two tasks have the id {twice[0]!r}")
-    for task in tasks:
-        if missing := [one for one in task.depends_on if one not in ids]:
-            raise ValueError(f"task {task.id!r} depends on {missing[0]!r}, which is no task")
-    _in_order(tasks)
-
-
 def given_plan(tasks: list[TaskParams]) -> list[Task]:
-    """The tasks as given, in an order that can be worked off."""
+    """The tasks as given, in an order that can be worked off.
+
+    :raises ValueError: see `in_order`.
+    """
     named = {task.id: task for task in tasks}
     plan: dict[str, Task] = {}
-    for key in _in_order(tasks):
+    for key in in_order((task.id, task.depends_on) for task in tasks):
         task = named[key]
         after = tuple(dict.fromkeys(task.depends_on))
         iteration = 1 + max((plan[one].iteration for one in after), default=0)
@@ -102,13 +95,3 @@ def task_prompt(task: Task, findings: dict[str, str], names: dict[str, str]) -> 
         for one in task.depends_on
     ]
     return "\n\n".join(["# Findings so far", *found, "# Your task", task.prompt])
-
-
-def _in_order(tasks: list[TaskParams]) -> list[str]:
-    graph = {task.id: task.depends_on for task in tasks}
-    try:
-        return list(graphlib.TopologicalSorter(graph).static_order())
-    except graphlib.CycleError as error:
-        # Its cycle reads "is needed by"; people think "depends on".
-        cycle = " -> ".join(reversed(error.args[1]))
-        raise ValueError(f"the tasks depend on each other in a cycle: {cycle}") from None

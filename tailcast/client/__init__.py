@@ -7,6 +7,11 @@ answers, `streams` how a stream goes on after its connection broke.
 from .aio import AsyncClient
 from .errors import ClientError, ConnectionLost, NoReceipt, ProblemError, StreamReset
 from .results import (
+    Batch,
+    BatchPage,
+    BatchStarted,
+    Deployment,
+    DeploymentStatistics,
     Event,
     EventPage,
     FileEntry,
@@ -16,6 +21,7 @@ from .results import (
     Posted,
     Receipt,
     Run,
+    RunChange,
     RunPage,
     RunSummary,
     Started,
@@ -26,9 +32,14 @@ from .sync import Client
 
 __all__ = [
     "AsyncClient",
+    "Batch",
+    "BatchPage",
+    "BatchStarted",
     "Client",
     "ClientError",
     "ConnectionLost",
+    "Deployment",
+    "DeploymentStatistics",
     "Event",
     "EventPage",
     "FileEntry",
@@ -40,6 +51,7 @@ __all__ = [
     "ProblemError",
     "Receipt",
     "Run",
+    "RunChange",
     "RunPage",
     "RunSummary",
     "Started",

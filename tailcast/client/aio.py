@@ -2,25 +2,19 @@
 
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager
-from typing import Any, TypeVar
-
-import anyio
-import httpx
+from typing import Any
 
 from . import calls
-from .calls import Call, Delivery, Prompt
+from .batches import AsyncBatchCalls
+from .calls import Delivery, Prompt
 from .connection import (
-    ANSWER_TIMEOUT_S,
-    DEFAULT_URL,
-    GIVE_UP_S,
     PAGE_EVENTS,
     POLL_S,
-    http_options,
     stream_params,
     time_left_s,
 )
 from .results import (
+    Deployment,
     Event,
     EventPage,
     FileListing,
@@ -35,44 +29,22 @@ from .results import (
     Status,
     WorkflowInfo,
 )
-from .streams import PASSING, READ_TIMEOUT_S, Backoff, StreamState, is_passing
+from .streams import RunStream
 
 __all__ = ["AsyncClient"]
 
-T = TypeVar("T")
 
-
-class AsyncClient:
+class AsyncClient(AsyncBatchCalls):
     """A relay, for programs on an event loop. Close it at the end, or use it as a context.
 
     Calls that fail on the way are tried again for `give_up_s` seconds, and take effect once all the same; `answer`,
-    `approve`, `deny`, `cancel` and `remove` only if they can't have arrived. A refusal is a `ProblemError` at once.
+    `approve`, `deny`, `cancel`, `remove`, `remove_deployment` and a conditional `put_deployment` only if they can't
+    have arrived. A refusal is a `ProblemError` at once.
 
     :param token: what the relay was started with (`--token`), if it was.
     :param give_up_s: how long a relay may be out of reach before `ConnectionLost`; None waits for ever.
     :param timeout_s: for each answer, beside what a call says itself.
     """
-
-    def __init__(
-        self,
-        url: str = DEFAULT_URL,
-        *,
-        token: str | None = None,
-        give_up_s: float | None = GIVE_UP_S,
-        timeout_s: float = ANSWER_TIMEOUT_S,
-    ) -> None:
-        self._give_up_s = give_up_s
-        self._timeout_s = timeout_s
-        self._http = httpx.AsyncClient(**http_options(url, token, timeout_s))
-
-    async def aclose(self) -> None:
-        await self._http.aclose()
-
-    async def __aenter__(self) -> "AsyncClient":
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self.aclose()
 
     async def start(
         self,
@@ -85,10 +57,14 @@ class AsyncClient:
         chat_history: list[dict[str, Any]] | None = None,
         deployment: str | None = None,
         runtime_overrides: Mapping[str, Any] | None = None,
+        priority: int | None = None,
+        limits: Mapping[str, float] | None = None,
         idempotency_key: str | None = None,
     ) -> Started:
         """Start a run: queued, when this returns.
 
+        :param deployment: instead of `workflow` and `params`.
+        :param runtime_overrides: params in place of the deployment's, of those that it allows to be set.
         :param idempotency_key: the same key gives the same run for a day. Without one, each call is a run of its own.
         """
         fields = {
@@ -99,6 +75,8 @@ class AsyncClient:
             "chat_history": chat_history,
             "deployment": deployment,
             "runtime_overrides": runtime_overrides,
+            "priority": priority,
+            "limits": limits,
         }
         return await self._do(calls.start(workflow, idempotency_key, fields))
 
@@ -107,19 +85,26 @@ class AsyncClient:
         *,
         status: Status | None = None,
         workflow: str | None = None,
+        deployment: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> RunPage:
         """A page of runs, newest first."""
-        return await self._do(calls.list_runs(status, workflow, limit, cursor))
+        return await self._do(calls.list_runs(status, workflow, deployment, limit, cursor))
 
     async def runs(
-        self, *, status: Status | None = None, workflow: str | None = None
+        self,
+        *,
+        status: Status | None = None,
+        workflow: str | None = None,
+        deployment: str | None = None,
     ) -> AsyncIterator[RunSummary]:
         """All runs, newest first, page by page."""
         cursor: str | None = None
         while True:
-            page = await self.list(status=status, workflow=workflow, limit=200, cursor=cursor)
+            page = await self.list(
+                status=status, workflow=workflow, deployment=deployment, limit=200, cursor=cursor
+            )
             for run in page.runs:
                 yield run
             cursor = page.next
@@ -134,7 +119,7 @@ class AsyncClient:
         """Remove a run that has ended, its folder and all."""
         await self._do(calls.remove(run_id))
 
-    async def stream(
+    def stream(
         self,
         run_id: str,
         *,
@@ -156,25 +141,7 @@ class AsyncClient:
         :raises ProblemError: there is no such run (any more).
         """
         params = stream_params(tail, types, exclude, speed)
-        state = StreamState(run_id, after, params, self._give_up_s)
-        while not state.ended:
-            failure: Exception | None = None
-            try:
-                async with self._listen(state) as response:
-                    if response.status_code == 204:
-                        return
-                    if response.status_code < 300:
-                        async for data in response.aiter_bytes():
-                            for event in state.feed(data):
-                                yield event
-                            if state.ended:
-                                return
-                    elif not is_passing(response):
-                        await response.aread()
-                        raise calls.problem_of(response)
-            except PASSING as error:
-                failure = error
-            await anyio.sleep(state.backoff.next_s(failure))
+        return self._follow(RunStream(run_id, after, params, self._give_up_s))
 
     async def read(
         self, run_id: str, *, after: int = 0, types: Iterable[str] = ()
@@ -310,6 +277,37 @@ class AsyncClient:
         """What can be started."""
         return await self._do(calls.catalog())
 
+    async def deployments(self) -> tuple[Deployment, ...]:
+        """All of them, by name, but those whose file is broken."""
+        return await self._do(calls.deployments())
+
+    async def deployment(self, name: str) -> Deployment:
+        """With the statistics of its runs."""
+        return await self._do(calls.deployment(name))
+
+    async def put_deployment(
+        self,
+        name: str,
+        workflow: str,
+        *,
+        if_match: str | None = None,
+        create_only: bool = False,
+        **fields: Any,
+    ) -> Deployment:
+        """Make a deployment or replace it as a whole: what is left out has its default again.
+
+        :param fields: `description`, `prompt`, `params`, `allowed_overrides` (names of the params that a start may
+            set), `limits`, `priority`, `max_running`, `interactive`.
+        :param if_match: `etag` of the one you read; refused (412) if it was changed since.
+        :param create_only: refused (412) if there is one of that name.
+        """
+        call = calls.put_deployment(name, fields | {"workflow": workflow}, if_match, create_only)
+        return await self._do(call)
+
+    async def remove_deployment(self, name: str) -> None:
+        """Its runs stay, and those that run go on."""
+        await self._do(calls.remove_deployment(name))
+
     async def _poll(
         self, run_id: str, after: int, types: str, timeout_s: float | None
     ) -> AsyncIterator[EventPage]:
@@ -323,30 +321,3 @@ class AsyncClient:
             if left_s <= POLL_S and not page.events and time_left_s(end) <= 0:
                 raise TimeoutError(f"waited {timeout_s} s in vain for run {run_id!r}")
             after = page.next
-
-    async def _do(self, call: Call[T]) -> T:
-        backoff = Backoff(self._give_up_s)
-        while True:
-            failure: Exception | None = None
-            try:
-                response = await self._http.request(
-                    call.method,
-                    call.path,
-                    params=call.params,
-                    json=call.body,
-                    headers=call.headers,
-                    timeout=self._timeout_s + call.wait_s,
-                )
-            except PASSING as error:
-                failure = error
-            else:
-                if response.status_code < 400:
-                    return call.parse(response)
-                if not (is_passing(response) and call.repeatable):
-                    raise calls.problem_of(response)
-            await anyio.sleep(backoff.next_s(failure, repeatable=call.repeatable))
-
-    def _listen(self, state: StreamState) -> AbstractAsyncContextManager[httpx.Response]:
-        state.begin()
-        timeout = httpx.Timeout(self._timeout_s, read=READ_TIMEOUT_S)
-        return self._http.stream("GET", state.path, params=state.params, timeout=timeout)

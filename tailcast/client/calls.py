@@ -15,6 +15,8 @@ import httpx
 
 from .errors import NoReceipt, ProblemError
 from .results import (
+    Deployment,
+    DeploymentStatistics,
     Event,
     EventPage,
     FileEntry,
@@ -42,16 +44,22 @@ __all__ = [
     "cancel",
     "catalog",
     "command",
+    "deployment",
+    "deployments",
     "events",
     "files",
     "get",
+    "given",
     "history",
     "list_runs",
+    "nothing",
     "permission",
     "problem_of",
+    "put_deployment",
     "read_file",
     "receipt_in",
     "remove",
+    "remove_deployment",
     "send",
     "set_model",
     "set_permission_mode",
@@ -81,15 +89,20 @@ class Call(Generic[T]):
 
 
 def start(workflow: str | None, key: str | None, fields: Mapping[str, Any]) -> Call[Started]:
-    body = _given({"workflow": workflow, **fields})
+    body = given({"workflow": workflow, **fields})
     headers = {"idempotency-key": key or f"tailcast-{secrets.token_hex(16)}"}
     return Call("POST", "/workflows", _as(Started), body=body, headers=headers)
 
 
 def list_runs(
-    status: Status | None, workflow: str | None, limit: int, cursor: str | None
+    status: Status | None,
+    workflow: str | None,
+    deployment: str | None,
+    limit: int,
+    cursor: str | None,
 ) -> Call[RunPage]:
-    params = _given({"status": status, "workflow": workflow, "limit": limit, "cursor": cursor})
+    params = {"status": status, "workflow": workflow, "deployment": deployment}
+    params = given(params | {"limit": limit, "cursor": cursor})
     return Call("GET", "/workflows", _run_page, params)
 
 
@@ -99,13 +112,13 @@ def get(run_id: str) -> Call[Run]:
 
 def remove(run_id: str) -> Call[None]:
     # Repeated after it came through it is a 404: told as it is.
-    return Call("DELETE", run_path(run_id), _nothing, repeatable=False)
+    return Call("DELETE", run_path(run_id), nothing, repeatable=False)
 
 
 def events(
     run_id: str, after: int, limit: int, types: str | None = None, wait_s: float = 0.0
 ) -> Call[EventPage]:
-    params = _given({"after": after, "limit": limit, "types": types, "wait": wait_s or None})
+    params = given({"after": after, "limit": limit, "types": types, "wait": wait_s or None})
     parse = partial(_event_page, run_id)
     return Call("GET", run_path(run_id, "/events"), parse, params, wait_s=wait_s)
 
@@ -169,6 +182,34 @@ def catalog() -> Call[tuple[WorkflowInfo, ...]]:
     return Call("GET", "/catalog", _catalog)
 
 
+def deployments() -> Call[tuple[Deployment, ...]]:
+    return Call("GET", "/deployments", _deployments)
+
+
+def deployment(name: str) -> Call[Deployment]:
+    return Call("GET", _deployment_path(name), _deployment)
+
+
+def put_deployment(
+    name: str, fields: Mapping[str, Any], if_match: str | None, create_only: bool
+) -> Call[Deployment]:
+    conditions = {"if-match": if_match, "if-none-match": "*" if create_only else None}
+    headers = given(conditions)
+    # With a condition the second of two is refused by what the first one did.
+    return Call(
+        "PUT",
+        _deployment_path(name),
+        _deployment,
+        body=given(fields),
+        headers=headers,
+        repeatable=not headers,
+    )
+
+
+def remove_deployment(name: str) -> Call[None]:
+    return Call("DELETE", _deployment_path(name), nothing, repeatable=False)
+
+
 def run_path(run_id: str, rest: str = "") -> str:
     return f"/workflows/{quote(run_id, safe='')}{rest}"
 
@@ -207,15 +248,20 @@ def _post(
     run_id: str, what: str, body: Mapping[str, Any], *, repeatable: bool = True
 ) -> Call[Posted]:
     path = run_path(run_id, f"/{what}")
-    return Call("POST", path, _as(Posted), body=_given(body), repeatable=repeatable)
+    return Call("POST", path, _as(Posted), body=given(body), repeatable=repeatable)
 
 
-def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
+def given(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what was left out."""
     return {name: value for name, value in fields.items() if value is not None}
 
 
 def _new_id() -> str:
     return f"msg-{secrets.token_hex(12)}"
+
+
+def _deployment_path(name: str) -> str:
+    return f"/deployments/{quote(name, safe='')}"
 
 
 def _file_path(run_id: str, path: str) -> str:
@@ -227,8 +273,8 @@ def _as(kind: type[T]) -> Callable[[httpx.Response], T]:
     return lambda response: from_json(kind, response.json())
 
 
-def _nothing(response: httpx.Response) -> None:
-    return None
+def nothing(response: httpx.Response) -> None:
+    """What an answer without a body says."""
 
 
 def _run_page(response: httpx.Response) -> RunPage:
@@ -259,3 +305,18 @@ def _listing(response: httpx.Response) -> FileListing:
 
 def _catalog(response: httpx.Response) -> tuple[WorkflowInfo, ...]:
     return tuple(from_json(WorkflowInfo, entry) for entry in response.json()["workflows"])
+
+
+def _deployments(response: httpx.Response) -> tuple[Deployment, ...]:
+    return tuple(map(_deployment_of, response.json()["deployments"]))
+
+
+def _deployment(response: httpx.Response) -> Deployment:
+    return _deployment_of(response.json() | {"etag": response.headers.get("etag")})
+
+
+def _deployment_of(body: Mapping[str, Any]) -> Deployment:
+    told = body["statistics"]
+    last = told["last_run"] and from_json(RunSummary, told["last_run"])
+    statistics = from_json(DeploymentStatistics, told | {"last_run": last})
+    return from_json(Deployment, {**body, "statistics": statistics})

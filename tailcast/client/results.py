@@ -5,6 +5,11 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeVar
 
 __all__ = [
+    "Batch",
+    "BatchPage",
+    "BatchStarted",
+    "Deployment",
+    "DeploymentStatistics",
     "Event",
     "EventPage",
     "FileEntry",
@@ -15,6 +20,7 @@ __all__ = [
     "Receipt",
     "ReceiptState",
     "Run",
+    "RunChange",
     "RunPage",
     "RunSummary",
     "Started",
@@ -48,11 +54,15 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of a run. `offset` is the cursor after it; `data` the line as JSON data."""
+    """One line of a run. `offset` is the cursor after it; `data` the line as JSON data.
+
+    `cursor` is that of a stream of several runs: all of them, after this line.
+    """
 
     run_id: str
     offset: int
     data: dict[str, Any]
+    cursor: str | None = None
 
     @property
     def type(self) -> str:
@@ -88,10 +98,21 @@ class RunSummary:
     attempt: int = 0
     open_questions: int = 0
     size_bytes: int = 0
+    deployment: str | None = None
+    batch_id: str | None = None
+    queue_position: int | None = None
 
     @property
     def ended(self) -> bool:
         return self.status in _ENDED
+
+
+@dataclass(frozen=True, slots=True)
+class RunChange:
+    """The state of a run that changed; `summary` None: it was removed."""
+
+    run_id: str
+    summary: RunSummary | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +156,12 @@ class Run:
     prompt: Any = None
     params: dict[str, Any] = field(default_factory=dict)
     interactive: bool = False
+    deployment: str | None = None
+    batch_id: str | None = None
+    priority: int = 0
+    queue_position: int | None = None
+    limits: dict[str, float] = field(default_factory=dict)
+    output_bytes: int = 0
 
     @property
     def ended(self) -> bool:
@@ -218,3 +245,87 @@ class WorkflowInfo:
     prompt: Literal["required", "optional", "none"] = "none"
     interactive: bool = False
     resumable: bool = False
+    pausable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentStatistics:
+    """`duration_s` has `p50`, `mean` and `max` of the runs that have ended, `cost_usd` is in all; None: nobody told.
+
+    `success_rate` (0 to 1): of the runs that completed or failed, the share of the former.
+    """
+
+    runs: int = 0
+    by_status: dict[Status, int] = field(default_factory=dict)
+    success_rate: float | None = None
+    duration_s: dict[str, float | None] = field(default_factory=dict)
+    cost_usd: float | None = None
+    last_run: RunSummary | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A workflow with params and limits, under a name. `etag` tells its states apart; None in a listing."""
+
+    name: str
+    workflow: str
+    description: str = ""
+    prompt: Any = None
+    params: dict[str, Any] = field(default_factory=dict)
+    interactive: bool = False
+    limits: dict[str, float] = field(default_factory=dict)
+    priority: int = 0
+    max_running: int | None = None
+    allowed_overrides: list[str] = field(default_factory=list)
+    created_at: str = ""
+    updated_at: str = ""
+    statistics: DeploymentStatistics = field(default_factory=DeploymentStatistics)
+    etag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchStarted:
+    """A batch that was made; `run_ids` are in the order of the inputs."""
+
+    batch_id: str
+    run_ids: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Totals of the runs of a batch at one moment. Runs that were `removed` since count as `done`.
+
+    `runs` are a page of them in the order of the inputs, and `next` the `cursor` of the following one; in a listing
+    of batches there are none.
+    """
+
+    batch_id: str
+    status: Literal["queued", "running", "completed", "failed", "stopped"]
+    workflow: str
+    total: int
+    done: int
+    created_at: str
+    deployment: str | None = None
+    description: str | None = None
+    max_running: int | None = None
+    removed: int = 0
+    by_status: dict[Status, int] = field(default_factory=dict)
+    progress: float = 0.0
+    open_questions: int = 0
+    cost_usd: float | None = None
+    ended_at: str | None = None
+    duration_s: float | None = None
+    runs: list[RunSummary] = field(default_factory=list)
+    next: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.status in _ENDED
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPage:
+    """`next` is the `cursor` of the next page; None at the end."""
+
+    batches: list[Batch]
+    next: str | None

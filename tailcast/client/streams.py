@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import httpx
 
@@ -17,9 +17,19 @@ from runlog.records import head_of, malformed
 
 from .calls import run_path
 from .errors import ConnectionLost, StreamReset
-from .results import Event
+from .results import Event, RunChange, RunSummary, from_json
 
-__all__ = ["PASSING", "READ_TIMEOUT_S", "Backoff", "StreamState", "is_passing"]
+__all__ = [
+    "PASSING",
+    "READ_TIMEOUT_S",
+    "Backoff",
+    "ManyStream",
+    "RunStream",
+    "StreamState",
+    "is_passing",
+]
+
+T = TypeVar("T")
 
 # A relay says something every 15 s; silence of so long means that the connection is dead.
 READ_TIMEOUT_S = 45.0
@@ -78,20 +88,18 @@ class _Frame:
     data: bytes | None = None
 
 
-class StreamState:
-    """Where a listener of one run is. Each event once, in order, over as many connections as it takes.
+class StreamState(Generic[T]):
+    """Where a listener is, over as many connections as it takes: each event once, in order.
 
-    `ended` becomes true with the `end` of the stream; `status` is then the run's.
+    `after` is his cursor, and `ended` becomes true with the end of the stream.
     """
 
     def __init__(
-        self, run_id: str, after: int | None, params: dict[str, Any], give_up_s: float | None
+        self, path: str, after: int | str | None, params: dict[str, Any], give_up_s: float | None
     ) -> None:
-        self.run_id = run_id
-        self.path = run_path(run_id, "/stream")
+        self.path = path
         self.after = after
         self.ended = False
-        self.status: str | None = None
         self.backoff = Backoff(give_up_s)
         self._params = params
         self.begin()
@@ -108,21 +116,21 @@ class StreamState:
         # `tail` was for the first connection.
         return {k: v for k, v in self._params.items() if k != "tail"} | {"after": self.after}
 
-    def feed(self, data: bytes) -> Iterator[Event]:
-        """The events that these bytes complete.
+    def feed(self, data: bytes) -> Iterator[T]:
+        """What these bytes complete.
 
         :raises StreamReset: the cursor means nothing any more.
         """
         self.backoff.reset()
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
-            event = self._line(line.removesuffix(b"\r"))
-            if event is not None:
-                yield event
+            told = self._line(line.removesuffix(b"\r"))
+            if told is not None:
+                yield told
             if self.ended:
                 return
 
-    def _line(self, line: bytes) -> Event | None:
+    def _line(self, line: bytes) -> T | None:
         if not line:
             frame, self._frame = self._frame, _Frame()
             return self._dispatch(frame)
@@ -137,17 +145,30 @@ class StreamState:
             self._frame.event = value
         return None
 
+    def _dispatch(self, frame: _Frame) -> T | None:
+        raise NotImplementedError
+
+
+class RunStream(StreamState[Event]):
+    """Of one run; `after` is an offset."""
+
+    after: int | None
+
+    def __init__(
+        self, run_id: str, after: int | None, params: dict[str, Any], give_up_s: float | None
+    ) -> None:
+        super().__init__(run_path(run_id, "/stream"), after, params, give_up_s)
+        self._run_id = run_id
+
     def _dispatch(self, frame: _Frame) -> Event | None:
         if frame.event == b"reset":
-            reason = (decode(frame.data or b"") or {}).get("reason")
-            raise StreamReset(str(reason or "the stream was replaced"))
+            raise _reset(frame)
         offset = int(frame.id) if frame.id.isdigit() else None
         if offset is None or frame.data is None:
             self.after = self.after if offset is None else offset
             return None
         if frame.event == b"end":
             self.ended = True
-            self.status = (decode(frame.data) or {}).get("status")
             return None
         if self.after is not None and offset <= self.after:
             return None
@@ -155,4 +176,37 @@ class StreamState:
         told = decode(frame.data)
         if told is None:  # of the shape of an object, and no JSON
             told = malformed(offset, len(frame.data), head_of(frame.data))
-        return Event(self.run_id, offset, told)
+        return Event(self._run_id, offset, told)
+
+
+class ManyStream(StreamState[Event | RunChange]):
+    """Of several runs, or of a batch; `after` is a text of the relay's. Changes come with `feed` only."""
+
+    after: str | None
+
+    def __init__(self, after: str | None, params: dict[str, Any], give_up_s: float | None) -> None:
+        super().__init__("/stream", after, params, give_up_s)
+
+    def _dispatch(self, frame: _Frame) -> Event | RunChange | None:
+        if frame.event == b"reset":
+            raise _reset(frame)
+        if frame.id:
+            self.after = frame.id.decode()
+        told = decode(frame.data or b"")
+        if told is None:
+            return None
+        match frame.event:
+            case b"" | b"malformed":
+                return Event(told["run_id"], told["offset"], told["event"], self.after)
+            case b"run":
+                gone = told.get("removed") is True
+                return RunChange(told["run_id"], None if gone else from_json(RunSummary, told))
+            case b"end" if "batch_id" in told:
+                self.ended = True
+        return None
+
+
+def _reset(frame: _Frame) -> StreamReset:
+    told = decode(frame.data or b"") or {}
+    reason = str(told.get("reason") or "the stream was replaced")
+    return StreamReset(f"{told['run_id']}: {reason}" if "run_id" in told else reason)

@@ -21,12 +21,12 @@ from runlog import (
 )
 from runlog.inbox_lines import DELIVERIES
 
+from ..asked import read_text
 from ..errors import CommandError
 from ..follow import Follower
 from ..options import DEFAULT_ROOT, AnyRun, AsJson, LiveRun, Root, command_line, find_run
 from ..output import make_printer, note, print_json, print_line
 from ..runs import OurProcess, begin, check_scripted, tell_if_lost
-from .run import read_text
 
 __all__ = ["cancel", "interrupt", "mode", "model", "pause", "post_and_tell", "resume", "send"]
 

@@ -27,6 +27,7 @@ from ..errors import CommandError
 from ..options import (
     DEFAULT_ROOT,
     AsJson,
+    DeploymentFilter,
     EndedRuns,
     Root,
     StatusFilter,
@@ -39,7 +40,7 @@ from ..output import note, print_json, print_line
 from ..table import Column, colours, print_table
 from ..text import age, cost, duration, plural, without_script
 
-__all__ = ["ls", "rm"]
+__all__ = ["ls", "remove_ended", "rm", "run_columns"]
 
 _STATUS_STYLES = {
     "queued": "dim",
@@ -57,6 +58,7 @@ _PAGE = 200
 def ls(
     status: StatusFilter = None,
     workflow: WorkflowName = None,
+    deployment: DeploymentFilter = None,
     limit: Annotated[
         int, typer.Option("--limit", "-n", metavar="N", min=1, help="The newest N")
     ] = 20,
@@ -71,23 +73,30 @@ def ls(
     index = RunIndex(root)
     wanted: Status | None = next((s for s in get_args(Status) if s == status), None)
     while True:
-        rows = _rows(index, wanted, workflow, None if every else limit)
+        rows = _rows(index, None if every else limit, wanted, workflow, deployment)
         if watch and sys.stdout.isatty():
             sys.stdout.write("\x1b[2J\x1b[H")
-        _print(root, rows, filtered=bool(status or workflow), as_json=as_json)
+        filtered = bool(status or workflow or deployment)
+        _print(root, rows, filtered=filtered, as_json=as_json)
         if not watch:
             return
         time.sleep(_WATCH_S)
 
 
 def _rows(
-    index: RunIndex, status: Status | None, workflow: str | None, limit: int | None
+    index: RunIndex,
+    limit: int | None = None,
+    status: Status | None = None,
+    workflow: str | None = None,
+    deployment: str | None = None,
 ) -> list[Summary]:
     rows: list[Summary] = []
     cursor: str | None = None
     while limit is None or len(rows) < limit:
         count = _PAGE if limit is None else min(_PAGE, limit - len(rows))
-        page = index.page(limit=count, cursor=cursor, status=status, workflow=workflow)
+        page = index.page(
+            limit=count, cursor=cursor, status=status, workflow=workflow, deployment=deployment
+        )
         rows += page.runs
         cursor = page.next
         if cursor is None:
@@ -104,16 +113,17 @@ def _print(root: Path, rows: list[Summary], *, filtered: bool, as_json: bool) ->
         start = command_line(root, "run", "claude", "…")
         note(f"No {'such ' if filtered else ''}runs in {shown_path(root)}. Start one: {start}")
         return
-    print_table(_columns(rows), colour=colours(), width=_width())
+    print_table(run_columns(rows), colour=colours(), width=_width())
 
 
-def _columns(rows: list[Summary]) -> list[Column]:
+def run_columns(rows: list[Summary]) -> list[Column]:
+    """Of a table of runs."""
     columns = [Column("RUN", [row.run_id for row in rows])]
     # An id that we made begins with its workflow: on a narrow terminal once is enough.
     told = all(row.run_id.startswith(f"{row.workflow}-") for row in rows)
     if not told or (_width() or 200) >= 110:
         columns.append(Column("WORKFLOW", [row.workflow for row in rows], max_cells=20))
-    marks = ["?" if row.open_questions else "" for row in rows]
+    marks = [_mark(row) for row in rows]
     columns += [
         Column(
             "STATUS",
@@ -132,6 +142,13 @@ def _columns(rows: list[Summary]) -> list[Column]:
 
 def _title(row: Summary) -> str:
     return without_script(row.title) if row.title else row.message or ""
+
+
+def _mark(row: Summary) -> str:
+    """Of the status: how many are to begin before it, or that it asks."""
+    if row.queue_position is not None:
+        return f" {row.queue_position}"
+    return "?" if row.open_questions else ""
 
 
 def _percent(row: Summary) -> str:
@@ -161,7 +178,7 @@ def rm(
         _check_ended(workspace, force=force)
     if all_finished:
         known = {workspace.run_id for workspace in chosen}
-        ended = [row for row in _rows(RunIndex(root), None, None, None) if is_terminal(row.status)]
+        ended = [row for row in _rows(RunIndex(root)) if is_terminal(row.status)]
         chosen += [find_run(root, row.run_id) for row in ended if row.run_id not in known]
     elif not chosen:
         raise CommandError("no run is named", "Name runs, or use --all-finished")
@@ -172,7 +189,7 @@ def rm(
         note("Nothing removed.")
         return 1
     for workspace in chosen:
-        _remove(workspace, force=force)
+        remove_ended(workspace, force=force)
         if as_json:
             print_json({"run_id": workspace.run_id, "removed": True})
         else:
@@ -202,7 +219,10 @@ def _check_ended(workspace: Workspace, *, force: bool) -> None:
     raise RunActive(f"{workspace.run_id} has not ended: it is {status}", f"Stop it first: {stop}")
 
 
-def _remove(workspace: Workspace, *, force: bool) -> None:
+def remove_ended(workspace: Workspace, *, force: bool = False) -> None:
+    """:param force: also one of others that never says it ended.
+    :raises RunActive: it has not ended.
+    """
     with inbox_closed(workspace):  # so that no message reopens it in between
         _check_ended(workspace, force=force)
         lock = RunLock(workspace.lock)

@@ -61,6 +61,12 @@ def approve(
         str | None,
         typer.Option("--input", metavar="JSON", help="Run the tool with this input instead"),
     ] = None,
+    always: Annotated[
+        bool,
+        typer.Option(
+            "--always", help="Take up what the request suggests: the like is not asked again"
+        ),
+    ] = False,
     root: Root = DEFAULT_ROOT,
     as_json: AsJson = False,
 ) -> None:
@@ -71,7 +77,7 @@ def approve(
     more: Event = {}
     if updated_input is not None:
         more["updated_input"] = _parse_answers(updated_input)
-    _decide(find_run(root, run), request_id, "allow", more, as_json)
+    _decide(find_run(root, run), request_id, "allow", more, as_json, always=always)
 
 
 def deny(
@@ -89,11 +95,19 @@ def deny(
 
 
 def _decide(
-    workspace: Workspace, named: str | None, decision: str, more: Event, as_json: bool
+    workspace: Workspace,
+    named: str | None,
+    decision: str,
+    more: Event,
+    as_json: bool,
+    *,
+    always: bool = False,
 ) -> None:
     open_ones = read_state(workspace).open_permissions
     request_id = _pick(workspace, "permission request", named, open_ones)
     tool = one_line(str(open_ones[request_id].get("tool_name")))
+    if always:
+        more = more | {"updated_permissions": open_ones[request_id].get("suggestions") or []}
     line = {"type": "permission", "request_id": request_id, "decision": decision} | more
     _post_once(workspace, "permission", request_id, line)
     if as_json:

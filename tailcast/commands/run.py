@@ -1,15 +1,20 @@
 """`run`: start a workflow."""
 
-import json
-import sys
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from runlog import Workspace, create_run
+from runlog.deployments import read_deployment
 
+from ..asked import (
+    check_start,
+    load_workflow,
+    params_of,
+    prompt_of,
+    start_of_deployment,
+)
 from ..errors import CommandError
 from ..follow import Follower
 from ..options import (
@@ -18,17 +23,24 @@ from ..options import (
     Root,
     command_line,
     complete_workflow,
+    limits_of,
     shown_path,
 )
 from ..output import make_printer, note, print_json, print_line
 from ..runs import OurProcess, begin, check_scripted, tell_if_lost
+from ..start_options import (
+    FromDeployment,
+    Overrides,
+    Params,
+    ParamsFile,
+    PromptFile,
+    RunLimits,
+    RunPriority,
+)
 from .describe import describe
 from .tail import follow_to_end, tell_if_queued
 
-if TYPE_CHECKING:
-    from runner.workflow import Workflow
-
-__all__ = ["follow_ours", "read_text", "run"]
+__all__ = ["follow_ours", "run"]
 
 _CLAUDE = "For claude"
 _TAKEN_UP_S = 1.0
@@ -36,11 +48,13 @@ _TAKEN_UP_S = 1.0
 
 def run(
     workflow: Annotated[
-        str,
+        str | None,
         typer.Argument(
-            metavar="WORKFLOW", help="Such as claude or command", autocompletion=complete_workflow
+            metavar="WORKFLOW",
+            help="Such as claude or command; not with --deployment",
+            autocompletion=complete_workflow,
         ),
-    ],
+    ] = None,
     words: Annotated[
         list[str] | None,
         typer.Argument(
@@ -48,22 +62,11 @@ def run(
             help="The prompt; for `command` the program and its arguments",
         ),
     ] = None,
-    param: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--param", "-p", metavar="NAME=VALUE", help="A param, as JSON or text; repeat it"
-        ),
-    ] = None,
-    params_file: Annotated[
-        Path | None,
-        typer.Option("--params-file", metavar="FILE", help="Params as a JSON object", exists=True),
-    ] = None,
-    prompt_file: Annotated[
-        str | None,
-        typer.Option(
-            "--prompt-file", metavar="FILE", help="Read the prompt from a file, or - for stdin"
-        ),
-    ] = None,
+    param: Params = None,
+    params_file: ParamsFile = None,
+    deployment: FromDeployment = None,
+    override: Overrides = None,
+    prompt_file: PromptFile = None,
     follow: Annotated[
         bool,
         typer.Option(
@@ -76,6 +79,8 @@ def run(
     run_id: Annotated[
         str | None, typer.Option("--run-id", metavar="ID", help="Instead of one made up")
     ] = None,
+    priority: RunPriority = None,
+    limit: RunLimits = None,
     scripted_model: Annotated[
         bool,
         typer.Option("--scripted-model", help="Play the script in the prompt: no key, no network"),
@@ -126,9 +131,6 @@ def run(
 
     It goes on by itself: Ctrl-C ends the following, not the run. Try `tailcast run command -- date`.
     """
-    if describes:
-        describe(workflow, _load(workflow), as_json=as_json)
-        return 0
     given = {
         "model": model,
         "allowed_tools": allow,
@@ -137,13 +139,49 @@ def run(
         "fork_session": fork or None,
         "include_partial_messages": partial or None,
     }
-    params = _params(params_file, param or []) | {k: v for k, v in given.items() if v}
-    prompt = _prompt(workflow, words or [], prompt_file, params)
-    _check(root, workflow, params, prompt, interactive)
+    given = {name: value for name, value in given.items() if value}
+    limits = limits_of(limit)
+    if deployment is not None:
+        chosen = read_deployment(root, deployment)
+        workflow, words = chosen.workflow, [workflow, *(words or [])] if workflow else words
+        if param or params_file:
+            raise CommandError(
+                f"{deployment} has its own params",
+                "Set those that it allows with --override NAME=VALUE",
+            )
+        given = params_of(None, override or [], "--override") | given
+    elif workflow is None:
+        raise CommandError("no WORKFLOW is named", "Name one, or a --deployment")
+    elif override:
+        raise CommandError("--override goes with a --deployment", "Use --param")
+    else:
+        given = params_of(params_file, param or []) | given
+    if describes:
+        describe(workflow, load_workflow(workflow), as_json=as_json)
+        return 0
+    prompt = _words(workflow, words or [], prompt_file, given)
+    if deployment is not None:
+        asked = start_of_deployment(
+            root,
+            chosen,
+            given,
+            prompt=prompt,
+            interactive=interactive or None,
+            priority=priority,
+            limits=limits,
+        ).fields()
+    else:
+        check_start(root, workflow, given, prompt, interactive)
+        asked = {
+            "workflow": workflow,
+            "prompt": prompt,
+            "params": given,
+            "interactive": interactive,
+            "priority": priority or 0,
+            "limits": limits,
+        }
     check_scripted(root, scripted_model)
-    workspace = create_run(
-        root, workflow, prompt=prompt, params=params, interactive=interactive, run_id=run_id
-    )
+    workspace = create_run(root, **asked, run_id=run_id)
     ours = begin(workspace, scripted_model=scripted_model)
     if follow:
         if ours is None:
@@ -176,88 +214,14 @@ def follow_ours(follower: Follower, ours: OurProcess | None, *, as_json: bool) -
     return code
 
 
-def read_text(file: str) -> str:
-    """The text of a file, or of standard input for `-`.
-
-    :raises CommandError: it can't be read, or is not UTF-8.
-    """
-    try:
-        return sys.stdin.read() if file == "-" else Path(file).read_text()
-    except (OSError, ValueError) as error:
-        raise CommandError(f"{file} can't be read: {error}") from error
-
-
-def _params(file: Path | None, assignments: list[str]) -> dict[str, Any]:
-    params: dict[str, Any] = {}
-    if file is not None:
-        try:
-            params = json.loads(read_text(str(file)))
-        except ValueError as error:
-            raise CommandError(f"{file} is not JSON: {error}") from error
-        if not isinstance(params, dict):
-            raise CommandError(f"{file} holds no JSON object", 'Write {"name": value, …}')
-    for assignment in assignments:
-        name, equals, value = assignment.partition("=")
-        if not equals or not name:
-            raise CommandError(f"--param {assignment!r} has no value", "Write --param NAME=VALUE")
-        try:
-            params[name] = json.loads(value)
-        except ValueError:
-            params[name] = value
-    return params
-
-
-def _prompt(
-    workflow: str, words: list[str], file: str | None, params: dict[str, Any]
-) -> str | None:
+def _words(workflow: str, words: list[str], file: str | None, params: dict[str, Any]) -> str | None:
+    """The prompt; what is given to `command` instead goes into the params."""
     if workflow == "command" and words:
         if "argv" in params:
             raise CommandError("the command is given twice", "Leave out --param argv=…")
         params["argv"] = words
         words = []
-    if len(words) > 1:
-        raise CommandError(f"{len(words)} words where one PROMPT goes", "Put the prompt in quotes")
-    if words and file is not None:
-        raise CommandError("the prompt is given twice", "Leave out --prompt-file, or PROMPT")
-    if file is not None:
-        return read_text(file)
-    if words == ["-"]:
-        return read_text("-")
-    return words[0] if words else None
-
-
-def _load(workflow: str) -> "type[Workflow]":
-    from runner.catalog import load_workflow
-    from runner.workflow import RunFailed
-
-    try:
-        return load_workflow(workflow)
-    except RunFailed as error:
-        broken = error.reason == "broken_workflow"
-        raise CommandError(
-            error.error, "`tailcast doctor` looks at it" if broken else ""
-        ) from error
-
-
-def _check(
-    root: Path, workflow: str, params: dict[str, Any], prompt: str | None, interactive: bool
-) -> None:
-    """What the run process would refuse, refused before anything is on the disk."""
-    from runner.catalog import check_params
-    from runner.workflow import RunFailed
-
-    asked = _load(workflow)
-    try:
-        check_params(asked, params)
-    except RunFailed as error:
-        hint = f"`{command_line(root, 'run', workflow, '--describe')}` lists its params"
-        raise CommandError(error.error, hint) from error
-    if asked.prompt == "required" and not (prompt or "").strip() and not interactive:
-        raise CommandError(f"{workflow} needs a prompt", f'Write: tailcast run {workflow} "…"')
-    if asked.prompt == "none" and prompt is not None:
-        raise CommandError(f"{workflow} takes no prompt", "Leave it out")
-    if interactive and not asked.interactive:
-        raise CommandError(f"{workflow} can't be interactive", "Leave out --interactive")
+    return prompt_of(words, file)
 
 
 def _tell_if_it_waits(workspace: Workspace) -> None:

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import CommandError
-from ..options import DEFAULT_ROOT, AsJson, Root, shown_path
+from ..options import DEFAULT_ROOT, AsJson, Root, complete_limit, limits_of, shown_path
 from ..output import note, print_json, print_line
 from ..text import plural
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["relay", "runner", "serve"]
 
 TOKEN_VARIABLE = "TAILCAST_TOKEN"
+_IDLE_LOOK_S = 0.5
 
 _Host = Annotated[str, typer.Option("--host", help="Beyond this machine only with a token")]
 _Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="0 picks a free one")]
@@ -51,6 +53,15 @@ _Grace = Annotated[
         "--grace-s", min=0, metavar="SECONDS", help="From SIGTERM to SIGKILL, when a run is stopped"
     ),
 ]
+_Limit = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--limit",
+        metavar="NAME=VALUE",
+        help="Of every run, which may have lower ones only, e.g. wall_time_s=3600; repeat it",
+        autocompletion=complete_limit,
+    ),
+]
 _Scripted = Annotated[
     bool,
     typer.Option(
@@ -71,10 +82,13 @@ def serve(
     token: _Token = None,
     allow_host: _AllowHost = None,
     max_running: _MaxRunning = 4,
+    limit: _Limit = None,
     grace_s: _Grace = 5.0,
     scripted_model: _Scripted = False,
     pass_env: _PassEnv = None,
-    open_browser: Annotated[bool, typer.Option("--open", help="Open it in a browser")] = False,
+    open_browser: Annotated[
+        bool, typer.Option("--open", help="Open the web page in the browser, once it is there")
+    ] = False,
     root: Root = DEFAULT_ROOT,
     as_json: AsJson = False,
 ) -> int:
@@ -88,10 +102,13 @@ def serve(
 
     from ..runner_process import RunnerProcess
 
+    limits = limits_of(limit)
     write_catalog(make_root(root), describe_all())  # so that the first request finds it
     arguments = ["--root", str(root), "runner", "--until-stdin-closes"]
     arguments += ["--max-running", str(max_running), "--grace-s", str(grace_s)]
     arguments += ["--scripted-model"] if scripted_model else []
+    for limit_name, value in limits.items():
+        arguments += ["--limit", f"{limit_name}={value}"]
     for name in pass_env or []:
         arguments += ["--pass-env", name]
     environment = {k: v for k, v in os.environ.items() if k != TOKEN_VARIABLE}
@@ -129,10 +146,12 @@ def relay(
 
 def runner(
     max_running: _MaxRunning = 4,
+    limit: _Limit = None,
     grace_s: _Grace = 5.0,
     scripted_model: _Scripted = False,
     pass_env: _PassEnv = None,
     until_stdin_closes: Annotated[bool, typer.Option("--until-stdin-closes", hidden=True)] = False,
+    until_idle: Annotated[bool, typer.Option("--until-idle", hidden=True)] = False,
     root: Root = DEFAULT_ROOT,
     as_json: AsJson = False,
 ) -> int:
@@ -143,7 +162,7 @@ def runner(
     from runner.spawn import RunOptions
     from runner.supervisor import Supervisor
 
-    options = RunOptions(grace_s, scripted_model, tuple(pass_env or ()))
+    options = RunOptions(grace_s, scripted_model, tuple(pass_env or ()), limits_of(limit))
     tell = _teller(as_json)
     supervisor = Supervisor(root, max_running=max_running, options=options, tell=tell)
     stop = threading.Event()
@@ -160,6 +179,8 @@ def runner(
         threading.Thread(target=_wait_for_end_of_stdin, args=(end,), daemon=True).start()
     else:
         tell(f"runner at work in {shown_path(root)}, at most {plural(max_running, 'run')} at once")
+    if until_idle:
+        threading.Thread(target=_wait_for_end_of_work, args=(root, end), daemon=True).start()
     supervisor.work(stop)
     if not until_stdin_closes:
         tell(_left(root))
@@ -182,6 +203,7 @@ def _serve(
     on_started: Callable[[], None] | None = None,
     open_browser: bool = False,
 ) -> int:
+    from relay.page import NOT_BUILT, is_built
     from relay.server import serve as serve_relay
     from relay.settings import RelayError
 
@@ -190,10 +212,10 @@ def _serve(
             print_json({"url": url, "root": str(settings.root)})
         else:
             print_line(f"listening on {url}")
+            if not is_built(settings.page):
+                note(NOT_BUILT)
         if open_browser:
-            import webbrowser
-
-            threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+            _open_browser(url, settings.token)
 
     try:
         started = None if on_started is None else (lambda _: on_started())
@@ -203,6 +225,19 @@ def _serve(
     if not as_json:
         note(_left(settings.root))
     return 130 if ended_by == signal.SIGINT else 0
+
+
+def _open_browser(url: str, token: str | None) -> None:
+    import webbrowser
+    from urllib.parse import quote
+
+    for any_address, loopback in (("//0.0.0.0:", "//127.0.0.1:"), ("//[::]:", "//[::1]:")):
+        url = url.replace(any_address, loopback)
+    if token is not None:
+        # What follows the # stays in the browser: no server sees it, and the page takes it out of the address.
+        url += f"/#token={quote(token, safe='')}"
+    # Some browsers stay until they are closed.
+    threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
 
 def _teller(as_json: bool) -> Callable[[str], None]:
@@ -226,3 +261,15 @@ def _wait_for_end_of_stdin(end: Callable[[], None]) -> None:
             pass
     finally:
         end()
+
+
+def _wait_for_end_of_work(root: Path, end: Callable[[], None]) -> None:
+    from runlog import RunIndex, is_terminal
+
+    index = RunIndex(root)
+    while any(
+        not is_terminal(row.status) and row.workflow != "external"
+        for row in index.page(limit=10**9).runs
+    ):
+        time.sleep(_IDLE_LOOK_S)
+    end()

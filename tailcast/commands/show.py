@@ -57,14 +57,16 @@ def _facts(view: RunView) -> list[tuple[str, str]]:
     state, manifest = view.state, view.manifest
     attempt = f", attempt {state.attempt}" if state.attempt > 1 else ""
     return [
-        ("workflow", f"{view.workflow}{attempt}{', interactive' if manifest.interactive else ''}"),
+        ("workflow", f"{view.workflow}{attempt}{_kind(manifest)}"),
         ("prompt", _prompt(manifest)),
         ("params", one_line(_params(manifest.params), 300)),
         ("created", f"{manifest.created_at}, {age(manifest.created_at)} ago"),
+        ("queue", _queue(view)),
         ("took", duration(view.duration_s)),
         ("progress", _progress(view)),
         ("now", " · ".join(filter(None, [state.current_node, state.current_tool]))),
         ("cost", cost(state.cost_usd)),
+        ("limits", ", ".join(f"{name} {value}" for name, value in manifest.limits.items())),
         ("usage", _usage(state.usage)),
         ("counts", _counts(view)),
         ("model", state.model or ""),
@@ -73,6 +75,11 @@ def _facts(view: RunView) -> list[tuple[str, str]]:
         ("error", _error(view)),
         ("folder", shown_path(view.workspace.path)),
     ]
+
+
+def _kind(manifest: Manifest) -> str:
+    deployment = f", deployment {manifest.deployment}" if manifest.deployment else ""
+    return f"{', interactive' if manifest.interactive else ''}{deployment}"
 
 
 def _prompt(manifest: Manifest) -> str:
@@ -89,6 +96,12 @@ def _progress(view: RunView) -> str:
     percent = "" if state.progress is None else f"{state.progress:g}%"
     fields = ", ".join(f"{key} {value}" for key, value in state.fields.items())
     return " · ".join(filter(None, [percent, state.message, state.activity, one_line(fields)]))
+
+
+def _queue(view: RunView) -> str:
+    priority = view.manifest.priority
+    place = "" if view.queue_position is None else f"number {view.queue_position}"
+    return ", ".join(filter(None, [place, f"priority {priority}" if priority and place else ""]))
 
 
 def _usage(usage: dict[str, int]) -> str:
@@ -155,7 +168,12 @@ def _print_last(view: RunView, number: int) -> None:
 def _print_next(view: RunView) -> None:
     root, run_id = view.workspace.root, view.manifest.run_id
     if view.status == "queued":
-        print_line(f"\nIt waits for a runner: {command_line(root, 'runner')}")
+        from runner.supervisor import runner_is_active
+
+        if runner_is_active(root):
+            print_line(f"\nIt waits for its turn: {command_line(root, 'tail', '-f', run_id)}")
+        else:
+            print_line(f"\nIt waits for a runner: {command_line(root, 'runner')}")
     elif view.status in ("running", "waiting", "paused"):
         print_line(f"\nFollow it: {command_line(root, 'tail', '-f', run_id)}")
     elif view.workflow == "claude":

@@ -19,7 +19,7 @@ from ..errors import CommandError
 from ..options import DEFAULT_ROOT, AsJson, LiveRuns, Root, find_run
 from ..output import note, print_json, print_line
 
-__all__ = ["stop"]
+__all__ = ["ask_to_stop", "await_end", "stop"]
 
 # The agent's last words, then its grace after SIGTERM (5 s unless the runner was told otherwise), then SIGKILL.
 _WAIT_S = 20.0
@@ -55,7 +55,7 @@ def stop(
     asked = []
     for workspace in chosen:
         try:
-            _ask(workspace)
+            ask_to_stop(workspace)
             asked.append(workspace)
         except RunFinished as error:
             if len(chosen) == 1 and not every:
@@ -64,7 +64,7 @@ def stop(
     deadline = time.monotonic() + (timeout_s if wait else 0)
     code = 0
     for workspace in asked:
-        status = _await_end(workspace, deadline)
+        status = await_end(workspace, deadline)
         if as_json:
             print_json({"run_id": workspace.run_id, "status": status})
         elif is_terminal(status):
@@ -79,7 +79,8 @@ def stop(
     return code
 
 
-def _ask(workspace: Workspace) -> None:
+def ask_to_stop(workspace: Workspace) -> None:
+    """:raises RunFinished: it has ended."""
     status = run_status(workspace)
     post(workspace, {"type": "stop"})
     if status != "queued":
@@ -92,7 +93,8 @@ def _ask(workspace: Workspace) -> None:
         end_run(workspace, "workflow_stopped", "stopped before it began")
 
 
-def _await_end(workspace: Workspace, deadline: float) -> Status:
+def await_end(workspace: Workspace, deadline: float) -> Status:
+    """Its status when it has ended, or at the monotonic time `deadline`."""
     while True:
         status = run_status(workspace)
         if is_terminal(status) or time.monotonic() >= deadline:

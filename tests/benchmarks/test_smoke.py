@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from benchmarks.bench import Bench
-from benchmarks.cases import CASES
+from benchmarks.cases import CASES, ON_REQUEST
 from benchmarks.client import ClientSpec, Listeners
 from benchmarks.lines import LAST, MARK, StampedLine, end_line, replay_lines
 from benchmarks.processes import BenchError, free_port, worker
@@ -19,7 +19,7 @@ from benchmarks.rows import Row
 pytest.importorskip("sse_starlette", reason="the extra `bench` is not installed")
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [name for name in CASES if name not in ON_REQUEST])
 def test_case(name: str, tmp_path: Path) -> None:
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     rows = CASES[name](Bench(tmp_path, size="tiny", rounds=1))

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -271,3 +272,33 @@ def test_importing_tailcast_stays_light() -> None:
     code = "import sys, tailcast; before = 'httpx' in sys.modules; tailcast.Client; print(before)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout == "False\n"
+
+
+def test_deployments(client: Any, relay: Relay) -> None:
+    name = f"review-{uuid.uuid4().hex[:8]}"
+    made = client.put_deployment(
+        name, "claude", prompt="Review", params={"max_turns": 5}, allowed_overrides=["max_turns"]
+    )
+    assert (made.name, made.workflow, made.params) == (name, "claude", {"max_turns": 5})
+    started = client.start(deployment=name, runtime_overrides={"max_turns": 2}, limits={"turns": 9})
+    run = client.get(started.run_id)
+    assert (run.deployment, run.params, run.limits) == (name, {"max_turns": 2}, {"turns": 9})
+    assert [row.run_id for row in client.list(deployment=name).runs] == [started.run_id]
+    assert [row.deployment for row in client.runs(deployment=name)] == [name]
+    read = client.deployment(name)
+    assert read.statistics.runs == read.statistics.by_status["queued"] == 1
+    assert read.statistics.last_run.run_id == started.run_id
+    assert name in [each.name for each in client.deployments()]
+    with pytest.raises(ProblemError) as refused:
+        client.start(deployment=name, runtime_overrides={"model": "x"})
+    assert refused.value.errors[0]["pointer"] == "#/runtime_overrides/model"
+
+    assert client.put_deployment(name, "claude", if_match=read.etag).params == {}
+    for condition in ({"if_match": read.etag}, {"create_only": True}):
+        with pytest.raises(ProblemError, match="precondition-failed"):
+            client.put_deployment(name, "claude", **condition)
+    with pytest.raises(ProblemError, match="invalid-request"):
+        client.put_deployment(name, "claude", prompts="misspelt")
+    client.remove_deployment(name)
+    with pytest.raises(ProblemError, match="unknown-deployment"):
+        client.deployment(name)

@@ -67,9 +67,9 @@ def relay_of(root: Path, port: int) -> Iterator[House]:
 
 
 @contextlib.contextmanager
-def runner_of(root: Path) -> Iterator["subprocess.Popen[bytes]"]:
+def runner_of(root: Path, *more: str) -> Iterator["subprocess.Popen[bytes]"]:
     arguments = ["--root", str(root), "runner", "--scripted-model", "--grace-s", "1"]
-    with tailcast(*arguments) as process:
+    with tailcast(*arguments, *more) as process:
         wait_until(lambda: (root / "_catalog.json").exists(), "the catalog")
         yield process
 

@@ -29,6 +29,7 @@ CATALOG = [
             "properties": {
                 "model": {"type": "string"},
                 "max_turns": {"type": "integer", "minimum": 1},
+                "allowed_tools": {"type": "array", "items": {"type": "string"}},
             },
             "additionalProperties": False,
         },

@@ -255,6 +255,9 @@ def test_openapi_has_every_call_with_shapes_and_problems(relay: Relay) -> None:
 
 def test_the_examples_of_the_docs_are_valid(relay: Relay) -> None:
     schemas = relay.client.get("/openapi.json").json()["components"]["schemas"]
+    (deployment,) = schemas["PutDeployment"]["examples"]
+    put = relay.client.put("/api/v1/deployments/nightly-review", json=deployment)
+    assert put.status_code in (200, 201), put.text
     for example in schemas["StartRun"]["examples"]:
         assert relay.post("/workflows", example).status_code == 201
     run_id = relay.post("/workflows", START).json()["run_id"]

@@ -13,6 +13,8 @@ import pytest
 from runlog import Workspace, check_run_id, read_manifest
 from runlog.catalog import CatalogEntry, write_catalog
 from runlog.manifest import remove_run
+from runner.catalog import describe
+from runner.workflows.research import Research
 from tests.relay.live import CATALOG, Relay, running_relay
 
 ASK = {"workflow": "command", "params": {"argv": ["true"]}}
@@ -46,6 +48,8 @@ def test_everything_asked_is_in_the_manifest(relay: Relay) -> None:
         "run_id": "whole",
         "interactive": True,
         "chat_history": [{"role": "user", "content": "before"}],
+        "priority": -100,
+        "limits": {"wall_time_s": 0.5, "turns": 3},
     }
     body = json.dumps(asked).encode()
     headers = {"content-type": "application/json"}
@@ -79,6 +83,14 @@ def test_everything_asked_is_in_the_manifest(relay: Relay) -> None:
         (ASK | {"interactive": True}, "#/interactive"),
         (ASK | {"interactive": "yes"}, "#/interactive"),
         (ASK | {"unknown": 1}, "#/unknown"),
+        (ASK | {"priority": 101}, "#/priority"),
+        (ASK | {"priority": "high"}, "#/priority"),
+        (ASK | {"limits": {"patience": 1}}, "#/limits/patience"),
+        (ASK | {"limits": {"wall_time_s": 0}}, "#/limits/wall_time_s"),
+        (ASK | {"limits": {"wall_time_s": True}}, "#/limits/wall_time_s"),
+        (ASK | {"limits": {"turns": 1.5}}, "#/limits/turns"),
+        (ASK | {"limits": {"cost_usd": None}}, "#/limits/cost_usd"),
+        (ASK | {"limits": [1]}, "#/limits"),
         (ASK | {"deployment": "nightly"}, "#"),
         (ASK | {"runtime_overrides": {}}, "#"),
         (ASK | {"run_id": ".."}, "#/run_id"),
@@ -262,3 +274,30 @@ def _told_length(relay: Relay, length: int) -> tuple[int, str]:
     status = int(answer.split()[1])
     content_type = answer.lower().partition("content-type: ")[2].partition("\r\n")[0]
     return status, content_type
+
+
+@pytest.mark.parametrize(
+    ("tasks", "told"),
+    [
+        ({"a": ["b"], "b": ["c"], "c": ["a"]}, "in a cycle: a -> b -> c -> a"),
+        ({"a": ["a"]}, "in a cycle: a -> a"),
+        ({"a": ["x"]}, "'a' depends on 'x', which is not there"),
+        ({"a": [], "b": ["a"]}, None),
+    ],
+)
+def test_tasks_that_wait_for_each_other_are_a_422(
+    tmp_path: Path, tasks: dict[str, list[str]], told: str | None
+) -> None:
+    write_catalog(tmp_path, [describe("research", Research)])
+    plan = [{"id": key, "prompt": key, "depends_on": after} for key, after in tasks.items()]
+    with running_relay(tmp_path) as relay:
+        asked = {"workflow": "research", "prompt": "tails", "params": {"tasks": plan}}
+        answer = relay.post("/workflows", asked)
+        if told is None:
+            assert answer.status_code == 201
+            return
+        assert answer.status_code == 422
+        (error,) = answer.json()["errors"]
+        assert error["pointer"] == "#/params/tasks"
+        assert told in error["detail"]
+        assert relay.get("/workflows").json()["runs"] == []

@@ -60,7 +60,7 @@ def test_bad_ids_make_nothing(root: Path, run_id: str) -> None:
     with pytest.raises(BadRunId) as caught:
         create_run(root, "claude", run_id=run_id)
     assert "1 to 80" in caught.value.hint
-    assert os.listdir(root) == []
+    assert not root.exists()
     with pytest.raises(BadRunId):
         open_workspace(root, run_id)
 

@@ -172,6 +172,24 @@ def test_claudes_lines() -> None:
     assert state.usage == {"input_tokens": 7, "output_tokens": 2}
 
 
+def test_turns_are_answers_of_the_model() -> None:
+    def answer(key: str, session: str = "s", **fields: Any) -> Event:
+        return told("assistant", session_id=session, message={"id": key, "content": []}, **fields)
+
+    def result(turns: int, **fields: Any) -> Event:
+        return told("result", session_id="s", num_turns=turns, **fields)
+
+    state = fold(answer("a"), answer("a"), answer("b"), answer("sub", parent_tool_use_id="t"))
+    assert state.turns == 2  # an answer comes in several lines
+    assert fold(result(2), state=state).turns == 2
+    assert fold(answer("c"), answer("x", "other"), answer("c"), state=state).turns == 4
+    assert fold(result(9, subtype="error_during_execution"), state=state).turns == 4
+    assert fold(answer("d"), result(2, subtype="error_max_turns"), state=state).turns == 6
+    made_up = told("assistant", message={"id": "e", "model": "<synthetic>", "content": []})
+    assert fold(made_up, state=state).turns == 6
+    assert fold(result(3), state=state).turns == 9  # of one that tells of no answers
+
+
 def test_idle_is_waiting_until_something_comes() -> None:
     idle = told("progress_update", status="waiting")
     for wakes in (

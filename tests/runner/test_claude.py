@@ -9,6 +9,7 @@ import pytest
 
 import runlog
 from runlog import Workspace
+from runlog.history import ChatHistory
 from tests.support import (
     bash,
     events,
@@ -59,7 +60,7 @@ def test_one_shot(root: Path) -> None:
     assert end["stats"]["cost_usd"] > 0
     assert (run.files / "made.txt").read_text() == "hi\n"
     state = runlog.read_state(run)
-    assert state.turns == 1 and state.tool_calls == 1 and state.usage["output_tokens"] > 0
+    assert state.turns == 2 and state.tool_calls == 1 and state.usage["output_tokens"] > 0
     assert all("timestamp" in event for event in events(run))
     wait_until(lambda: not tree_of(run), "the tree to be gone")
 
@@ -233,6 +234,30 @@ def test_permission_allowed_and_denied(root: Path) -> None:
     receipt(run, late, "dropped")
 
 
+def test_what_a_permission_suggests_is_taken_up(root: Path) -> None:
+    outside = root.parent / "outside"
+    outside.mkdir()
+    write = [
+        {"name": "Write", "input": {"file_path": str(outside / name), "content": name}}
+        for name in ("one.txt", "two.txt")
+    ]
+    run = start(
+        root,
+        script({"tools": [write[0]]}, {"tools": [write[1]]}, {"text": "done"}),
+        ask_permissions=True,
+    )
+    asked = wait_for(run, "permission_requested")
+    assert asked["suggestions"], "the CLI suggests nothing any more"
+    forged = {"type": "setMode", "mode": "bypassPermissions", "destination": "session"}
+    line = {"type": "permission", "request_id": asked["request_id"], "decision": "allow"}
+    runlog.post(run, line | {"updated_permissions": [*asked["suggestions"], forged]})
+    assert wait_for_end(run)["type"] == "workflow_completed"
+    resolved = wait_for(run, "permission_resolved")
+    assert resolved["updated_permissions"] == asked["suggestions"]
+    assert len(events(run, "permission_requested")) == 1
+    assert (outside / "two.txt").read_text() == "two.txt"
+
+
 def test_permission_times_out_as_deny(root: Path) -> None:
     run = start(
         root,
@@ -396,3 +421,33 @@ def test_control_channel_stays_out_of_the_stream(root: Path) -> None:
     assert not {e["type"] for e in events(run)} & {"control_request", "control_response"}
     offsets = [record.offset for record in records(run)]
     assert offsets[-1] == run.stream.stat().st_size
+
+
+def test_chat_goes_on_from_its_history(root: Path) -> None:
+    earlier = [
+        {"role": "user", "content": "I am Ada"},
+        {"role": "assistant", "content": "Hello Ada"},
+    ]
+    run = runlog.create_run(root, "chat", chat_history=earlier)
+    wait_until(lambda: runlog.run_status(run) == "waiting", "a person to speak")
+    say(run, "who am I?", "m-1")
+    receipt(run, "m-1", "completed")
+    wait_until(lambda: runlog.run_status(run) == "waiting", "the end of the turn")
+    # The scripted model says back what it was told last: the message itself, after what was before it.
+    heard = events(run, "user")[0]["message"]["content"]
+    assert [b["text"] for b in heard][1] == "who am I?"
+    assert "user: I am Ada" in heard[0]["text"] and "assistant: Hello Ada" in heard[0]["text"]
+    assert "who am I?" in texts(run)[-1]
+    assert any(e["event"]["type"] == "content_block_delta" for e in events(run, "stream_event"))
+    say(run, "and now?", "m-2")
+    receipt(run, "m-2", "completed")
+    again = events(run, "user")[1]["message"]["content"]
+    assert "I am Ada" not in json.dumps(again), "told once"
+    chat = ChatHistory(100, earlier)
+    chat.begin()
+    for record in records(run):
+        chat.apply(record.event(), record.offset)
+    said = [m.content for m in chat.messages if m.role == "user"]
+    assert said == ["I am Ada", "who am I?", "and now?"]
+    control(run, "stop")
+    assert wait_for_end(run)["type"] == "workflow_stopped"

@@ -204,8 +204,8 @@ def test_paused_between_two_tasks(root: Path, tmp_path: Path) -> None:
     [
         ([("a", "b"), ("b", "c"), ("c", "a")], "in a cycle: a -> b -> c -> a"),
         ([("a", "a")], "in a cycle: a -> a"),
-        ([("a", "x")], "'a' depends on 'x', which is no task"),
-        ([("a",), ("a",)], "two tasks have the id 'a'"),
+        ([("a", "x")], "'a' depends on 'x', which is not there"),
+        ([("a",), ("a",)], "two have the id 'a'"),
     ],
 )
 def test_a_plan_that_can_not_be_worked_off(

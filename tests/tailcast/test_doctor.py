@@ -21,6 +21,7 @@ NAMES = [
     "disk",
     "workflows",
     "runs",
+    "deployments",
     "runner",
 ]
 

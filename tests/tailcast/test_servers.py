@@ -156,3 +156,18 @@ def test_serve_as_json(cli: Cli) -> None:
 def test_options_that_can_not_be(cli: Cli, words: list[str]) -> None:
     assert words[0] in cli("serve", *words, code=2).stderr
     assert not os.path.exists(cli.root)
+
+
+def test_open_hands_the_token_to_the_page_alone(cli: Cli, tmp_path: Path) -> None:
+    """The page takes it from behind the #, which no server ever sees."""
+    opened = tmp_path / "opened"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {opened}.part && mv {opened}.part {opened}\n')
+    browser.chmod(0o700)
+    cli.environment |= {"BROWSER": str(browser), "TAILCAST_TOKEN": "a&b/c"}
+    with cli.popen("serve", "--open", "--host", "0.0.0.0", "--port", "0") as process:
+        port = process.stdout.readline().decode().strip().rpartition(":")[2]
+        wait_until(opened.exists, "the browser")
+        process.terminate()
+        assert process.wait(10) == 0
+    assert opened.read_text() == f"http://127.0.0.1:{port}/#token=a%26b%2Fc"

@@ -64,6 +64,7 @@ class Listener:
         "_tail",
         "_tails",
         "_told",
+        "_until",
         "_variant",
         "_waiting",
     )
@@ -80,6 +81,9 @@ class Listener:
         self._loop = asyncio.get_running_loop()
         self._generation = tail.generation
         self._offset: int | None = 0  # None: `query.after` is inside a line that is not whole yet
+        self._until: int | None = (
+            None  # without `follow`: the end of the file as it was when we came
+        )
         self._told = 0  # the last id that the client was sent, about
         self._reset: str | None = None
         self._asked = False  # whether we know of the run's end as much as the tail does
@@ -95,6 +99,7 @@ class Listener:
         now = time.monotonic()
         self._tail.look()  # what was written before the request came is part of the answer
         self._generation = self._tail.generation
+        self._until = None if query.follow else self._tail.size
         try:
             if query.after is not None:
                 self._offset = await self._tail.align(query.after)
@@ -136,6 +141,8 @@ class Listener:
                 await self._write(self._sign_of_life())
             elif await self._advance():
                 if self._is_behind():
+                    if self._until is not None and (self._offset or 0) >= self._until:
+                        return  # the rest was written since
                     # `send` comes back at once while the buffers have room: let the others have their turn.
                     await asyncio.sleep(0)
             elif await self._rest():

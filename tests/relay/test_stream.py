@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
@@ -310,6 +311,29 @@ def test_follow_false_stops_at_the_present_end(relay: Relay, run: Workspace) -> 
     say(run, "workflow_stopped")
     events, _ = read_all(relay, f"{path}&after={offset}")
     assert [e.event for e in events] == ["message", "end"]
+
+
+def test_follow_false_ends_under_a_writer_that_does_not(relay: Relay, run: Workspace) -> None:
+    recorded(run)
+    line = encode({"type": "log", "text": "x" * 100})
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            append_lines(run.stream, line)
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        try:
+            before = run.stream.stat().st_size
+            events, _ = read_all(relay, relay.workflow_url(run, "/stream?follow=false"))
+        finally:
+            stop.set()
+        writing.result()
+    told = [event.data for event in events if event.event == "message"]
+    whole = run.stream.read_bytes()
+    assert len(whole[:before].splitlines()) <= len(told) < len(whole.splitlines())
+    assert told == whole.splitlines()[: len(told)]
 
 
 def test_204_ends_when_the_run_goes_on(

@@ -5,22 +5,25 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 TESTABLE := $(VENV)/.installed-test
-CHECKED := runlog runner relay tailcast tests benchmarks
+CHECKED := runlog runner relay tailcast tests benchmarks hatch_build.py
+PAGE := $(BIN)/python relay/ui/build.py
 
-.PHONY: help demo test lint types bench soak clean
+.PHONY: help demo test lint types ui bench soak clean
 
 help:
 	@echo "make demo   show it all in half a minute: no key, no network"
 	@echo "make test   format, lint, types, tests"
 	@echo "make lint   format and lint only"
+	@echo "make ui     build the web page"
 	@echo "make bench  measure speed"
 	@echo "make soak   the long tests"
-	@echo "make clean  remove .venv and caches; runs stay"
+	@echo "make clean  remove .venv, what was built, and caches; runs stay"
 
 demo: $(INSTALLED)
 	@$(BIN)/tailcast demo
 
 test: lint types
+	$(PAGE) run test
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not soak"
 
 lint: $(TESTABLE)
@@ -29,6 +32,10 @@ lint: $(TESTABLE)
 
 types: $(TESTABLE)
 	$(BIN)/mypy
+	$(PAGE) run check
+
+ui: $(TESTABLE)
+	@$(PAGE)
 
 bench: $(TESTABLE)
 	$(BIN)/python -m benchmarks
@@ -37,13 +44,13 @@ soak: $(TESTABLE)
 	$(BIN)/python -m pytest -m soak -n 0
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis relay/ui/dist relay/ui/node_modules
 	find $(wildcard $(CHECKED)) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp file for what is installed: done once, and again when the project file or the pinned versions change.
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(MAKE) --no-print-directory _venv
-	@echo "Installing Tailcast into $(VENV) (the Claude CLI comes along: some 100 MB, a minute or two) …"
+	@echo "Installing Tailcast into $(VENV) (the Claude CLI comes along, some 100 MB, and the web page is built: a minute or two) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 

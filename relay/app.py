@@ -196,6 +196,8 @@ def _with_problems(schema: dict[str, Any]) -> dict[str, Any]:
     schemas.pop("ValidationError", None)
     schemas["Problem"] = ProblemView.model_json_schema()
     schemas |= vocabulary.event_components()
+    # Pydantic knows no shape that is not its own.
+    schemas["EventAt"]["properties"]["event"] = {"$ref": "#/components/schemas/Event"}
     problem = {
         "description": "What is wrong, and what to do next",
         "content": {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},

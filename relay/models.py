@@ -2,14 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from runlog.limits import LIMITS
 from runlog.manifest import MAX_PRIORITY
@@ -285,7 +278,7 @@ class RunView(BaseModel):
 
 class EventAt(BaseModel):
     offset: int = Field(description="just after its line: the cursor that comes after it")
-    event: Annotated[dict[str, Any], WithJsonSchema({"$ref": "#/components/schemas/Event"})]
+    event: dict[str, Any]
 
 
 class EventsPage(BaseModel):

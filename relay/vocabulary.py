@@ -1,7 +1,5 @@
 """The schemas of events and inbox lines: served as they are, and named among the shapes of the OpenAPI document."""
 
-from typing import Any
-
 from fastapi import APIRouter
 from starlette.responses import Response
 
@@ -20,22 +18,22 @@ class _JsonSchema(Json):
     media_type = "application/schema+json"
 
 
-_ANSWER: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "JSON Schema, draft 2020-12",
-        "content": {_JsonSchema.media_type: {"schema": {"type": "object"}}},
-    }
-}
-
-
-@router.get("/events/schema", responses=_ANSWER, tags=["events"], summary="What events look like")
+@router.get(
+    "/events/schema",
+    response_class=_JsonSchema,
+    tags=["events"],
+    summary="What events look like, as JSON Schema",
+)
 async def events_schema() -> Response:
     """For one line of a stream, whoever wrote it: Tailcast's own by their `type`, each in `$defs` under its name."""
     return _JsonSchema(event_schema())
 
 
 @router.get(
-    "/inbox/schema", responses=_ANSWER, tags=["messages"], summary="What inbox lines look like"
+    "/inbox/schema",
+    response_class=_JsonSchema,
+    tags=["messages"],
+    summary="What inbox lines look like, as JSON Schema",
 )
 async def lines_schema() -> Response:
     """For one line of an inbox, and for what the WebSocket takes."""

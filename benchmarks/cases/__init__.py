@@ -12,12 +12,13 @@ from . import (
     latency,
     many_runs,
     paced,
+    page,
     replay,
     slow_listener,
     start,
 )
 
-__all__ = ["CASES"]
+__all__ = ["CASES", "ON_REQUEST"]
 
 CASES: dict[str, Callable[[Bench], list[Row]]] = {
     "latency": latency.measure,
@@ -31,4 +32,7 @@ CASES: dict[str, Callable[[Bench], list[Row]]] = {
     "herd": herd.measure,
     "start": start.measure,
     "ceiling": ceiling.measure,
+    "page": page.measure,
 }
+ON_REQUEST = frozenset({"page"})
+"""Run only where `--only` names them: they need more than Python, and measure what is not the relay."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 import runlog
 from relay import problems
@@ -14,6 +15,7 @@ from runlog.events import is_reserved
 from runlog.inbox_lines import INBOX_TYPES, check_message
 from runlog.manifest import Manifest
 from runlog.records import malformed
+from runlog.vocabulary import EVENT_TYPES, event_schema, inbox_schema
 from tests.docs.conftest import Place
 from tests.docs.samples import DOCS, REPOSITORY, samples
 from tests.support import bash, events, script, wait_for, wait_for_end, wait_until
@@ -32,23 +34,43 @@ def test_event_lines_are_folded(line: str) -> None:
     RunState().apply(event, len(line) + 1)
 
 
+def rows() -> dict[str, tuple[set[str], set[str]]]:
+    """type -> the fields of the table that are always there, and those that it calls rare."""
+    found = {}
+    table = TEXT.split("| type | fields beside the common ones |")[1].split("\n\n")[0]
+    for row in table.splitlines()[2:]:
+        _, types, fields, _ = row.split("|", 3)
+        # What stands in parentheses explains; `perhaps` goes on to the next semicolon.
+        fields = re.sub(r"\([^)]*\)", "", fields)
+        perhaps = " ".join(re.findall(r"perhaps ([^;]*)", fields))
+        for kind in re.findall(r"`(\w+)`", types):
+            rare = set(re.findall(r"`(\w+)`", perhaps))
+            found[kind] = (set(re.findall(r"`(\w+)`", fields)) - rare, rare)
+    return found
+
+
 def test_every_type_of_the_table_has_a_line() -> None:
-    table = TEXT.split("| type | fields beside the common ones |")[1].split("\n\n")[0]
-    in_table = set(
-        re.findall(r"`(\w+)`", "\n".join(row.split("|")[1] for row in table.splitlines()[2:]))
-    )
-    assert in_table == {json.loads(line)["type"] for line in LINES}
+    assert tuple(rows()) == EVENT_TYPES
+    assert set(EVENT_TYPES) == {json.loads(line)["type"] for line in LINES}
 
 
-def test_every_field_of_a_line_is_in_the_table() -> None:
-    table = TEXT.split("| type | fields beside the common ones |")[1].split("\n\n")[0]
-    for line in LINES:
-        event = json.loads(line)
-        row = next(
-            row for row in table.splitlines()[2:] if f"`{event['type']}`" in row.split("|")[1]
-        )
-        told = {"type", "timestamp", "run_id", "iteration_count", *re.findall(r"`(\w+)`", row)}
-        assert event.keys() <= told, event["type"]
+def test_the_table_and_the_schema_agree() -> None:
+    for kind, schema in event_schema()["$defs"].items():
+        if kind != "other":
+            always, rare = rows()[kind]
+            fields = schema["properties"].keys() - {"type", "timestamp", "run_id"}
+            assert fields == always | rare, kind
+            required = set(schema["required"]) - {"type", "timestamp", "run_id"}
+            assert not required & rare and required <= always, kind
+
+
+@pytest.mark.parametrize("line", LINES, ids=lambda line: json.loads(line)["type"])
+def test_event_lines_fit_the_schema(line: str) -> None:
+    event = json.loads(line)
+    Draft202012Validator(event_schema()).validate(event)
+    always, rare = rows()[event["type"]]
+    told = {"type", "timestamp", "run_id", "iteration_count"}
+    assert event.keys() <= told | always | rare, event["type"]
 
 
 def test_inbox_lines_are_taken() -> None:
@@ -58,6 +80,7 @@ def test_inbox_lines_are_taken() -> None:
             body = decode(line.encode())
             assert body is not None
             check_message(body)
+            Draft202012Validator(inbox_schema()).validate(body)
             seen.add(body["type"])
     assert seen == set(INBOX_TYPES)
 

@@ -1,0 +1,6 @@
+export { call, callRaw, newId, pathOf } from "./http";
+export { Problem, type Fault } from "./problem";
+export * from "./queries";
+export * from "./runs";
+export { getToken, onToken, setToken, takeTokenFromAddress, tokenRefused, useToken } from "./token";
+export type * from "./types";

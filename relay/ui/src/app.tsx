@@ -1,0 +1,26 @@
+import { lazy } from "react";
+import { Route, Switch } from "wouter";
+import { NotFound } from "./layout/not-found";
+import { Shell } from "./layout/shell";
+import { RunsPage } from "./runs/runs-page";
+
+// The list is the first screen; whatever shows runs from the inside comes when it is wanted.
+const RunPage = lazy(() => import("./run/run-page"));
+const ComparePage = lazy(() => import("./compare/compare-page"));
+
+export function App() {
+  return (
+    <Shell>
+      <Switch>
+        <Route path="/">
+          <RunsPage />
+        </Route>
+        <Route path="/runs/:id/:tab?">{({ id, tab }) => <RunPage key={id} runId={id} tab={tab} />}</Route>
+        <Route path="/compare/:a/:b/:tab?">{({ a, b, tab }) => <ComparePage a={a} b={b} tab={tab} />}</Route>
+        <Route>
+          <NotFound />
+        </Route>
+      </Switch>
+    </Shell>
+  );
+}

@@ -1,0 +1,68 @@
+import { useCallback, useLayoutEffect, useRef, useState, type RefObject } from "react";
+
+/** So near to the end counts as there. */
+const NEAR_PX = 48;
+/** Scrolling up this soon after a wheel, a touch or a key was done by the person, not by content that changes. */
+const INTENT_MS = 1500;
+
+export interface Stick {
+  /** Whether the end is followed. */
+  readonly sticking: boolean;
+  readonly toEnd: () => void;
+  /** For going somewhere else by program. */
+  readonly release: () => void;
+}
+
+/** Keeps `scroller` at its end while `content` grows, until the person scrolls up; at the end again, it goes on. */
+export function useStick(scroller: RefObject<HTMLElement | null>, content: RefObject<HTMLElement | null>): Stick {
+  const [sticking, setSticking] = useState(true);
+  const now = useRef(true);
+
+  const set = useCallback((value: boolean) => {
+    now.current = value;
+    setSticking(value);
+  }, []);
+
+  const toEnd = useCallback(() => {
+    set(true);
+    const element = scroller.current;
+    if (element) element.scrollTop = element.scrollHeight;
+  }, [scroller, set]);
+
+  useLayoutEffect(() => {
+    const element = scroller.current;
+    const inner = content.current;
+    if (!element || !inner) return;
+    let intentAt = -INTENT_MS;
+    let [lastTop, lastHeight] = [element.scrollTop, element.scrollHeight];
+    // A press on the scroll bar has the scroller itself as its target; one on a button within is no wish to scroll.
+    const onIntent = (event: Event) => {
+      if (event.type !== "pointerdown" || event.target === element) intentAt = performance.now();
+    };
+    const onScroll = () => {
+      const { scrollTop, scrollHeight, clientHeight } = element;
+      const up = scrollTop < lastTop - 1 && scrollHeight >= lastHeight;
+      [lastTop, lastHeight] = [scrollTop, scrollHeight];
+      if (scrollHeight - scrollTop - clientHeight <= NEAR_PX) set(true);
+      else if (now.current && up && performance.now() - intentAt < INTENT_MS) set(false);
+    };
+    const follow = () => {
+      if (now.current) element.scrollTop = element.scrollHeight;
+    };
+    const observer = new ResizeObserver(follow);
+    observer.observe(element);
+    observer.observe(inner);
+    const passive = { passive: true };
+    for (const type of ["wheel", "touchmove", "pointerdown", "keydown"]) element.addEventListener(type, onIntent, passive);
+    element.addEventListener("scroll", onScroll, passive);
+    follow();
+    return () => {
+      observer.disconnect();
+      for (const type of ["wheel", "touchmove", "pointerdown", "keydown"]) element.removeEventListener(type, onIntent);
+      element.removeEventListener("scroll", onScroll);
+    };
+  }, [scroller, content, set]);
+
+  const release = useCallback(() => set(false), [set]);
+  return { sticking, toEnd, release };
+}

@@ -1,0 +1,33 @@
+import { createContext, useContext } from "react";
+import type { ChatItem } from "../model/types";
+import { useKept } from "./kept";
+import { ChatRow } from "./chat-row";
+
+const SHOWN = 30;
+const MORE = 300;
+
+/** What subagents did, by the call that began them. */
+export const Threads = createContext<ReadonlyMap<string, readonly ChatItem[]>>(new Map());
+
+/** A subagent's conversation, below the call that began it. */
+export function Thread({ items, id }: { readonly items: readonly ChatItem[]; readonly id: string }) {
+  const threads = useContext(Threads);
+  const [limit, setLimit] = useKept(`thread:${id}`, SHOWN);
+  const first = Math.max(0, items.length - limit);
+  return (
+    <div className="thread">
+      {first > 0 && (
+        <button type="button" className="show-more" onClick={() => setLimit(limit + MORE)}>
+          Show earlier ({first.toLocaleString("en")})
+        </button>
+      )}
+      <ol className="thread-items" aria-label="What the subagent did">
+        {items.slice(first).map((item) => (
+          <li key={item.key}>
+            <ChatRow item={item} thread={item.kind === "tool" ? threads.get(item.toolId) : undefined} />
+          </li>
+        ))}
+      </ol>
+    </div>
+  );
+}

@@ -1,0 +1,35 @@
+import { QueryClientProvider } from "@tanstack/react-query";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { createQueryClient, getToken, onToken, takeTokenFromAddress, tokenRefused } from "./api";
+import { App } from "./app";
+import { createClient, StreamProvider } from "./stream";
+import "./styles/tokens.css";
+import "./styles/base.css";
+import { restoreTheme } from "./theme/theme";
+
+const root = document.getElementById("root");
+if (root === null) throw new Error("index.html has no #root");
+
+restoreTheme();
+takeTokenFromAddress();
+
+const queries = createQueryClient();
+let token = getToken();
+const client = createClient({ token, onUnauthorized: () => (tokenRefused(token), undefined) });
+onToken(() => {
+  if (getToken() === token) return;
+  token = getToken();
+  client.setToken(token);
+  void queries.invalidateQueries();
+});
+
+createRoot(root).render(
+  <StrictMode>
+    <QueryClientProvider client={queries}>
+      <StreamProvider client={client}>
+        <App />
+      </StreamProvider>
+    </QueryClientProvider>
+  </StrictMode>,
+);

@@ -1,0 +1,205 @@
+import { Asked } from "./asked.js";
+import { noticeOf, type Notice } from "./notices.js";
+import { Shelf } from "./shelf.js";
+import { Speech } from "./speech.js";
+import type { ChatItem, OutputItem, PermissionItem, QuestionItem, Receipt, ReceiptState } from "./types.js";
+import { type Event, isObject, list, number, plain, text } from "./values.js";
+
+/** The place of an event, which its items take over. */
+export interface Place {
+  readonly position: number;
+  readonly offset: number;
+  readonly timestamp: string | null;
+  readonly parent: string | null;
+  readonly session: string | null;
+}
+
+/** The conversations of a run: the main one under "", those of subagents under the id of their tool call. */
+export type Threads = Map<string, Shelf<ChatItem>>;
+
+// A piece of output that is longer goes on in a new item.
+const OUTPUT_CHARS = 16 * 1024;
+
+/** Folds events into the chat, with the rules of `GET /workflows/{id}/history` for who said what. */
+export class ChatFold {
+  #threads: Threads = new Map([["", new Shelf<ChatItem>()]]);
+  #speech = new Speech(this.#threads);
+  #asked = new Asked(this.#threads);
+  #messages = new Map<string, Receipt>();
+  #messagesShared = false;
+  #view: ReadonlyMap<string, readonly ChatItem[]> | null = null;
+
+  fork(): ChatFold {
+    const copy = new ChatFold();
+    copy.#threads = new Map([...this.#threads].map(([id, shelf]) => [id, shelf.fork()]));
+    copy.#speech = this.#speech.fork(copy.#threads);
+    copy.#asked = this.#asked.fork(copy.#threads);
+    copy.#messages = this.#messages;
+    this.#messagesShared = copy.#messagesShared = true;
+    return copy;
+  }
+
+  chat(): readonly ChatItem[] {
+    return this.#main.view();
+  }
+
+  /** The conversations of the subagents. */
+  threads(): ReadonlyMap<string, readonly ChatItem[]> {
+    const before = this.#view;
+    let same = before !== null && before.size === this.#threads.size - 1;
+    const now = new Map<string, readonly ChatItem[]>();
+    for (const [id, shelf] of this.#threads) {
+      if (id === "") continue;
+      const view = shelf.view();
+      now.set(id, view);
+      same &&= before?.get(id) === view;
+    }
+    if (!same) this.#view = now;
+    return this.#view as ReadonlyMap<string, readonly ChatItem[]>;
+  }
+
+  messages(): ReadonlyMap<string, Receipt> {
+    this.#messagesShared = true;
+    return this.#messages;
+  }
+
+  questions(): readonly QuestionItem[] {
+    return this.#asked.questions();
+  }
+
+  permissions(): readonly PermissionItem[] {
+    return this.#asked.permissions();
+  }
+
+  /** A question as it is now. */
+  current(question: QuestionItem): QuestionItem {
+    const item = this.#main.get(question.key);
+    return item?.kind === "question" ? item : question;
+  }
+
+  apply(event: Event & { readonly type: string }, position: number, offset: number): void {
+    const place: Place = {
+      position,
+      offset,
+      timestamp: text(event["timestamp"], 200),
+      parent: text(event["parent_tool_use_id"], 200) || null,
+      session: text(event["session_id"], 200),
+    };
+    switch (event.type) {
+      case "stream_event":
+        this.#speech.part(event, place);
+        return;
+      case "assistant":
+        this.#speech.assistant(event, place);
+        return;
+      case "user":
+        for (const id of this.#speech.user(event, place, this.#messages)) this.#show(id);
+        return;
+      case "result":
+        this.#speech.endTurn(place.session);
+        this.#result(event, place);
+        return;
+      case "message_received":
+        this.#receipt(event, place);
+        return;
+      case "log":
+        if (this.#output(event, place)) return;
+        break;
+      case "workflow_started":
+      case "workflow_completed":
+      case "workflow_failed":
+      case "workflow_stopped":
+        this.#speech.endTurn(null);
+        this.#asked.close(event.type !== "workflow_started");
+        break;
+      default:
+        if (this.#asked.apply(event, place)) return;
+    }
+    const notice = noticeOf(event);
+    if (notice !== null) this.#notice(notice, event.type, place);
+  }
+
+  get #main(): Shelf<ChatItem> {
+    return this.#threads.get("") as Shelf<ChatItem>;
+  }
+
+  #result(event: Event, place: Place): void {
+    const usage = isObject(event["usage"]) ? event["usage"] : {};
+    const durationMs = number(event["duration_ms"]);
+    this.#main.put({
+      ...place,
+      key: `result:${place.position}`,
+      kind: "result",
+      isError: event["is_error"] === true,
+      subtype: text(event["subtype"], 200),
+      text: text(event["result"], OUTPUT_CHARS * 4),
+      costUsd: number(event["total_cost_usd"]),
+      durationS: durationMs === null ? null : durationMs / 1000,
+      turns: number(event["num_turns"]),
+      usage: {
+        input_tokens: number(usage["input_tokens"]) ?? 0,
+        output_tokens: number(usage["output_tokens"]) ?? 0,
+        cache_creation_input_tokens: number(usage["cache_creation_input_tokens"]) ?? 0,
+        cache_read_input_tokens: number(usage["cache_read_input_tokens"]) ?? 0,
+      },
+      denials: list(event["permission_denials"]).length,
+    });
+  }
+
+  #receipt(event: Event, place: Place): void {
+    const [messageId, state] = [event["message_id"], event["state"]];
+    if (typeof messageId !== "string" || typeof state !== "string") return;
+    const item = this.#main.get(`user:${messageId}`);
+    const receipt: Receipt = {
+      messageId,
+      state: state as ReceiptState,
+      reason: text(event["reason"]),
+      messageType: text(event["message_type"], 200),
+      timestamp: place.timestamp,
+      shown: item !== undefined || (this.#messages.get(messageId)?.shown ?? false),
+    };
+    this.#setMessage(receipt);
+    if (item?.kind === "user") this.#main.put({ ...item, receipt });
+  }
+
+  /** A message that waited is in the chat now. */
+  #show(messageId: string): void {
+    const receipt = this.#messages.get(messageId);
+    if (receipt !== undefined && !receipt.shown) this.#setMessage({ ...receipt, shown: true });
+  }
+
+  #setMessage(receipt: Receipt): void {
+    if (this.#messagesShared) this.#messages = new Map(this.#messages);
+    this.#messagesShared = false;
+    this.#messages.set(receipt.messageId, receipt);
+  }
+
+  /** A line of a command's output; false if it is more than that. */
+  #output(event: Event, place: Place): boolean {
+    const level = event["level"];
+    const told = isObject(event["data"]) ? event["data"]["source"] : null;
+    if ((level === "warning" || level === "error") && told !== "stderr" && told !== "stdout") return false;
+    const source = told === "stdout" || told === "stderr" ? told : "log";
+    const line = typeof event["message"] === "string" ? event["message"] : plain(event["message"]);
+    const last = this.#main.last;
+    if (last?.kind === "output" && last.source === source && last.text.length + line.length < OUTPUT_CHARS) {
+      this.#main.put({ ...last, text: `${last.text}\n${line}`, lines: last.lines + 1 });
+      return true;
+    }
+    const item: OutputItem = { ...place, key: `output:${place.position}`, kind: "output", source, text: line, lines: 1 };
+    this.#main.put(item);
+    return true;
+  }
+
+  #notice(notice: Notice, eventType: string, place: Place): void {
+    const last = this.#main.last;
+    // Progress that follows on progress takes its place: the trace has them all.
+    const passing = eventType === "progress_update" && !notice.stays;
+    const again = passing && last?.kind === "notice" && last.eventType === eventType && last.key.startsWith("passing:");
+    const key = again ? last.key : `${passing ? "passing" : "notice"}:${place.position}`;
+    const { level, text: said, detail } = notice;
+    if (again && last.text === said) return;
+    if (!passing && eventType === "progress_update" && last?.kind === "notice" && last.text === said) return;
+    this.#main.put({ ...place, key, kind: "notice", level, eventType, text: said, detail });
+  }
+}

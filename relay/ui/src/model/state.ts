@@ -1,0 +1,280 @@
+import type { RunStatus } from "../stream/types.js";
+import type { Fields, Usage } from "./types.js";
+import { blocksOf, count, type Event, isObject, number, percent, text, time } from "./values.js";
+
+const USAGE_KEYS = ["input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"] as const;
+// `status` of the progress_update by which an interactive run says that it waits for a message.
+const WAITING = "waiting";
+// `model` of an assistant line that the CLI made up to tell of an error.
+const NO_MODEL = "<synthetic>";
+const COMMON_FIELDS = new Set(["type", "timestamp", "run_id", "progress", "message", "status"]);
+export const TERMINAL: Readonly<Record<string, RunStatus>> = {
+  workflow_completed: "completed",
+  workflow_failed: "failed",
+  workflow_stopped: "stopped",
+};
+
+/** What the lines so far say of the run: the fold of `GET /workflows/{id}`, with the same rules. */
+export class StateFold {
+  length = 0;
+  offset = 0;
+  lifecycle: RunStatus | null = null;
+  workflow: string | null = null;
+  attempt = 0;
+  startedAt: string | null = null;
+  attemptAt: string | null = null;
+  endedAt: string | null = null;
+  lastEventAt: string | null = null;
+  durationS: number | null = null;
+  progress: number | null = null;
+  message: string | null = null;
+  activity: string | null = null;
+  fields: Fields = {};
+  currentNode: string | null = null;
+  currentTool: string | null = null;
+  sessionId: string | null = null;
+  model: string | null = null;
+  turns = 0;
+  toolCalls = 0;
+  result: unknown = null;
+  error: unknown = null;
+  reason: string | null = null;
+  iterations: number | null = null;
+  #paused = false;
+  #idle = false;
+  #statsCostUsd: number | null = null;
+  #counts = new Map<string, number>();
+  #usage = new Map<string, number>();
+  #openQuestions = new Set<string>();
+  #openPermissions = new Set<string>();
+  #costs = new Map<string, readonly [number, number]>(); // session -> cost of its earlier processes, of the present one
+  #answers = new Map<string, readonly [string, number]>(); // session -> id of its last answer, answers since its last result
+
+  /** A copy that goes on by itself. */
+  fork(): StateFold {
+    const copy = new StateFold();
+    Object.assign(copy, this); // the public ones
+    copy.#paused = this.#paused;
+    copy.#idle = this.#idle;
+    copy.#statsCostUsd = this.#statsCostUsd;
+    copy.#counts = new Map(this.#counts);
+    copy.#usage = new Map(this.#usage);
+    copy.#openQuestions = new Set(this.#openQuestions);
+    copy.#openPermissions = new Set(this.#openPermissions);
+    copy.#costs = new Map(this.#costs);
+    copy.#answers = new Map(this.#answers);
+    return copy;
+  }
+
+  get status(): RunStatus {
+    if (this.lifecycle === null) return "queued";
+    if (this.lifecycle !== "running") return this.lifecycle;
+    if (this.#paused) return "paused";
+    return this.#openQuestions.size > 0 || this.#openPermissions.size > 0 || this.#idle ? "waiting" : "running";
+  }
+
+  get costUsd(): number | null {
+    if (this.#costs.size === 0) return this.#statsCostUsd;
+    let sum = 0;
+    for (const [banked, spent] of this.#costs.values()) sum += banked + spent;
+    const counted = Number(sum.toFixed(6));
+    return this.#statsCostUsd === null ? counted : Math.max(this.#statsCostUsd, counted);
+  }
+
+  byType(): Record<string, number> {
+    return Object.fromEntries(this.#counts);
+  }
+
+  usage(): Usage {
+    const [input, output, made, read] = USAGE_KEYS.map((key) => this.#usage.get(key) ?? 0) as [number, number, number, number];
+    return {
+      input_tokens: input,
+      output_tokens: output,
+      cache_creation_input_tokens: made,
+      cache_read_input_tokens: read,
+    };
+  }
+
+  tokens(): number | null {
+    if (this.#usage.size === 0) return null;
+    let sum = 0;
+    for (const tokens of this.#usage.values()) sum += tokens;
+    return sum;
+  }
+
+  apply(event: Event & { readonly type: string }, offset: number): void {
+    this.length += 1;
+    this.offset = offset;
+    this.lifecycle ??= "running";
+    const kind = event.type;
+    this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + 1);
+    if (kind === "stream_event") {
+      // The fold of the relay does not look into them either, not even at their time.
+      return;
+    }
+    this.lastEventAt = text(event["timestamp"]) || this.lastEventAt;
+    switch (kind) {
+      case "workflow_started":
+        this.#started(event);
+        break;
+      case "workflow_completed":
+      case "workflow_failed":
+      case "workflow_stopped":
+        this.#ended(event);
+        break;
+      case "workflow_paused":
+      case "workflow_resumed":
+        this.#paused = kind === "workflow_paused";
+        break;
+      case "iteration_started":
+      case "iteration_completed":
+        this.iterations = Math.max(this.iterations ?? 0, count(event["iteration"]) ?? 0);
+        this.#told(event);
+        break;
+      case "progress_update":
+      case "task_progress":
+        this.#told(event);
+        break;
+      case "node_started":
+        this.currentNode = text(event["node"]);
+        break;
+      case "node_completed":
+        this.currentNode = null;
+        break;
+      case "questions_presented":
+        add(this.#openQuestions, event["question_id"]);
+        break;
+      case "permission_requested":
+        add(this.#openPermissions, event["request_id"]);
+        break;
+      case "responses_collected":
+        this.#openQuestions.delete(text(event["question_id"]) ?? "");
+        break;
+      case "permission_resolved":
+        this.#openPermissions.delete(text(event["request_id"]) ?? "");
+        break;
+      case "system":
+        this.#system(event);
+        break;
+      case "assistant":
+        this.#assistant(event);
+        break;
+      case "user":
+        if (messageBlocks(event).some((block) => block["type"] === "tool_result")) this.currentTool = null;
+        break;
+      case "result":
+        this.#result(event);
+    }
+  }
+
+  #started(event: Event): void {
+    this.lifecycle = "running";
+    this.workflow = text(event["workflow"]);
+    this.attempt = count(event["attempt"]) ?? this.attempt + 1;
+    this.attemptAt = text(event["timestamp"]);
+    this.startedAt = this.startedAt || this.attemptAt;
+    this.endedAt = this.durationS = this.result = this.error = this.reason = null;
+    this.progress = this.message = this.activity = null;
+    this.#paused = this.#idle = false;
+    this.currentTool = null;
+    this.#openPermissions.clear();
+  }
+
+  #ended(event: Event & { readonly type: string }): void {
+    this.lifecycle = TERMINAL[event.type] ?? "failed";
+    this.endedAt = text(event["timestamp"]);
+    const [began, ended] = [time(this.startedAt), time(this.endedAt)];
+    this.durationS = number(event["duration_s"]) ?? (began === null || ended === null ? null : (ended - began) / 1000);
+    this.result = event["result"] ?? null;
+    this.error = event["error"] ?? null;
+    this.reason = text(event["reason"]);
+    const stats = isObject(event["stats"]) ? event["stats"] : {};
+    this.#statsCostUsd = number(stats["cost_usd"]);
+    this.attempt = Math.max(this.attempt, count(stats["attempt"]) ?? 0);
+    this.progress ??= percent(stats["progress"]);
+    if (this.lifecycle === "completed") this.progress ??= 100;
+    this.#paused = this.#idle = false;
+    this.currentTool = this.currentNode = null;
+    this.#openQuestions.clear();
+    this.#openPermissions.clear();
+  }
+
+  #told(event: Event & { readonly type: string }): void {
+    this.progress = percent(event["progress"]) ?? this.progress;
+    this.message = text(event["message"]) || this.message;
+    if (event.type !== "progress_update") return;
+    this.activity = text(event["status"]) || this.activity;
+    this.#idle = this.activity === WAITING;
+    const counted = Object.entries(event).filter(([key]) => !COMMON_FIELDS.has(key));
+    this.fields = { ...this.fields, ...Object.fromEntries(counted) };
+  }
+
+  /** A turn has begun: an interactive run is idle no longer. */
+  #goOn(): void {
+    this.#idle = false;
+    if (this.activity === WAITING) this.activity = this.message = null;
+  }
+
+  #system(event: Event): void {
+    if (event["subtype"] !== "init") return;
+    this.sessionId = text(event["session_id"]) || this.sessionId;
+    this.model = text(event["model"]) || this.model;
+    this.#goOn();
+  }
+
+  #assistant(event: Event): void {
+    this.#goOn();
+    this.#countTurn(event);
+    for (const block of messageBlocks(event)) {
+      if (block["type"] !== "tool_use") continue;
+      this.toolCalls += 1;
+      this.currentTool = text(block["name"]);
+    }
+  }
+
+  /** An answer comes in a line for each of its blocks. Those of subagents do not count, nor what the CLI made up. */
+  #countTurn(event: Event): void {
+    const message = event["message"];
+    if (event["parent_tool_use_id"] || !isObject(message)) return;
+    const { id: answer, model } = message;
+    if (typeof answer !== "string" || model === NO_MODEL) return;
+    const session = text(event["session_id"]) ?? "";
+    const [last, counted] = this.#answers.get(session) ?? ["", 0];
+    if (answer === last) return;
+    this.#answers.set(session, [answer, counted + 1]);
+    this.turns += 1;
+  }
+
+  #result(event: Event): void {
+    this.currentTool = null;
+    const session = text(event["session_id"]) ?? "";
+    this.sessionId = session || this.sessionId;
+    const [last, counted] = this.#answers.get(session) ?? ["", 0];
+    // Others than Claude may write results, and tell of no answers before; the turn too many is in this number alone.
+    if (counted === 0 || event["subtype"] === "error_max_turns") {
+      this.turns += Math.max(0, (count(event["num_turns"]) || 1) - counted);
+    }
+    this.#answers.set(session, [last, 0]);
+    const told = number(event["total_cost_usd"]);
+    if (told !== null) {
+      const [banked, before] = this.#costs.get(session) ?? [0, 0];
+      // The total is of the session so far. It falls only when a killed process took its count with it.
+      this.#costs.set(session, told < before ? [banked + before, told] : [banked, told]);
+    }
+    const usage = isObject(event["usage"]) ? event["usage"] : {};
+    for (const key of USAGE_KEYS) {
+      const tokens = count(usage[key]);
+      if (tokens !== null) this.#usage.set(key, (this.#usage.get(key) ?? 0) + tokens);
+    }
+  }
+}
+
+function messageBlocks(event: Event): readonly Event[] {
+  const message = event["message"];
+  return isObject(message) && Array.isArray(message["content"]) ? blocksOf(message["content"]) : [];
+}
+
+function add(open: Set<string>, id: unknown): void {
+  const key = text(id);
+  if (key) open.add(key);
+}

@@ -1,0 +1,123 @@
+import { FileX2, History } from "lucide-react";
+import { lazy, Suspense, useMemo } from "react";
+import { Link, useLocation } from "wouter";
+import { useRunView, useWorkflow } from "../api";
+import { useTitle } from "../layout/shell-context";
+import { statusOf, useModel } from "../model";
+import { useRun, useRuns } from "../stream";
+import { EmptyState, ErrorBoundary, isEnded, Loading, Tabs } from "../ui";
+import { Button } from "../ui/button";
+import { useKeys } from "../ui/keys";
+import { ReplayBar } from "./replay/replay-bar";
+import { useReplay } from "./replay/use-replay";
+import { RunHead } from "./run-head";
+import "./run.css";
+import { RunStatusBar } from "./run-status-bar";
+import { defaultTab, TAB_LABELS, tabOf, TABS, titleOf, type TabName } from "./tabs";
+import type { TabProps } from "./tab";
+
+export const TAB_CONTENTS = {
+  chat: lazy(() => import("../chat").then(({ ChatTab }) => ({ default: ChatTab }))),
+  trace: lazy(() => import("../trace").then(({ TraceTab }) => ({ default: TraceTab }))),
+  steps: lazy(() => import("../steps").then(({ StepsTab }) => ({ default: StepsTab }))),
+  files: lazy(() => import("../files").then(({ FilesTab }) => ({ default: FilesTab }))),
+};
+
+interface RunPageProps {
+  readonly runId: string;
+  /** From the address; none, or one that there is not, is the one that fits the workflow. */
+  readonly tab: string | undefined;
+}
+
+/** One run: its head, its tabs, and the bar that goes back in time. */
+export default function RunPage({ runId, tab }: RunPageProps) {
+  const log = useRun(runId);
+  const { runs } = useRuns();
+  const listed = runs.find((run) => run.run_id === runId);
+  const present = useModel(log);
+  const status = statusOf(log, present, listed?.status);
+  const isLive = !isEnded(status);
+  const replay = useReplay(log, isLive);
+  const position = replay.position ?? undefined;
+  const model = useModel(log, position);
+  const view = useRunView(runId, listed !== undefined || log.length > 0);
+  const workflowName = listed?.workflow ?? view.data?.workflow ?? present.workflow;
+  const workflow = useWorkflow(workflowName);
+  const [, navigate] = useLocation();
+
+  const name = tabOf(tab) ?? defaultTab(workflowName);
+  const title = titleOf(runId, listed, view.data);
+  const goTo = (next: TabName) => navigate(`/runs/${runId}/${next}`, { replace: true });
+  const rewind = () => replay.dispatch(replay.position === null ? { type: "seek", position: 0 } : { type: "leave" });
+  useKeys({
+    ...Object.fromEntries(TABS.map((each, index) => [String(index + 1), () => goTo(each)])),
+    r: () => (log.length > 0 ? rewind() : false),
+  });
+  useTitle(log.end === "gone" ? "No such run" : `${status}: ${title}`);
+
+  const props: TabProps = { runId, log, model, position };
+  const tabs = TABS.map((each) => ({ name: each, label: TAB_LABELS[each], content: <TabContent name={each} {...props} /> }));
+
+  if (log.end === "gone") {
+    return (
+      <EmptyState icon={FileX2} title="There is no such run">
+        <p>
+          {log.problem ?? "It was deleted, or never was."} <code>{runId}</code>
+        </p>
+        <Link href="/" className="button button-primary button-md">
+          All runs
+        </Link>
+      </EmptyState>
+    );
+  }
+  if (!log.caughtUp && log.length === 0 && log.problem === null && !listed) return <Loading what="Opening the run…" />;
+  return (
+    <div className="run">
+      <RunHead
+        runId={runId}
+        title={title}
+        status={position === undefined ? status : model.status}
+        present={status}
+        replaying={position !== undefined}
+        model={model}
+        listed={listed}
+        view={view.data}
+        workflow={workflow}
+        workflowName={workflowName}
+      />
+      <RunStatusBar runId={runId} model={model} log={log} status={position === undefined ? status : model.status} queuePosition={listed?.queue_position ?? null} />
+      <Tabs
+        label="Run"
+        tabs={tabs}
+        value={name}
+        onChange={goTo}
+        aside={
+          isLive &&
+          replay.position === null &&
+          log.length > 0 && (
+            <Button size="sm" variant="ghost" icon={History} aria-keyshortcuts="r" onClick={() => replay.dispatch({ type: "seek", position: log.length })}>
+              Rewind
+            </Button>
+          )
+        }
+      />
+      {log.length > 0 && (!isLive || replay.position !== null) && <ReplayBar log={log} replay={replay} chat={present.chat} isLive={isLive} />}
+    </div>
+  );
+}
+
+/** One tab; what breaks in it stays in it. */
+export function TabContent({ name, ...props }: TabProps & { readonly name: TabName }) {
+  const Content = TAB_CONTENTS[name];
+  const label = TAB_LABELS[name];
+  return useMemo(
+    () => (
+      <ErrorBoundary what={`The ${label.toLowerCase()}`}>
+        <Suspense fallback={<Loading />}>
+          <Content {...props} />
+        </Suspense>
+      </ErrorBoundary>
+    ),
+    [Content, label, props.runId, props.log, props.model, props.position],
+  );
+}

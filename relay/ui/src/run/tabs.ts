@@ -1,0 +1,31 @@
+// Which tabs a run has, and which of them opens. Pure.
+
+import type { RunView } from "../api";
+import type { RunSummary } from "../stream/types";
+
+export const TABS = ["chat", "trace", "steps", "files"] as const;
+export type TabName = (typeof TABS)[number];
+
+export const TAB_LABELS: Record<TabName, string> = { chat: "Chat", trace: "Trace", steps: "Steps", files: "Files" };
+
+const FITTING: Readonly<Record<string, TabName>> = { claude: "chat", chat: "chat", design: "steps", research: "steps" };
+
+/** The tab that an address names; null if it names none. */
+export function tabOf(name: string | undefined): TabName | null {
+  return TABS.find((tab) => tab === name) ?? null;
+}
+
+/** The tab that shows best what a workflow does. */
+export function defaultTab(workflow: string | null | undefined): TabName {
+  return FITTING[workflow ?? ""] ?? "trace";
+}
+
+/** One line for people: what was asked, or the id. */
+export function titleOf(runId: string, listed: RunSummary | undefined, view: RunView | undefined): string {
+  if (listed?.title) return listed.title;
+  const { prompt, params } = view ?? {};
+  const text = typeof prompt === "string" ? prompt : prompt?.find((block) => typeof block["text"] === "string")?.["text"];
+  const argv = params?.["argv"];
+  const line = typeof text === "string" ? text.trim().split("\n", 1)[0] : Array.isArray(argv) ? argv.join(" ") : "";
+  return line || runId;
+}

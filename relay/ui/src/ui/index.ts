@@ -1,0 +1,15 @@
+export { Badge, type Tone } from "./badge";
+export { Button, IconButton } from "./button";
+export { Card, EmptyState, Loading } from "./card";
+export { CopyButton } from "./copy";
+export { Confirm, Dialog } from "./dialog";
+export { ErrorBoundary } from "./error-boundary";
+export { Field, Switch, type ControlProps } from "./field";
+export * from "./format";
+export { InlineCode } from "./inline-code";
+export { useNow } from "./now";
+export { ProblemNote } from "./problem";
+export { Progress } from "./progress";
+export { isEnded, Pulse, STATUSES, StatusBadge } from "./status";
+export { Tabs, type Tab } from "./tabs";
+export { Duration, Time } from "./time";

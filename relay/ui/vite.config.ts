@@ -1,0 +1,53 @@
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import { defineConfig, type Plugin } from "vite";
+
+const RELAY = process.env["TAILCAST_URL"] ?? "http://127.0.0.1:8700";
+const COMPRESSED = /\.(js|css|html|svg|json|txt)$/;
+const MIN_BYTES = 1024; // smaller ones gain nothing
+
+/** Each file a second and third time, as `.gz` and `.br`: the relay compresses nothing while it serves. */
+function compressed(): Plugin {
+  return {
+    name: "compressed",
+    apply: "build",
+    writeBundle({ dir }) {
+      if (dir === undefined) return;
+      for (const name of readdirSync(dir, { recursive: true, encoding: "utf8" })) {
+        const path = join(dir, name);
+        if (!COMPRESSED.test(name) || statSync(path).size < MIN_BYTES) continue;
+        const content = readFileSync(path);
+        writeFileSync(`${path}.gz`, gzipSync(content, { level: 9 }));
+        const params = { [constants.BROTLI_PARAM_SIZE_HINT]: content.length };
+        writeFileSync(`${path}.br`, brotliCompressSync(content, { params }));
+      }
+    },
+  };
+}
+
+export default defineConfig({
+  esbuild: { jsx: "automatic" },
+  plugins: [compressed()],
+  build: {
+    target: "es2022",
+    outDir: "dist",
+    assetsInlineLimit: 0, // the page's policy allows what comes from its own origin, and no data: scripts or fonts
+    modulePreload: { polyfill: false },
+    reportCompressedSize: false,
+    rollupOptions: {
+      onwarn(warning, warn) {
+        // "use client" is for servers that render; libraries carry it.
+        if (warning.code !== "MODULE_LEVEL_DIRECTIVE") warn(warning);
+      },
+    },
+  },
+  worker: { format: "es" },
+  server: {
+    // The relay compares `Origin` with `Host`, so the browser's own `Host` has to reach it.
+    proxy: {
+      "/api": { target: RELAY, changeOrigin: false, ws: true },
+      "/healthz": { target: RELAY, changeOrigin: false },
+    },
+  },
+});

@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import runlog
 from runlog import Event, Record, Workspace
+from runlog.records import from_iso
 from runner.environment import mark_of
 from runner.tree import end_marked, marked
 
@@ -70,6 +71,21 @@ def wait_for_end(workspace: Workspace, deadline_s: float = DEADLINE_S, attempt: 
 
     event: Event = wait_until(ended, f"the end of attempt {attempt}", deadline_s)
     return event
+
+
+def most_at_once(runs: Iterable[Workspace]) -> int:
+    """How many of these runs, which have ended, were at work at the same time, as they themselves wrote it."""
+    marks = []
+    for run in runs:
+        for event in events(run):
+            if event["type"] in runlog.events.LIFECYCLE_TYPES:
+                step = 1 if event["type"] == "workflow_started" else -1
+                marks.append((from_iso(event["timestamp"]), step))
+    now = most = 0
+    for _, step in sorted(marks, key=lambda mark: (mark[0], mark[1])):
+        now += step
+        most = max(most, now)
+    return most
 
 
 def wait_for_tool(workspace: Workspace, count: int = 1) -> None:

@@ -15,7 +15,7 @@ _LINE_BYTES = 1000
 def measure(bench: Bench) -> list[Row]:
     rows = []
     with bench.servers("tailcast", "sse-starlette", "naive") as servers:
-        for listeners, per_s, seconds, p50_ms in ((1, 50, 2.0, 3.0), (100, 20, 2.0, 6.0)):
+        for listeners, per_s, seconds, p50_ms in ((1, 50, 1.5, 3.0), (100, 20, 1.5, 6.0)):
             lines = int(per_s * seconds * bench.pick(1.0, 0.5, 0.05))
             found = bench.interleave(
                 f"latency, {listeners} listeners",

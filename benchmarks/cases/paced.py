@@ -20,7 +20,7 @@ def measure(bench: Bench) -> list[Row]:
         for listeners, delivered_per_s in ((100, 10_000), (1000, 20_000)):
             listeners = min(listeners, bench.pick(1000, 1000, 20))
             per_s = delivered_per_s / listeners
-            lines = max(5, int(per_s * bench.pick(2.0, 1.0, 0.02)))
+            lines = max(5, int(per_s * bench.pick(1.5, 1.0, 0.02)))
             found = bench.interleave(
                 f"paced, {listeners} listeners",
                 {

@@ -168,7 +168,7 @@ def _stop_all(root: Path) -> None:
 
 def _install_sample_package(plugins: Path) -> None:
     """What installing the package of the page leaves behind: its module, and the metadata with its entry points."""
-    project = tomllib.loads(sample("workflows-of-your-own.md", "pyproject").code)["project"]
+    project = tomllib.loads(sample("class-of-your-own.md", "pyproject").code)["project"]
     metadata = plugins / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
     metadata.mkdir(parents=True)
     (metadata / "METADATA").write_text(
@@ -178,5 +178,5 @@ def _install_sample_package(plugins: Path) -> None:
     for group, entries in project["entry-points"].items():
         lines += [f"[{group}]", *(f"{name} = {target}" for name, target in entries.items())]
     (metadata / "entry_points.txt").write_text("\n".join(lines) + "\n")
-    module = sample("workflows-of-your-own.md", "word_count.py")
+    module = sample("class-of-your-own.md", "word_count.py")
     (plugins / module.name).write_text(module.code)

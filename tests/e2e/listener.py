@@ -84,9 +84,13 @@ class Listener:
         stored = [r for r in records(self._run) if r.offset > int(self._after)]
         assert [s.id for s in self._said] == [str(record.offset) for record in stored]
         assert [s.event for s in self._said] == [record.event() for record in stored]
-        told = [said.event for said in self._said]
-        check(self._house, told)
-        return told
+        check(self._house, self.events)
+        return self.events
+
+    @property
+    def events(self) -> list[Event]:
+        """What was told so far."""
+        return [said.event for said in self._said]
 
     @property
     def last_id(self) -> str:

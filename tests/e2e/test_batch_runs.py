@@ -11,9 +11,8 @@ import pytest
 from httpx_sse import ServerSentEvent, connect_sse
 
 from runlog import RunId, Workspace
-from runlog.records import from_iso
 from tests.e2e.conftest import House, relay_of
-from tests.support import events, records, wait_until
+from tests.support import events, most_at_once, records, wait_until
 
 # Prints its number, waits until the gate is there, prints it again.
 STEP = """
@@ -65,19 +64,6 @@ def stored(runs: list[Workspace]) -> dict[str, list[Any]]:
     return {
         run.run_id: [(record.offset, record.event()) for record in records(run)] for run in runs
     }
-
-
-def most_at_once(runs: list[Workspace]) -> int:
-    """By the times that the runs themselves wrote."""
-    marks = []
-    for run in runs:
-        (begun,), (ended,) = events(run, "workflow_started"), events(run, "workflow_completed")
-        marks += [(from_iso(begun["timestamp"]), 1), (from_iso(ended["timestamp"]), -1)]
-    now = most = 0
-    for _, step in sorted(marks, key=lambda mark: (mark[0], mark[1])):
-        now += step
-        most = max(most, now)
-    return most
 
 
 def test_no_more_at_once_than_the_batch_may(house: House, tmp_path: Path) -> None:

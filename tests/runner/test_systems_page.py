@@ -1,28 +1,34 @@
 """docs/workflows.md: its excerpts are lines that the fold understands, with the fields of today's events."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 import runlog
 from runlog import RunState
+from runlog.vocabulary import EVENT_TYPES, event_schema
 from runner.catalog import workflow_names
 from tests.docs.samples import DOCS, sample
 from tests.support import events, wait_for_end
 
 PAGE = "workflows.md"
+SCHEMA = Draft202012Validator(event_schema())
 
 
-@pytest.mark.parametrize("name", ["monty", "research", "design"])
+@pytest.mark.parametrize("name", ["monty", "research", "design", "langgraph", "chat"])
 def test_excerpts_are_folded(name: str) -> None:
     state = RunState()
     for number, line in enumerate(sample(PAGE, name).lines, 1):
         event = json.loads(line)
         assert event["run_id"] == f"{name}-1"
+        SCHEMA.validate(event)
         state.apply(event, number)
     assert "malformed" not in state.event_counts
-    assert state.progress is not None and not state.paused and not state.open_questions
+    assert not (state.paused or state.open_questions or state.open_permissions)
+    assert state.progress is not None or name == "chat"  # nobody knows how far a talk is
 
 
 def test_an_excerpt_has_the_fields_of_a_real_run(root: Path, runner: None) -> None:
@@ -37,6 +43,15 @@ def test_an_excerpt_has_the_fields_of_a_real_run(root: Path, runner: None) -> No
 
 def test_every_workflow_is_on_the_page() -> None:
     text = (DOCS / PAGE).read_text(encoding="utf-8")
-    ours = {"claude", "command", "monty", "research", "design"}
+    ours = {"claude", "chat", "command", "monty", "research", "design", "langgraph"}
     assert ours <= set(workflow_names())
     assert all(f"`{name}`" in text for name in ours)
+
+
+def test_names_of_ours_on_the_page_are_names() -> None:
+    """In the table for those who come from elsewhere, what looks like an event of ours is one."""
+    text = (DOCS / PAGE).read_text(encoding="utf-8").split("## Coming from")[1]
+    here = " ".join(row.split("|")[2] for row in text.splitlines() if row.startswith("| "))
+    looks = r"`((?:workflow|node|task|questions|responses|permission|progress|message)_\w+)`"
+    named = set(re.findall(looks, here)) - {"message_start", "message_stop"}
+    assert named and named <= set(EVENT_TYPES)

@@ -168,7 +168,7 @@ def test_the_past_of_a_live_run(site: Site, page: Page) -> None:
     page.get_by_role("button", name="Back to live").click()
     expect(bar(page)).to_have_count(0)
     wait_until(lambda: trace_rows(page).count() > 2, "the present")
-    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Stop", exact=True).click()
     expect(page.locator(".run-facts .status")).to_have_text("stopped")
     expect(bar(page)).to_be_visible()
 

@@ -2,11 +2,19 @@ import { lazy } from "react";
 import { Route, Switch } from "wouter";
 import { NotFound } from "./layout/not-found";
 import { Shell } from "./layout/shell";
+import { fetchTab } from "./run/tab-content";
 import { RunsPage } from "./runs/runs-page";
 
 // The list is the first screen; whatever shows runs from the inside comes when it is wanted.
-const RunPage = lazy(() => import("./run/run-page"));
+const fetchRunPage = () => import("./run/run-page");
+const RunPage = lazy(fetchRunPage);
 const ComparePage = lazy(() => import("./compare/compare-page"));
+
+/** Fetch the code of a run's page, and of its tab, side by side. */
+export function fetchRunCode(tab: string | undefined): void {
+  fetchRunPage().catch(() => undefined); // who draws it tells
+  fetchTab(tab);
+}
 
 export function App() {
   return (

@@ -2,7 +2,7 @@ import { QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { createQueryClient, getToken, onToken, takeTokenFromAddress, tokenRefused } from "./api";
-import { App } from "./app";
+import { App, fetchRunCode } from "./app";
 import { createClient, StreamProvider } from "./stream";
 import "./styles/tokens.css";
 import "./styles/base.css";
@@ -23,6 +23,13 @@ onToken(() => {
   client.setToken(token);
   void queries.invalidateQueries();
 });
+
+// Of a run, its lines and the code that shows them come side by side.
+const [, runId, tab] = /^\/runs\/([a-z0-9-]+)(?:\/([a-z]+))?/.exec(location.pathname) ?? [];
+if (runId !== undefined) {
+  client.subscribeRun(runId, () => undefined)(); // it lingers until the page is there
+  fetchRunCode(tab);
+}
 
 createRoot(root).render(
   <StrictMode>

@@ -3,6 +3,7 @@ import { ArrowDown, MessageCircleQuestion } from "lucide-react";
 import { useCallback, useEffect, useImperativeHandle, useMemo, useRef, type ReactNode, type Ref } from "react";
 import type { ChatItem } from "../model/types";
 import { Button } from "../ui/button";
+import { formatWhole } from "../ui/format";
 import { ChatRow } from "./chat-row";
 import { useStick } from "./stick";
 
@@ -96,7 +97,7 @@ export function ChatList({ ref, items, threads, asks, children }: ChatListProps)
         )}
         {!sticking && (
           <Button className="chat-jump" size="sm" icon={ArrowDown} onClick={toEnd}>
-            {unseen > 0 ? `${unseen.toLocaleString("en")} new` : "Newest"}
+            {unseen > 0 ? `${formatWhole(unseen)} new` : "Newest"}
           </Button>
         )}
       </div>

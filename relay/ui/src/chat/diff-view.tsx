@@ -1,4 +1,5 @@
 import { memo } from "react";
+import { formatWhole } from "../ui/format";
 import type { DiffLine, FileDiff } from "./edit-diff";
 import { useKept } from "./kept";
 import { revealUnseen } from "./terminal";
@@ -41,7 +42,7 @@ export const DiffView = memo(function DiffView({ id, diff }: { readonly id: stri
       </div>
       {total > limit && (
         <button type="button" className="show-more" onClick={() => setLimit(limit + MORE_LINES)}>
-          Show more ({(total - limit).toLocaleString("en")} lines)
+          Show more ({formatWhole(total - limit)} lines)
         </button>
       )}
     </figure>

@@ -1,5 +1,6 @@
 import { ChevronRight } from "lucide-react";
 import { useId, type ReactNode } from "react";
+import { formatWhole } from "../ui/format";
 import { useKept } from "./kept";
 
 const MORE_CHARS = 200_000;
@@ -59,7 +60,7 @@ export function LongText({ id, text, maxLines, maxChars, children }: LongTextPro
       {children(shown)}
       {hidden > 0 && (
         <button type="button" className="show-more" onClick={() => setMore(more + 1)}>
-          Show more ({hidden.toLocaleString("en")} characters)
+          Show more ({formatWhole(hidden)} characters)
         </button>
       )}
       {more > 0 && (

@@ -1,5 +1,6 @@
 import { createContext, useContext } from "react";
 import type { ChatItem } from "../model/types";
+import { formatWhole } from "../ui/format";
 import { useKept } from "./kept";
 import { ChatRow } from "./chat-row";
 
@@ -18,7 +19,7 @@ export function Thread({ items, id }: { readonly items: readonly ChatItem[]; rea
     <div className="thread">
       {first > 0 && (
         <button type="button" className="show-more" onClick={() => setLimit(limit + MORE)}>
-          Show earlier ({first.toLocaleString("en")})
+          Show earlier ({formatWhole(first)})
         </button>
       )}
       <ol className="thread-items" aria-label="What the subagent did">

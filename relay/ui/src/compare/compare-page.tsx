@@ -3,7 +3,7 @@ import { useLocation } from "wouter";
 import { useTitle } from "../layout/shell-context";
 import { statusOf, useModel } from "../model";
 import type { RunModelSnapshot } from "../model/types";
-import { TabContent } from "../run/run-page";
+import { TabContent } from "../run/tab-content";
 import { defaultTab, TAB_LABELS, tabOf, TABS, titleOf, type TabName } from "../run/tabs";
 import { useRun, useRuns } from "../stream";
 import type { RunLog, RunStatus } from "../stream/types";

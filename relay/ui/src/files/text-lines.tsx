@@ -3,6 +3,7 @@ import stripAnsi from "strip-ansi";
 import { useRef, useState } from "react";
 
 import { Line, useHighlighted } from "../chat/code-block";
+import { formatWhole } from "../ui/format";
 import type { Token } from "../ui/highlight";
 
 const LINE_PX = 20;
@@ -65,7 +66,7 @@ function TextLine({ text, tokens, shown, onMore }: TextLineProps) {
     <span>
       <bdi>{stripAnsi(text.slice(0, shown))}</bdi>
       <button type="button" className="text-more" onClick={onMore}>
-        … {rest.toLocaleString("en")} more characters
+        … {formatWhole(rest)} more characters
       </button>
     </span>
   );

@@ -32,6 +32,7 @@ const GROUPS: readonly (readonly [title: string, shortcuts: readonly Shortcut[]]
       [["j", "k"], "down, up in a list"],
       [["Enter"], "send (Shift+Enter: new line)"],
       [["i"], "interrupt the turn"],
+      [["Esc", "Esc"], "the same, in the chat"],
     ],
   ],
   [

@@ -37,10 +37,13 @@ export function fields(value: unknown): Fields {
   return isObject(value) ? value : {};
 }
 
+const DATED = /^\d{4}-\d\d-\d\d/;
+const ZONED = /(?:Z|[+-]\d\d:?\d\d)$/i;
+
 /** The time in ms since 1970, or null. A time without a zone is UTC. */
 export function time(value: unknown): number | null {
-  if (typeof value !== "string" || !/^\d{4}-\d\d-\d\d/.test(value)) return null;
-  const zoned = /(?:Z|[+-]\d\d:?\d\d)$/i.test(value) || !value.includes("T") ? value : `${value}Z`;
+  if (typeof value !== "string" || !DATED.test(value)) return null;
+  const zoned = value.endsWith("Z") || ZONED.test(value) || !value.includes("T") ? value : `${value}Z`;
   const ms = Date.parse(zoned);
   return Number.isNaN(ms) ? null : ms;
 }

@@ -1,5 +1,5 @@
 import { CirclePause, CirclePlay, CircleStop, Hand, RotateCcw, Trash2, Undo2 } from "lucide-react";
-import { useState, type ReactNode } from "react";
+import { memo, useState, type ReactNode } from "react";
 import { useLocation } from "wouter";
 import { newId, sendMessage, type RunView, type Workflow } from "../api";
 import { talkOf } from "../chat/talk";
@@ -7,7 +7,7 @@ import { useShell } from "../layout/shell-context";
 import type { RunModelSnapshot } from "../model/types";
 import { useCommand } from "../runs/actions";
 import { DeleteDialog } from "../runs/delete-dialog";
-import type { RunStatus, RunSummary } from "../stream/types";
+import type { RunStatus } from "../stream/types";
 import { Badge, Button, CopyButton, Duration, formatCost, formatCount, isEnded, Progress, StatusBadge, Time } from "../ui";
 import { useKeys } from "../ui/keys";
 import { notifyError } from "../ui/toast";
@@ -21,16 +21,16 @@ interface RunHeadProps {
   readonly present: RunStatus;
   readonly replaying: boolean;
   readonly model: RunModelSnapshot;
-  readonly listed: RunSummary | undefined;
+  readonly createdAt: string | undefined;
   readonly view: RunView | undefined;
   readonly workflow: Workflow | undefined;
   readonly workflowName: string | null | undefined;
 }
 
 /** What run it is, how it goes, and what can be done with it. */
-export function RunHead({ runId, title, status, present, replaying, model, listed, view, workflow, workflowName }: RunHeadProps) {
+export const RunHead = memo(function RunHead(props: RunHeadProps) {
+  const { runId, title, status, present, replaying, model, createdAt, view, workflow, workflowName } = props;
   const { totals } = model;
-  const createdAt = listed?.created_at ?? view?.created_at;
   return (
     <header className="run-top">
       <div className="run-top-title">
@@ -66,7 +66,7 @@ export function RunHead({ runId, title, status, present, replaying, model, liste
       </div>
     </header>
   );
-}
+});
 
 /** Left out where there is nothing to say. */
 function Fact({ name, children }: { readonly name: string; readonly children: ReactNode }) {
@@ -86,7 +86,7 @@ interface RunActionsProps {
   readonly view: RunView | undefined;
 }
 
-function RunActions({ runId, status, workflow, workflowName, view }: RunActionsProps) {
+const RunActions = memo(function RunActions({ runId, status, workflow, workflowName, view }: RunActionsProps) {
   const [, navigate] = useLocation();
   const { openNew } = useShell();
   const [deleting, setDeleting] = useState(false);
@@ -151,4 +151,4 @@ function RunActions({ runId, status, workflow, workflowName, view }: RunActionsP
       {deleting && <DeleteDialog runId={runId} onDeleted={() => navigate("/")} onClose={() => setDeleting(false)} />}
     </div>
   );
-}
+});

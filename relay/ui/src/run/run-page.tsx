@@ -1,27 +1,24 @@
 import { FileX2, History } from "lucide-react";
-import { lazy, Suspense, useMemo } from "react";
 import { Link, useLocation } from "wouter";
 import { useRunView, useWorkflow } from "../api";
 import { useTitle } from "../layout/shell-context";
 import { statusOf, useModel } from "../model";
 import { useRun, useRuns } from "../stream";
-import { EmptyState, ErrorBoundary, isEnded, Loading, Tabs } from "../ui";
+import { EmptyState, isEnded, Loading, Tabs } from "../ui";
 import { Button } from "../ui/button";
 import { useKeys } from "../ui/keys";
+import { useSettled } from "../ui/settled";
 import { ReplayBar } from "./replay/replay-bar";
 import { useReplay } from "./replay/use-replay";
 import { RunHead } from "./run-head";
 import "./run.css";
 import { RunStatusBar } from "./run-status-bar";
+import { TabContent } from "./tab-content";
 import { defaultTab, TAB_LABELS, tabOf, TABS, titleOf, type TabName } from "./tabs";
 import type { TabProps } from "./tab";
 
-export const TAB_CONTENTS = {
-  chat: lazy(() => import("../chat").then(({ ChatTab }) => ({ default: ChatTab }))),
-  trace: lazy(() => import("../trace").then(({ TraceTab }) => ({ default: TraceTab }))),
-  steps: lazy(() => import("../steps").then(({ StepsTab }) => ({ default: StepsTab }))),
-  files: lazy(() => import("../files").then(({ FilesTab }) => ({ default: FilesTab }))),
-};
+// Figures that change faster can't be read.
+const HEAD_MS = 250;
 
 interface RunPageProps {
   readonly runId: string;
@@ -40,6 +37,7 @@ export default function RunPage({ runId, tab }: RunPageProps) {
   const replay = useReplay(log, isLive);
   const position = replay.position ?? undefined;
   const model = useModel(log, position);
+  const headModel = useSettled(model, HEAD_MS);
   const view = useRunView(runId, listed !== undefined || log.length > 0);
   const workflowName = listed?.workflow ?? view.data?.workflow ?? present.workflow;
   const workflow = useWorkflow(workflowName);
@@ -79,13 +77,13 @@ export default function RunPage({ runId, tab }: RunPageProps) {
         status={position === undefined ? status : model.status}
         present={status}
         replaying={position !== undefined}
-        model={model}
-        listed={listed}
+        model={headModel}
+        createdAt={listed?.created_at ?? view.data?.created_at}
         view={view.data}
         workflow={workflow}
         workflowName={workflowName}
       />
-      <RunStatusBar runId={runId} model={model} log={log} status={position === undefined ? status : model.status} queuePosition={listed?.queue_position ?? null} />
+      <RunStatusBar runId={runId} model={headModel} problem={log.problem} status={position === undefined ? status : model.status} queuePosition={listed?.queue_position ?? null} />
       <Tabs
         label="Run"
         tabs={tabs}
@@ -101,23 +99,7 @@ export default function RunPage({ runId, tab }: RunPageProps) {
           )
         }
       />
-      {log.length > 0 && (!isLive || replay.position !== null) && <ReplayBar log={log} replay={replay} chat={present.chat} isLive={isLive} />}
+      {log.length > 0 && (replay.position !== null || (!isLive && log.caughtUp)) && <ReplayBar log={log} replay={replay} chat={present.chat} isLive={isLive} />}
     </div>
-  );
-}
-
-/** One tab; what breaks in it stays in it. */
-export function TabContent({ name, ...props }: TabProps & { readonly name: TabName }) {
-  const Content = TAB_CONTENTS[name];
-  const label = TAB_LABELS[name];
-  return useMemo(
-    () => (
-      <ErrorBoundary what={`The ${label.toLowerCase()}`}>
-        <Suspense fallback={<Loading />}>
-          <Content {...props} />
-        </Suspense>
-      </ErrorBoundary>
-    ),
-    [Content, label, props.runId, props.log, props.model, props.position],
   );
 }

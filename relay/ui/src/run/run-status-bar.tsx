@@ -1,12 +1,14 @@
 import { CircleX, MessageCircleQuestion } from "lucide-react";
+import { memo } from "react";
 import { Link } from "wouter";
 import type { RunModelSnapshot } from "../model/types";
-import type { RunLog, RunStatus } from "../stream/types";
+import type { RunStatus } from "../stream/types";
 import { Pulse } from "../ui";
 
 interface RunStatusBarProps {
   readonly runId: string;
-  readonly log: RunLog;
+  /** Why it can't be read, if so. */
+  readonly problem: string | null;
   readonly model: RunModelSnapshot;
   readonly status: RunStatus;
   /** Of a queued run, 1 for the next. */
@@ -14,12 +16,12 @@ interface RunStatusBarProps {
 }
 
 /** One line that says what is going on, whatever tab is open. Nothing of a run that ended well. */
-export function RunStatusBar({ runId, log, model, status, queuePosition }: RunStatusBarProps) {
+export const RunStatusBar = memo(function RunStatusBar({ runId, problem, model, status, queuePosition }: RunStatusBarProps) {
   const open = model.questions.length + model.permissions.length;
-  if (log.problem !== null) {
+  if (problem !== null) {
     return (
       <p className="run-bar run-bar-bad" role="status">
-        <CircleX className="icon" aria-hidden /> {log.problem}
+        <CircleX className="icon" aria-hidden /> {problem}
       </p>
     );
   }
@@ -43,7 +45,7 @@ export function RunStatusBar({ runId, log, model, status, queuePosition }: RunSt
       <span className="truncate foreign">{working ? activityOf(model) : REST[status](queuePosition)}</span>
     </p>
   );
-}
+});
 
 const REST: Record<Exclude<RunStatus, "running" | "completed" | "failed" | "stopped">, (queuePosition: number | null) => string> = {
   queued: (position) => (position === null ? "It waits for its turn." : position === 1 ? "It is the next in the queue." : `It is number ${position} in the queue.`),

@@ -1,5 +1,5 @@
 import { askJson } from "./http.js";
-import { nextFrame } from "./frames.js";
+import { nextFrame, SHOW_MS } from "./frames.js";
 import { type Link, ownLink, workerLink } from "./link.js";
 import { Log } from "./log.js";
 import type { LiveState } from "./live.js";
@@ -13,8 +13,6 @@ const KEEP_RUNS = 3;
 // Spent on parsing in a frame: live, and while a run is opened.
 const BUDGET_MS = 8;
 const OPENING_BUDGET_MS = 40;
-// A run that is opened is shown so often as it grows.
-const OPENING_SHOW_MS = 100;
 const PAGE_ROWS = 100;
 const PAGE_MS = 15_000;
 // A hidden page with a connection of its own gives it back: a browser has six for all tabs.
@@ -39,11 +37,13 @@ class Client implements StreamClient {
   readonly #news: RunMessage[] = []; // not taken in yet
   #taken = 0; // lines of news[0]
   readonly #dirty = new Set<Log>();
-  readonly #shownAt = new Map<Log, number>();
   #framed = false;
+  #timer: ReturnType<typeof setTimeout> | undefined; // of a frame that is due later
+  #timerAt = Infinity;
   readonly #rows = new Rows();
   readonly #rowListeners = new Set<() => void>();
   #rowsDirty = false;
+  #rowsShownAt = -Infinity;
   #list: RunList;
   #view: ConnectionView;
   readonly #viewListeners = new Set<() => void>();
@@ -133,6 +133,7 @@ class Client implements StreamClient {
       document.removeEventListener("visibilitychange", this.#onVisibility);
     }
     clearTimeout(this.#hiddenTimer);
+    clearTimeout(this.#timer);
     for (const timer of this.#lingering.values()) clearTimeout(timer);
     this.#disconnect();
   }
@@ -184,10 +185,7 @@ class Client implements StreamClient {
     this.#logs.set(log.runId, log);
     const idle = [...this.#logs.values()].filter((other) => !other.followed && other.listeners.size === 0);
     const keep = this.#options.keepRuns ?? KEEP_RUNS;
-    for (const other of idle.slice(0, Math.max(0, idle.length - keep))) {
-      this.#logs.delete(other.runId);
-      this.#shownAt.delete(other);
-    }
+    for (const other of idle.slice(0, Math.max(0, idle.length - keep))) this.#logs.delete(other.runId);
   }
 
   #receive(message: ToPage): void {
@@ -223,20 +221,21 @@ class Client implements StreamClient {
     if (message.type === "lines") log.received = message.offsets.at(-1) ?? log.received;
     else if (message.type === "reset" || message.type === "gone") log.received = 0;
     this.#news.push(message);
-    this.#frame();
+    this.#frame(log.caughtUp ? log.restMs(performance.now()) : 0);
   }
 
   /** Take in news until it is late; true if some are left. */
   #takeNews(isLate: () => boolean): boolean {
+    let chars = 0;
     for (let news = this.#news[0]; news !== undefined; news = this.#news[0]) {
       const log = this.#logs.get(news.runId);
       if (news.type === "lines") {
         if (log !== undefined) {
           this.#taken = log.take(news, this.#taken, isLate);
           this.#dirty.add(log);
-          if (this.#taken < news.offsets.length) return true;
+          if (this.#taken < news.offsets.length) break;
         }
-        this.#used(news.text.length);
+        chars += news.text.length;
       } else if (log !== undefined) {
         log.apply(news);
         this.#dirty.add(log);
@@ -245,6 +244,7 @@ class Client implements StreamClient {
       this.#taken = 0;
       if (isLate()) break;
     }
+    if (chars > 0) this.#used(chars);
     return this.#news.length > 0;
   }
 
@@ -252,8 +252,18 @@ class Client implements StreamClient {
     this.#link?.send({ type: "used", chars });
   }
 
-  #frame(): void {
-    if (this.#framed) return;
+  /** Show what came with the next frame, or with one that comes so much later. */
+  #frame(wait_ms = 0): void {
+    if (this.#framed || this.#closed) return;
+    const at = performance.now() + wait_ms;
+    if (wait_ms > 0 && at >= this.#timerAt) return;
+    clearTimeout(this.#timer);
+    if (wait_ms > 0) {
+      this.#timerAt = at;
+      this.#timer = setTimeout(() => this.#frame(), wait_ms);
+      return;
+    }
+    this.#timerAt = Infinity;
     this.#framed = true;
     nextFrame(() => {
       this.#framed = false;
@@ -261,26 +271,31 @@ class Client implements StreamClient {
     });
   }
 
-  /** Once a frame: take in what came, and tell those who listen. */
+  /** In a frame: take in what came, and tell those who listen, unless they were told just now. */
   #show(): void {
     const opening = this.#news[0] !== undefined && this.#logs.get(this.#news[0].runId)?.caughtUp === false;
     const until = performance.now() + (opening ? OPENING_BUDGET_MS : BUDGET_MS);
-    let again = this.#takeNews(() => performance.now() >= until);
+    const left = this.#takeNews(() => performance.now() >= until);
     const now = performance.now();
+    let wait_ms = left ? 0 : Infinity;
     for (const log of this.#dirty) {
-      if (!log.caughtUp && now - (this.#shownAt.get(log) ?? 0) < OPENING_SHOW_MS) {
-        again = true;
-        continue;
+      const rest_ms = log.restMs(now);
+      if (rest_ms > 0) wait_ms = Math.min(wait_ms, rest_ms);
+      else {
+        this.#dirty.delete(log);
+        log.show(now);
       }
-      this.#shownAt.set(log, now);
-      this.#dirty.delete(log);
-      for (const listener of [...log.listeners]) listener();
     }
     if (this.#rowsDirty) {
-      this.#rowsDirty = false;
-      for (const listener of [...this.#rowListeners]) listener();
+      const rest_ms = this.#rowsShownAt + SHOW_MS - now;
+      if (rest_ms > 0) wait_ms = Math.min(wait_ms, rest_ms);
+      else {
+        this.#rowsDirty = false;
+        this.#rowsShownAt = now;
+        for (const listener of [...this.#rowListeners]) listener();
+      }
     }
-    if (again) this.#frame();
+    if (wait_ms < Infinity) this.#frame(wait_ms);
   }
 
   #rowsChanged(): void {
@@ -289,7 +304,7 @@ class Client implements StreamClient {
     const runs = this.#rows.sorted();
     this.#list = { runs, connection: this.#view.state, loaded, more: next !== null, version: version + 1 };
     this.#rowsDirty = true;
-    this.#frame();
+    this.#frame(this.#rowsShownAt + SHOW_MS - performance.now());
   }
 
   #onState(state: LiveState): void {

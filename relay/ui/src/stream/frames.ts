@@ -1,3 +1,6 @@
+/** From one showing of what changes fast to the next: with each frame, it kept a page busy half of the time. */
+export const SHOW_MS = 100;
+
 const HIDDEN_MS = 50;
 // Where no frame comes: the page was hidden in between.
 const LATEST_MS = 250;

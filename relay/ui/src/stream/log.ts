@@ -1,3 +1,4 @@
+import { SHOW_MS } from "./frames.js";
 import { parseLine } from "./lines.js";
 import type { RunNews } from "./protocol.js";
 import type { Connection, RunEvent, RunLog } from "./types.js";
@@ -16,6 +17,8 @@ export class Log {
   #end: string | null = null;
   #problem: string | null = null;
   #version = 0;
+  #shownAt = -Infinity;
+  #openedAt = 0; // when it was first shown
   #view: RunLog | null = null;
   #viewed: Connection | null = null;
 
@@ -66,7 +69,22 @@ export class Log {
       case "trouble":
         this.#problem = news.problem;
     }
+    this.#shownAt = -Infinity; // is shown at once
     this.#changed();
+  }
+
+  /** How long, in ms, its listeners are not to be told again; none if not above 0. */
+  restMs(now: number): number {
+    // While it is opened much comes at once, and to draw it takes time: each showing comes when it has grown twofold.
+    const rest_ms = this.caughtUp ? SHOW_MS : Math.max(SHOW_MS, this.#shownAt - this.#openedAt);
+    return this.#shownAt + rest_ms - now;
+  }
+
+  /** Tell the listeners. */
+  show(now: number): void {
+    if (this.#shownAt === -Infinity && !this.caughtUp) this.#openedAt = now;
+    this.#shownAt = now;
+    for (const listener of [...this.listeners]) listener();
   }
 
   /** What listeners see. The same object until something changes. */

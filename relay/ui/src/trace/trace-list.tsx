@@ -1,4 +1,4 @@
-import { useVirtualizer } from "@tanstack/react-virtual";
+import { measureElement, useVirtualizer } from "@tanstack/react-virtual";
 import { useCallback, useRef, useState, type ReactNode } from "react";
 
 import type { RunEvent } from "../stream/types";
@@ -10,7 +10,7 @@ import { useFollow } from "./use-follow";
 const ROW_PX = 30;
 const NARROW_ROW_PX = 51;
 const HEAD_PX = 29;
-const NARROW = "(max-width: 40rem)";
+const narrowWindow = window.matchMedia("(max-width: 40rem)");
 const OVERSCAN = 12;
 
 interface TraceListProps {
@@ -32,9 +32,9 @@ export function TraceList({ events, indices, from, to, wanted, toolbar }: TraceL
   const [active, setActive] = useState<number>(); // place in the log
   const indexOf = useCallback((row: number) => indices[from + row] ?? -1, [indices, from]);
 
-  const narrow = window.matchMedia(NARROW).matches;
+  const narrow = narrowWindow.matches;
   const headPx = narrow ? 0 : HEAD_PX;
-  const rows = useVirtualizer({
+  const rows = useVirtualizer<HTMLDivElement, HTMLDivElement>({
     count,
     getScrollElement: () => scroller.current,
     estimateSize: () => (narrow ? NARROW_ROW_PX : ROW_PX),
@@ -42,6 +42,8 @@ export function TraceList({ events, indices, from, to, wanted, toolbar }: TraceL
     overscan: OVERSCAN,
     scrollMargin: headPx,
     scrollPaddingStart: headPx,
+    // To measure makes the browser lay the page out: only where the height is not known.
+    measureElement: (row, entry, list) => (narrow || row.dataset["unfolded"] ? measureElement(row, entry, list) : ROW_PX),
   });
   const height = rows.getTotalSize();
   const { following, onScroll, setFollowing } = useFollow(scroller, wanted, height);
@@ -111,6 +113,7 @@ export function TraceList({ events, indices, from, to, wanted, toolbar }: TraceL
                   ref={rows.measureElement}
                   role="presentation"
                   data-index={item.index}
+                  data-unfolded={unfolded.has(index) || undefined}
                   className="trace-item"
                   style={{ transform: `translateY(${item.start - headPx}px)` }}
                 >

@@ -2,6 +2,7 @@ import { ArrowDownToLine, Eraser, ListFilter, Undo2 } from "lucide-react";
 import { useRef, useState } from "react";
 
 import { Button } from "../ui/button";
+import { formatWhole } from "../ui/format";
 import { useKeys } from "../ui/keys";
 import { Pulse } from "../ui/status";
 import { SHOW_ALL, type Filter } from "./matches";
@@ -27,7 +28,8 @@ export function TraceToolbar(props: TraceToolbarProps) {
   const [choosing, setChoosing] = useState(false);
   const search = useRef<HTMLInputElement>(null);
   useKeys({ "/": () => search.current?.focus() });
-  const types = Object.keys(counts).sort((a, b) => (counts[b] ?? 0) - (counts[a] ?? 0) || (a < b ? -1 : 1));
+  const types = Object.keys(counts);
+  if (choosing) types.sort((a, b) => (counts[b] ?? 0) - (counts[a] ?? 0) || (a < b ? -1 : 1));
   const hidden = types.filter((type) => filter.hidden.has(type)).length;
   return (
     <div className="trace-toolbar" role="group" aria-label="What the trace shows">
@@ -45,12 +47,12 @@ export function TraceToolbar(props: TraceToolbarProps) {
           Types{hidden > 0 && ` (${types.length - hidden} of ${types.length})`}
         </Button>
         <span className="trace-count muted numeric" role="status">
-          {shown.toLocaleString("en")} shown{searching && ", searching…"}
+          {formatWhole(shown)} shown{searching && ", searching…"}
         </span>
         <span className="trace-right">
           {cleared > 0 && (
             <Button size="sm" icon={Undo2} onClick={props.onShowAll}>
-              Show all ({cleared.toLocaleString("en")} hidden)
+              Show all ({formatWhole(cleared)} hidden)
             </Button>
           )}
           <Button size="sm" variant="ghost" icon={Eraser} title="Put what is here out of sight; nothing is deleted" onClick={props.onClear}>
@@ -110,7 +112,7 @@ function TypeChoice({ type, types, count, filter, onFilter }: TypeChoiceProps) {
       <label>
         <input type="checkbox" checked={!filter.hidden.has(type)} onChange={toggle} />
         <TypeBadge type={type} />
-        <span className="muted numeric">{count.toLocaleString("en")}</span>
+        <span className="muted numeric">{formatWhole(count)}</span>
       </label>
       <button
         type="button"

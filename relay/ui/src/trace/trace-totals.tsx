@@ -1,16 +1,14 @@
-import type { ReactNode } from "react";
+import { useState, type ReactNode } from "react";
 
 import type { Totals } from "../model/types";
-import { formatCost, formatCount, formatDuration } from "../ui/format";
+import { formatCost, formatCount, formatDuration, formatWhole } from "../ui/format";
 import { TypeBadge } from "./type-badge";
 
 /** Sums of the run up to where it is shown. What it does not count is left out. */
 export function TraceTotals({ totals, shown }: { readonly totals: Totals; readonly shown: number }) {
-  const { usage } = totals;
-  const types = Object.entries(totals.byType).sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
-  const most = types[0]?.[1] ?? 1;
+  const [open, setOpen] = useState(false);
   return (
-    <details className="trace-totals">
+    <details className="trace-totals" onToggle={(toggle) => setOpen(toggle.currentTarget.open)}>
       <summary>
         <dl>
           <Total one="event" many="events" count={totals.events}>
@@ -25,36 +23,44 @@ export function TraceTotals({ totals, shown }: { readonly totals: Totals; readon
           <Total one="runtime" many="runtime" count={totals.runtimeS} format={formatDuration} />
         </dl>
       </summary>
-      <div className="trace-sums">
+      {open && <Sums totals={totals} />}
+    </details>
+  );
+}
+
+function Sums({ totals: { byType, tokens, usage } }: { readonly totals: Totals }) {
+  const types = Object.entries(byType).sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
+  const most = types[0]?.[1] ?? 1;
+  return (
+    <div className="trace-sums">
+      <table>
+        <caption>Events by type</caption>
+        <tbody>
+          {types.map(([type, count]) => (
+            <tr key={type}>
+              <th scope="row">
+                <TypeBadge type={type} />
+              </th>
+              <td className="numeric">{formatWhole(count)}</td>
+              <td className="trace-share" aria-hidden>
+                <span style={{ width: `${(100 * count) / most}%` }} />
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {tokens !== null && (
         <table>
-          <caption>Events by type</caption>
+          <caption>Tokens</caption>
           <tbody>
-            {types.map(([type, count]) => (
-              <tr key={type}>
-                <th scope="row">
-                  <TypeBadge type={type} />
-                </th>
-                <td className="numeric">{count.toLocaleString("en")}</td>
-                <td className="trace-share" aria-hidden>
-                  <span style={{ width: `${(100 * count) / most}%` }} />
-                </td>
-              </tr>
-            ))}
+            <Tokens name="input" count={usage.input_tokens} />
+            <Tokens name="output" count={usage.output_tokens} />
+            <Tokens name="written to the cache" count={usage.cache_creation_input_tokens} />
+            <Tokens name="read from the cache" count={usage.cache_read_input_tokens} />
           </tbody>
         </table>
-        {totals.tokens !== null && (
-          <table>
-            <caption>Tokens</caption>
-            <tbody>
-              <Tokens name="input" count={usage.input_tokens} />
-              <Tokens name="output" count={usage.output_tokens} />
-              <Tokens name="written to the cache" count={usage.cache_creation_input_tokens} />
-              <Tokens name="read from the cache" count={usage.cache_read_input_tokens} />
-            </tbody>
-          </table>
-        )}
-      </div>
-    </details>
+      )}
+    </div>
   );
 }
 
@@ -84,7 +90,7 @@ function Tokens({ name, count }: { readonly name: string; readonly count: number
   return (
     <tr>
       <th scope="row">{name}</th>
-      <td className="numeric">{count.toLocaleString("en")}</td>
+      <td className="numeric">{formatWhole(count)}</td>
     </tr>
   );
 }

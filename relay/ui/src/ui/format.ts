@@ -30,10 +30,18 @@ export function formatCost(usd: number | null | undefined): string {
   return `$${usd.toFixed(usd < 0.1 ? 4 : 2)}`;
 }
 
+// To make one takes far longer than to use it, and `toLocaleString` makes one each time.
+const WHOLE = new Intl.NumberFormat("en-US");
+
+/** `12,345`. */
+export function formatWhole(count: number): string {
+  return WHOLE.format(count);
+}
+
 /** `950`, `12.3 k`, `4.1 M`. */
 export function formatCount(count: number | null | undefined): string {
   if (count == null || !Number.isFinite(count)) return NOTHING;
-  if (count < 10_000) return count.toLocaleString("en-US");
+  if (count < 10_000) return formatWhole(count);
   if (count < 999_950) return `${trim(count / 1000)} k`;
   return `${trim(count / 1_000_000)} M`;
 }

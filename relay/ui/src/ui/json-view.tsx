@@ -1,5 +1,6 @@
 import { useState, type ReactNode } from "react";
 
+import { formatWhole } from "./format";
 import "./json-view.css";
 
 const OPEN_LEVELS = 3;
@@ -71,7 +72,7 @@ function Text({ text }: { readonly text: string }) {
       <bdi className="json-string">{quoted(cut ? text.slice(0, shown) : text)}</bdi>
       {cut && (
         <button type="button" className="json-more" onClick={() => setShown(shown + MORE_CHARS)}>
-          … {(text.length - shown).toLocaleString("en")} more characters
+          … {formatWhole(text.length - shown)} more characters
         </button>
       )}
     </>
@@ -133,7 +134,7 @@ function Branch({ name, level, open, last, list, entries }: BranchProps) {
         ))}
         {entries.length > shown && (
           <button type="button" className="json-more" onClick={() => setShown(shown + MORE_ENTRIES)}>
-            … {(entries.length - shown).toLocaleString("en")} more
+            … {formatWhole(entries.length - shown)} more
           </button>
         )}
       </div>

@@ -2,7 +2,7 @@ import { ChevronFirst, ChevronLast, Pause, Play, SkipBack, SkipForward } from "l
 import { useMemo, type CSSProperties } from "react";
 import type { ChatItem } from "../../model/types";
 import type { RunLog } from "../../stream/types";
-import { Button, formatClock, formatTimecode, IconButton } from "../../ui";
+import { Button, formatClock, formatTimecode, formatWhole, IconButton } from "../../ui";
 import { useKeys } from "../../ui/keys";
 import { marksOf } from "./marks";
 import { SPEEDS, type Speed } from "./replay";
@@ -74,7 +74,7 @@ export function ReplayBar({ log, replay, chat, isLive }: ReplayBarProps) {
       <div className="replay-facts numeric">
         <span className="replay-time">{times.replace(" of ", " / ")}</span>
         <span className="replay-event">
-          event {position.toLocaleString("en-US")} of {timeline.length.toLocaleString("en-US")}
+          event {formatWhole(position)} of {formatWhole(timeline.length)}
         </span>
         <span className="replay-clock">{typeof event?.["timestamp"] === "string" ? formatClock(event["timestamp"]) : ""}</span>
       </div>

@@ -186,7 +186,7 @@ def test_completion(cli: Cli, tmp_path: Path) -> None:
     assert complete(cli, "tailcast rm wa") == ["was"]
     assert complete(cli, f"tailcast --root {tmp_path}/other show ") == ["elsewhere"]
     assert complete(cli, f"tailcast show --root {tmp_path}/other ") == ["elsewhere"]
-    assert complete(cli, "tailcast run c") == ["claude", "command"]
+    assert complete(cli, "tailcast run c") == ["chat", "claude", "command"]
     assert complete(cli, "tailcast ls --status st") == ["stopped"]
 
 

@@ -170,6 +170,9 @@ class _Demo:
         self._command(
             command_line(root, "replay", run_id, "--speed", "2"), "see it again, twice as fast"
         )
+        self._command(
+            command_line(root, "serve", "--scripted-model", "--open"), "see it in a browser"
+        )
 
     def _step(self, number: int, told: str) -> None:
         self._screen.gap()

@@ -339,6 +339,7 @@ class WorkflowView(BaseModel):
     interactive: bool
     resumable: bool
     pausable: bool
+    messages: bool = Field(description="its runs read messages")
 
 
 class CatalogView(BaseModel):

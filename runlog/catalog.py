@@ -18,7 +18,7 @@ class CatalogEntry:
     """A workflow. `params` is the JSON schema of its params; `prompt` says whether it takes one.
 
     `interactive`: it can be kept open for a conversation. `resumable`: a message can reopen it after its end.
-    `pausable`: it can be told to `pause` and `resume`.
+    `pausable`: it can be told to `pause` and `resume`. `messages`: it reads what people say to it.
     """
 
     name: str
@@ -28,6 +28,7 @@ class CatalogEntry:
     interactive: bool = False
     resumable: bool = False
     pausable: bool = False
+    messages: bool = True
 
 
 def write_catalog(root: Path, entries: list[CatalogEntry]) -> None:
@@ -56,6 +57,7 @@ def read_catalog(root: Path) -> list[CatalogEntry] | None:
             interactive=entry.get("interactive") is True,
             resumable=entry.get("resumable") is True,
             pausable=entry.get("pausable") is True,
+            messages=entry.get("messages") is not False,
         )
         for entry in entries
         if isinstance(entry, dict)

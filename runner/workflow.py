@@ -42,7 +42,8 @@ class Workflow(Protocol):
     The first line of the class docstring is what the catalog says of it. `Params` refuses unknown fields, so that a
     misspelt one is told before anything runs.
 
-    Three more class variables may be there. `pausable`: it awaits `run.unpaused()` at its safe points.
+    Four more class variables may be there. `pausable`: it awaits `run.unpaused()` at its safe points.
+    `messages`, False: it reads none, and declines them (`run.inbox.decline`).
     `graceful_stop`: it ends by itself, within the grace, when `run.stopping` is set, and what it returns is the
     `result` of the stopped run. `imports`: names of modules that take long, imported ahead by a spare process.
     """

@@ -46,6 +46,7 @@ class Design:
     interactive: ClassVar[bool] = False
     resumable: ClassVar[bool] = True
     pausable: ClassVar[bool] = True
+    messages: ClassVar[bool] = False
     imports: ClassVar[tuple[str, ...]] = ("claude_agent_sdk",)
 
     async def run(self, run: Run) -> dict[str, Any]:

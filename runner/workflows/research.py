@@ -75,6 +75,7 @@ class Research:
     interactive: ClassVar[bool] = False
     resumable: ClassVar[bool] = True
     pausable: ClassVar[bool] = True
+    messages: ClassVar[bool] = False
     imports: ClassVar[tuple[str, ...]] = ("claude_agent_sdk",)
 
     async def run(self, run: Run) -> str:

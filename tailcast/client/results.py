@@ -246,6 +246,7 @@ class WorkflowInfo:
     interactive: bool = False
     resumable: bool = False
     pausable: bool = False
+    messages: bool = True
 
 
 @dataclass(frozen=True, slots=True)

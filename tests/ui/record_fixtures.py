@@ -95,6 +95,19 @@ def talk(client: Client, run_id: str) -> None:
             client.stop(run_id)
 
 
+def earlier(client: Client, run_id: str) -> None:
+    """A conversation that began before the run, and goes on in it."""
+    said = [
+        {"role": "user", "content": "Which files are there?"},
+        {"role": "assistant", "content": "Two:\n\n- a.txt\n- b.txt"},
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": [{"type": "text", "text": "And here?"}, {"type": "image"}]},
+        {"role": "assistant", "content": "A picture."},
+    ]
+    prompt = "Go on.\n\n" + script({"text": "I go on."})
+    client.start("claude", prompt, run_id=run_id, chat_history=said)
+
+
 def helpers(client: Client, run_id: str) -> None:
     """A subagent."""
     inner = script({"text": "Looking.", "tools": [bash("ls")]}, {"text": "There are none."})
@@ -163,6 +176,7 @@ def command(client: Client, run_id: str) -> None:
 
 RUNS = {
     "talk": talk,
+    "earlier": earlier,
     "helpers": helpers,
     "monty": monty,
     "research": research,

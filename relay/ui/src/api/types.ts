@@ -13,6 +13,8 @@ export interface Workflow {
   readonly interactive: boolean;
   readonly resumable: boolean;
   readonly pausable?: boolean;
+  /** Whether its runs read messages; a runner that does not say so has only such. */
+  readonly messages?: boolean;
 }
 
 /** A workflow under a name, with params and limits. Those in `allowed_overrides` may be set by a start. */

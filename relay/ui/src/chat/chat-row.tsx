@@ -32,7 +32,7 @@ export const ChatRow = memo(function ChatRow({ item, thread }: ChatRowProps) {
   const { runId, canAct, contentAt } = useContext(Acting);
   switch (item.kind) {
     case "user":
-      return <UserMessage item={item} content={contentAt(item.position)} />;
+      return <UserMessage item={item} content={item.earlier ? undefined : contentAt(item.position)} />;
     case "text":
       return <AssistantText item={item} />;
     case "thinking":
@@ -54,7 +54,8 @@ export const ChatRow = memo(function ChatRow({ item, thread }: ChatRowProps) {
 
 function AssistantText({ item }: { readonly item: TextItem }) {
   return (
-    <div className="assistant">
+    <div className={item.earlier ? "assistant earlier" : "assistant"}>
+      {item.earlier && <p className="muted">Before this run</p>}
       {item.partial ? (
         <GrowingMarkdown text={item.text} />
       ) : (

@@ -29,10 +29,10 @@ export function ChatTab({ runId, log, model, position }: TabProps) {
   const view = useRunView(runId).data;
   const { status, messages } = model;
   const workflow = model.workflow ?? view?.workflow ?? null; // a queued run has told nothing yet
-  const resumable = useWorkflow(workflow)?.resumable;
+  const { resumable, messages: readsMessages } = useWorkflow(workflow) ?? {};
   const talk = useMemo(
-    () => talkOf({ workflow, status, end: log.end, replaying, resumable }),
-    [workflow, status, log.end, replaying, resumable],
+    () => talkOf({ workflow, status, end: log.end, replaying, resumable, messages: readsMessages }),
+    [workflow, status, log.end, replaying, resumable, readsMessages],
   );
 
   const list = useRef<ChatListHandle>(null);

@@ -3,12 +3,8 @@
 import type { RunStatus } from "../stream/types";
 import { isEnded } from "../ui/status";
 
-/** Workflows that read no messages, and what to do instead. */
-const SILENT: Readonly<Record<string, string>> = {
-  design: "A design takes answers to its questions, and no messages.",
-  research: "A research takes no messages.",
-  external: "Someone else writes this run: it reads no messages.",
-};
+/** Of a folder that others write into. */
+const EXTERNAL = "external";
 /** Workflows whose model takes turns: these can be interrupted, steered and given another model. */
 const AGENTS = new Set(["claude", "chat"]);
 
@@ -20,6 +16,8 @@ export interface TalkState {
   readonly replaying: boolean;
   /** undefined: not known (yet). */
   readonly resumable: boolean | undefined;
+  /** Whether the workflow reads messages, as the catalog says; undefined: not known (yet). */
+  readonly messages: boolean | undefined;
 }
 
 export interface Talk {
@@ -33,14 +31,14 @@ export interface Talk {
   readonly interruptible: boolean;
 }
 
-export function talkOf({ workflow, status, end, replaying, resumable }: TalkState): Talk {
+export function talkOf({ workflow, status, end, replaying, resumable, messages }: TalkState): Talk {
   const agent = workflow !== null && AGENTS.has(workflow);
   const ended = isEnded(status) || isEnded(end);
   const refused = (refusal: string): Talk => ({ refusal, reopens: false, agent: false, interruptible: false });
   if (end === "gone") return refused("This run has been removed.");
   if (replaying) return refused("This is a replay. Leave it to talk to the run.");
-  const silent = workflow === null ? undefined : SILENT[workflow];
-  if (silent !== undefined) return refused(silent);
+  if (workflow === EXTERNAL) return refused("Someone else writes this run: it reads no messages.");
+  if (messages === false) return refused("Runs of this workflow read no messages.");
   if (ended && resumable === false) return refused("The run has ended, and runs of its workflow can't be reopened. Start a new one.");
   return { refusal: null, reopens: ended, agent, interruptible: agent && !ended && status === "running" };
 }

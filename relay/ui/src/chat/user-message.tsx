@@ -43,13 +43,13 @@ interface UserMessageProps {
 /** What a person said. */
 export const UserMessage = memo(function UserMessage({ item, content }: UserMessageProps) {
   return (
-    <div className="bubble">
+    <div className={item.earlier ? "bubble earlier" : "bubble"}>
       <LongText id={item.key} text={item.text} maxLines={MAX_LINES} maxChars={MAX_CHARS}>
         {(shown) => <Markdown text={shown} />}
       </LongText>
       <ImageList content={content} label="Image" />
       <p className="bubble-foot">
-        <Time at={item.timestamp} show="clock" />
+        {item.earlier ? "Before this run" : <Time at={item.timestamp} show="clock" />}
         {item.receipt && <MessageState state={item.receipt.state} reason={item.receipt.reason} />}
       </p>
     </div>

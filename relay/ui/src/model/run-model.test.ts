@@ -146,6 +146,22 @@ describe("the chat", () => {
     expect(tools.map((tool) => tool.status)).toEqual(["done", "error", "done", "error"]);
   });
 
+  it("takes what was said before a run apart, and not what a person wrote so", () => {
+    const before = { type: "text", text: "The conversation so far:\n\nuser: One\n\nassistant: Two\n\nuser: Three\n\nIt goes on:" };
+    const line = { type: "user", uuid: "p-1", message: { role: "user", content: [before, { type: "text", text: "Four" }] } };
+    const told = run(line, line).chat;
+    expect(told.map((item) => [item.kind, "text" in item && item.text, "earlier" in item])).toEqual([
+      ["user", "One", true],
+      ["text", "Two", true],
+      ["user", "Three", true],
+      ["user", "Four", false],
+    ]);
+    const alone = run({ ...line, message: { role: "user", content: [before] } }).chat;
+    expect(alone).toMatchObject([{ kind: "user", text: before.text }]);
+    const other = { type: "text", text: "The conversation so far:\n\nis long.\n\nIt goes on:" };
+    expect(run({ ...line, message: { role: "user", content: [other, before] } }).chat).toHaveLength(1);
+  });
+
   it("puts what a subagent does under its call", () => {
     const { chat, threads } = fold(eventsOf("helpers")).snapshot();
     const call = chat.find((item) => item.kind === "tool");

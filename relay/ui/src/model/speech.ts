@@ -1,4 +1,5 @@
 import type { Place, Threads } from "./chat.js";
+import { type EarlierTurn, earlierTurns } from "./earlier.js";
 import { Shelf } from "./shelf.js";
 import type { ChatItem, Receipt, TextItem, ThinkingItem, ToolItem } from "./types.js";
 import { blocksOf, type Event, isObject, number, plain, text, time } from "./values.js";
@@ -49,7 +50,8 @@ export class Speech {
     const said: Event[] = [];
     const blocks = blocksOf(message["content"]);
     const results = blocks.filter((block) => block["type"] === "tool_result");
-    for (const block of blocks) {
+    const earlier = blocks.length > 1 ? earlierTurns(blocks[0] as Event) : null; // else a person wrote it himself
+    for (const block of earlier === null ? blocks : blocks.slice(1)) {
       if (block["type"] === "tool_result") this.#result(block, event, place, results.length === 1);
       else said.push(block);
     }
@@ -58,10 +60,18 @@ export class Speech {
     const key = `user:${messageId ?? place.offset}`;
     const shelf = this.#shelf(place);
     if (shelf.get(key) !== undefined) return []; // told again when a later attempt finds it read
+    for (const [number, turn] of (earlier ?? []).entries()) this.#earlier(turn, `earlier:${number}`, place);
     const receipt = messageId === null ? null : (messages.get(messageId) ?? null);
     const shown = receipt === null ? null : { ...receipt, shown: true };
     shelf.put({ ...place, key, kind: "user", messageId, text: plain(said), receipt: shown });
     return messageId === null ? [] : [messageId];
+  }
+
+  #earlier({ role, text: told }: EarlierTurn, key: string, place: Place): void {
+    const item = { ...place, offset: 0, timestamp: null, key, messageId: null, text: told, earlier: true } as const;
+    const shelf = this.#shelf(place);
+    if (shelf.get(key) !== undefined) return; // an attempt that finds no session tells it again
+    shelf.put(role === "user" ? { ...item, kind: "user", receipt: null } : { ...item, kind: "text", partial: false, cut: false });
   }
 
   /** A part of a message that is being made. */

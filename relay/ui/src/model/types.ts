@@ -29,9 +29,13 @@ export interface Receipt {
   readonly shown: boolean;
 }
 
-/** What a person said (the prompt, too). `receipt` is null for the prompt and for what has none. */
+/**
+ * What a person said (the prompt, too). `receipt` is null for the prompt and for what has none. `earlier`: before the
+ * run, as its `chat_history` has it; its offset is 0, as the relay's history has it.
+ */
 export interface UserItem extends ItemBase {
   readonly kind: "user";
+  readonly earlier?: true;
   readonly messageId: string | null;
   /** Its text; what is no text stands as `[image]`, by its type. */
   readonly text: string;
@@ -41,6 +45,8 @@ export interface UserItem extends ItemBase {
 /** `partial`: it still grows. `cut`: its end never came (the turn was interrupted, or the process died). */
 export interface TextItem extends ItemBase {
   readonly kind: "text";
+  /** Before the run, as a person's message may be. */
+  readonly earlier?: true;
   readonly messageId: string | null;
   readonly text: string;
   readonly partial: boolean;

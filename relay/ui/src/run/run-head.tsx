@@ -25,11 +25,13 @@ interface RunHeadProps {
   readonly view: RunView | undefined;
   readonly workflow: Workflow | undefined;
   readonly workflowName: string | null | undefined;
+  /** Whether the open tab has a button to interrupt itself. */
+  readonly canInterruptBelow: boolean;
 }
 
 /** What run it is, how it goes, and what can be done with it. */
 export const RunHead = memo(function RunHead(props: RunHeadProps) {
-  const { runId, title, status, present, replaying, model, createdAt, view, workflow, workflowName } = props;
+  const { runId, title, status, present, replaying, model, createdAt, view, workflow, workflowName, canInterruptBelow } = props;
   const { totals } = model;
   return (
     <header className="run-top">
@@ -37,7 +39,7 @@ export const RunHead = memo(function RunHead(props: RunHeadProps) {
         <h1 className="truncate foreign" title={title}>
           {title}
         </h1>
-        <RunActions runId={runId} status={present} workflow={workflow} workflowName={workflowName ?? null} view={view} />
+        <RunActions runId={runId} status={present} workflow={workflow} workflowName={workflowName ?? null} view={view} canInterruptBelow={canInterruptBelow} />
       </div>
       <div className="run-facts">
         <StatusBadge status={status} />
@@ -84,15 +86,16 @@ interface RunActionsProps {
   readonly workflow: Workflow | undefined;
   readonly workflowName: string | null;
   readonly view: RunView | undefined;
+  readonly canInterruptBelow: boolean;
 }
 
-const RunActions = memo(function RunActions({ runId, status, workflow, workflowName, view }: RunActionsProps) {
+const RunActions = memo(function RunActions({ runId, status, workflow, workflowName, view, canInterruptBelow }: RunActionsProps) {
   const [, navigate] = useLocation();
   const { openNew } = useShell();
   const [deleting, setDeleting] = useState(false);
   const command = useCommand();
   const ended = isEnded(status);
-  const { interruptible, agent } = talkOf({ workflow: workflowName, status, end: null, replaying: false, resumable: workflow?.resumable });
+  const { interruptible, agent } = talkOf({ workflow: workflowName, status, end: null, replaying: false, resumable: workflow?.resumable, messages: workflow?.messages });
   const tell = (what: Parameters<typeof command.mutate>[0]["command"]) => command.mutate({ runId, command: what });
   const told = (what: string) => command.isPending && command.variables.command === what;
   // An agent is reopened by a message, which says what is to be done.
@@ -103,7 +106,7 @@ const RunActions = memo(function RunActions({ runId, status, workflow, workflowN
 
   return (
     <div className="run-head-actions">
-      {interruptible && (
+      {interruptible && !canInterruptBelow && (
         <Button size="sm" icon={Hand} title="End this turn; the run goes on" aria-keyshortcuts="i" busy={told("interrupt")} onClick={() => tell("interrupt")}>
           Interrupt
         </Button>

@@ -82,6 +82,7 @@ export default function RunPage({ runId, tab }: RunPageProps) {
         view={view.data}
         workflow={workflow}
         workflowName={workflowName}
+        canInterruptBelow={name === "chat" && position === undefined}
       />
       <RunStatusBar runId={runId} model={headModel} problem={log.problem} status={position === undefined ? status : model.status} queuePosition={listed?.queue_position ?? null} />
       <Tabs

@@ -49,7 +49,7 @@ export interface RunLog {
   readonly connection: Connection;
   /** Says in words why `connection` is `failed`, or `end` is `gone`. */
   readonly problem: string | null;
-  /** Moves with each batch; a batch comes at most once a frame. */
+  /** Moves with each batch; batches come at most ten times a second, but for changes of the other fields. */
   readonly version: number;
 }
 

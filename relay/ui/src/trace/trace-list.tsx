@@ -44,6 +44,7 @@ export function TraceList({ events, indices, from, to, wanted, toolbar }: TraceL
     scrollPaddingStart: headPx,
     // To measure makes the browser lay the page out: only where the height is not known.
     measureElement: (row, entry, list) => (narrow || row.dataset["unfolded"] ? measureElement(row, entry, list) : ROW_PX),
+    useFlushSync: false,
   });
   const height = rows.getTotalSize();
   const { following, onScroll, setFollowing } = useFollow(scroller, wanted, height);

@@ -159,6 +159,7 @@ def test_catalog_is_published(root: Path) -> None:
     assert {"claude", "command"} <= named.keys()
     assert named["claude"].params["properties"]["model"]["description"]
     assert named["claude"].resumable and not named["command"].resumable
+    assert {name for name, entry in named.items() if not entry.messages} == {"design", "research"}
 
 
 def test_foreign_folders_are_left_alone(root: Path) -> None:

@@ -37,11 +37,13 @@ DEADLINE_MS = 20_000
 AWAY = r"net::ERR_|Failed to load resource|Failed to fetch"
 
 BROWSER = [
-    pytest.mark.xdist_group("browser"),  # one Chromium at a time
     pytest.mark.timeout(120),
     pytest.mark.skipif(not REQUIRED and absence() is not None, reason=absence() or ""),
 ]
-"""`pytestmark` of every module with browser tests."""
+"""`pytestmark` of every module with browser tests. They go to one worker together: they have one Chromium."""
+
+SHARING = [*BROWSER, pytest.mark.usefixtures("shared_site")]
+"""The same, of one whose tests have one `site`."""
 
 
 def build_page() -> None:
@@ -96,6 +98,12 @@ class Site:
         """Start a run by the API."""
         answer = self.post("/workflows", {"workflow": workflow} | body)
         return open_workspace(self.root, answer["run_id"])
+
+    def stop_runs(self) -> None:
+        """Tell those that have not ended to stop."""
+        for run in self.get("/workflows?limit=200")["runs"]:
+            if run["status"] in ("queued", "running", "waiting", "paused"):
+                self.post(f"/workflows/{run['run_id']}/stop", {})
 
     def command(self, code: str, **body: Any) -> Workspace:
         """Start a run of a Python program."""

@@ -9,14 +9,14 @@ from playwright.sync_api import Page, Route, expect
 from tests.support import bash, wait_for
 from tests.ui.chat import DATABASE, SIZES, ask, item, talk
 from tests.ui.support import (
-    BROWSER,
+    SHARING,
     Site,
     Watch,
     screenshot,
     serious_faults,
 )
 
-pytestmark = BROWSER
+pytestmark = SHARING
 
 
 def test_questions_are_answered_by_hand(site: Site, page: Page) -> None:

@@ -11,8 +11,8 @@ from tests.support import bash, events, script, wait_for, wait_for_end, wait_for
 from tests.ui.chat import DATABASE, SIZES, ask, box, item, state_of, talk
 from tests.ui.support import (
     AWAY,
-    BROWSER,
     PHONE,
+    SHARING,
     Site,
     Watch,
     overflow_px,
@@ -20,7 +20,7 @@ from tests.ui.support import (
     serious_faults,
 )
 
-pytestmark = BROWSER
+pytestmark = SHARING
 
 
 def test_text_shows_while_it_is_written(site: Site, page: Page) -> None:
@@ -87,9 +87,13 @@ def test_a_message_is_queued_then_delivered_then_done(
     assert len(said) == 2, said  # the prompt, and the one that was not taken back
 
 
-def test_a_message_whose_answer_was_lost_is_said_once(site: Site, page: Page, watch: Watch) -> None:
+def test_a_message_whose_answer_was_lost_is_said_once(
+    site: Site, page: Page, watch: Watch, tmp_path: Path
+) -> None:
     watch.allow(AWAY)
-    run = talk(site, {"text": "Hello."})
+    gate = tmp_path / "gate"
+    held = {"text": "I wait.", "tools": [wait_tool(gate)]}
+    run = talk(site, {"text": "Hello."}, held, {"text": "I heard it."}, allowed_tools=["Bash"])
     page.goto(f"/runs/{run.run_id}")
     expect(item(page, "text", "Hello.")).to_be_visible()
     sent: list[Any] = []
@@ -104,8 +108,10 @@ def test_a_message_whose_answer_was_lost_is_said_once(site: Site, page: Page, wa
 
     page.route("**/messages", lose_the_first_answer)
     box(page).fill("only once")
-    box(page).press("Enter")
-    expect(item(page, "text", "only once")).to_be_visible()
+    with page.expect_response("**/messages"):  # the first has none
+        box(page).press("Enter")
+    gate.touch()
+    expect(item(page, "text", "I heard it.")).to_be_visible()
     expect(item(page, "user", "only once")).to_have_count(1)
     wait_for(run, "message_received", state="completed", message_id=sent[0]["id"])
     page.wait_for_function(
@@ -128,8 +134,12 @@ def test_a_turn_is_interrupted_by_esc_esc(site: Site, page: Page, tmp_path: Path
     run = talk(site, step, allowed_tools=["Bash"])
     page.goto(f"/runs/{run.run_id}")
     wait_for_tool(run)
-    button = page.get_by_label("Send a message").get_by_role("button", name="Interrupt")
-    expect(button).to_be_visible()
+    button = page.get_by_role("button", name="Interrupt")
+    expect(page.get_by_label("Send a message").locator(button)).to_be_visible()
+    expect(button).to_have_count(1)
+    page.get_by_role("tab", name="Trace").click()
+    expect(button).to_have_count(1)
+    page.get_by_role("tab", name="Chat").click()
     box(page).focus()
     page.keyboard.press("Escape")
     assert not events(run, "message_received")
@@ -140,6 +150,30 @@ def test_a_turn_is_interrupted_by_esc_esc(site: Site, page: Page, tmp_path: Path
     box(page).fill("and now?")
     box(page).press("Enter")
     expect(item(page, "user", "and now?")).to_be_visible()
+
+
+def test_what_was_said_before_the_run_stands_before_it(site: Site, page: Page) -> None:
+    said = [
+        {"role": "user", "content": "Which files are there?"},
+        {"role": "assistant", "content": "Only **one**."},
+    ]
+    run = site.run("claude", prompt="Go on. " + script({"text": "I do."}), chat_history=said)
+    wait_for_end(run)
+    page.goto(f"/runs/{run.run_id}/chat")
+    expect(item(page, "user", "Which files")).to_contain_text("Before this run")
+    expect(item(page, "text", "Only").locator("strong")).to_have_text("one")
+    expect(item(page, "user", "Go on.")).not_to_contain_text("The conversation so far")
+    kinds = page.locator('.chat-item[data-kind="user"], .chat-item[data-kind="text"]')
+    expect(kinds).to_have_count(4)
+    expect(kinds.nth(0)).to_contain_text("Which files")
+
+
+def test_a_run_that_reads_no_messages_says_so(site: Site, page: Page) -> None:
+    tasks = [{"id": "one", "name": "One", "prompt": script({"text": "Done."})}]
+    run = site.run("research", prompt="Tides", params={"tasks": tasks})
+    page.goto(f"/runs/{run.run_id}/chat")
+    expect(page.get_by_text("Runs of this workflow read no messages.")).to_be_visible()
+    expect(box(page)).to_have_count(0)
 
 
 def test_an_ended_run_is_reopened_by_a_message(site: Site, page: Page) -> None:

@@ -105,14 +105,16 @@ class Client implements StreamClient {
   }
 
   async loadMore(): Promise<void> {
-    const { next } = this.#rows;
-    if (next === null) return;
-    const access = { base: this.#base, token: this.#token };
-    const path = `/workflows?limit=${PAGE_ROWS}&cursor=${encodeURIComponent(next)}`;
-    const page = (await askJson(access, path, new AbortController().signal, PAGE_MS)) as ListPage;
-    if (this.#rows.next !== next) return; // asked twice
-    this.#rows.putNext(page);
-    this.#rowsChanged();
+    const before = this.#rows.sorted().length;
+    // The feed may have told of all that is on a page: then nothing would change by it, and nobody ask for the next.
+    for (let next = this.#rows.next; next !== null && this.#rows.sorted().length <= before; next = this.#rows.next) {
+      const access = { base: this.#base, token: this.#token };
+      const path = `/workflows?limit=${PAGE_ROWS}&cursor=${encodeURIComponent(next)}`;
+      const page = (await askJson(access, path, new AbortController().signal, PAGE_MS)) as ListPage;
+      if (this.#rows.next !== next) return; // asked twice
+      this.#rows.putNext(page);
+      this.#rowsChanged();
+    }
   }
 
   setToken(token: string | null): void {

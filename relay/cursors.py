@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from runlog import LogReplaced, Status
 from runlog.tail import Chunk
 
-from .ring import Framed
 from .tail import Tail
 
 __all__ = ["Cursor", "End", "Gone", "Reset", "Step"]
@@ -75,7 +74,7 @@ class Cursor:
                     return self._start_over(
                         f"the stream has no byte {self._after}: it was replaced, or is another run's"
                     )
-            framed = None if self._offset is None else await self._take(self._offset)
+            framed = None if self._offset is None else await self._tail.fetch(self._offset)
             if tail.generation != self._generation:
                 continue
             if framed is not None:
@@ -116,12 +115,6 @@ class Cursor:
         if ending is None:
             return None
         return End(ending.status) if ending.told or ending.overdue else None
-
-    async def _take(self, offset: int) -> Framed | None:
-        try:
-            return self._tail.take(offset)
-        except BlockingIOError:
-            return await self._tail.load(offset)
 
     def _start_over(self, reason: str) -> Step:
         self._generation = self._tail.generation

@@ -12,7 +12,6 @@ from runlog.tail import records_of
 
 from .outlet import MESSAGE_BYTES, Outlet
 from .pace import Pace
-from .ring import Framed
 from .sse import KEEPALIVE, PREAMBLE, Variant, end_frame, frame_record, id_frame, reset_frame
 from .tail import Tail
 from .tails import Tails
@@ -112,14 +111,14 @@ class Listener:
             )
             return True
         self._told = self._offset or 0
-        if self._offset is not None and await self._take(self._offset) is not None:
+        if self._offset is not None and await self._tail.fetch(self._offset) is not None:
             return True
         if not query.follow:
             return False
         ending = await self._tail.ending(since=now)
         self._tail.look()
         over = ending is not None and ending.told and self._offset is not None
-        return not over or await self._take(self._offset or 0) is not None
+        return not over or await self._tail.fetch(self._offset or 0) is not None
 
     async def run(self, receive: Receive) -> None:
         """Send the stream, up to and with the last message. The response has been started."""
@@ -217,7 +216,7 @@ class Listener:
         parts: list[bytes] = []
         size = 0
         while size < _SEND_BYTES and offset - before < _LOOK_AHEAD_BYTES:
-            framed = await self._take(offset)
+            framed = await self._tail.fetch(offset)
             if framed is None or self._tail.generation != self._generation:
                 break
             frames = self._tail.frames(framed, self._variant)
@@ -232,7 +231,7 @@ class Listener:
         size = 0
         while size < _SEND_BYTES:
             if not pace.records:
-                framed = await self._take(self._offset or 0)
+                framed = await self._tail.fetch(self._offset or 0)
                 if framed is None or self._tail.generation != self._generation:
                     break
                 pace.records.extend(records_of(framed.chunk))
@@ -247,12 +246,6 @@ class Listener:
             parts.append(frame)
             size += len(frame)
         return b"".join(parts)
-
-    async def _take(self, offset: int) -> Framed | None:
-        try:
-            return self._tail.take(offset)
-        except BlockingIOError:
-            return await self._tail.load(offset)
 
     async def _rest(self) -> bool:
         """Wait until there may be more; True if there will be none. To be called in the breath that found nothing."""

@@ -114,7 +114,7 @@ class Tail:
 
         Never waits for the disk.
 
-        :raises BlockingIOError: it would have to: use `load`.
+        :raises BlockingIOError: it would have to: use `fetch`.
         """
         framed = self._ring.get(offset)
         if framed is not None:
@@ -129,8 +129,15 @@ class Tail:
             return None
         return self._keep(offset, chunk)
 
-    async def load(self, offset: int) -> Framed | None:
-        """Like `take`, and may wait for the disk. Listeners who want the same chunk wait for one read."""
+    async def fetch(self, offset: int) -> Framed | None:
+        """Like `take`, and waits for the disk where it has to."""
+        try:
+            return self.take(offset)
+        except BlockingIOError:
+            return await self._load(offset)
+
+    async def _load(self, offset: int) -> Framed | None:
+        # Listeners who want the same chunk wait for one read.
         async with self._disk:
             framed, log = self._ring.get(offset), self._log
             if framed is not None or log is None:

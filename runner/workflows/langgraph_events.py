@@ -39,9 +39,8 @@ class GraphEvents:
     def __init__(self, run: Run) -> None:
         self.nodes = 0
         self._run = run
-        self._open: dict[
-            str, tuple[str, AIMessageChunk]
-        ] = {}  # by message: its task's place, and what came so far
+        # By message id: the place of its task, and what came so far.
+        self._open: dict[str, tuple[str, AIMessageChunk]] = {}
         self._told: set[str] = set()
 
     def take(self, namespace: tuple[str, ...], mode: str, data: Any) -> None:

@@ -100,7 +100,7 @@ class Run:
                     found.append(event)
         return found
 
-    def emit(self, event_type: str, **fields: Any) -> int:
+    def emit(self, event_type: str, /, **fields: Any) -> int:
         """Append an event of ours to the stream and return the offset after it.
 
         :raises ValueError: a field holds what JSON cannot say.

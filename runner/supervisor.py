@@ -52,6 +52,7 @@ _LOCK_NAME = "_runner.lock"
 _LOOK_S = 0.1
 _SWEEP_S = 1.0
 _FULL_DISK_S = 5.0
+_OPTIONS_TRIES = 100
 
 
 @dataclass(slots=True)
@@ -112,6 +113,7 @@ class Supervisor:
         finally:
             watch.close()
             self._spares.close()
+            self._lock_path.write_bytes(b"")  # the next one's options are not these
             self._lock.release()
 
     def wake(self) -> None:
@@ -259,18 +261,20 @@ def runner_is_active(root: Path) -> bool:
 
 def active_options(root: Path) -> RunOptions | None:
     """With which options the runner at work in this root starts its runs; None if there is no runner."""
-    if not runner_is_active(root):
-        return None
-    try:
-        told = decode((root / _LOCK_NAME).read_bytes()) or {}
-        return RunOptions(
-            grace_s=float(told["grace_s"]),
-            scripted_model=told["scripted_model"] is True,
-            pass_env=tuple(map(str, told["pass_env"])),
-            limits=check_limits(told["limits"]),
-        )
-    except (OSError, KeyError, TypeError, ValueError, BadLimit):
-        return RunOptions()  # it is this moment about to write them
+    for _ in range(_OPTIONS_TRIES):
+        if not runner_is_active(root):
+            return None
+        try:
+            told = decode((root / _LOCK_NAME).read_bytes()) or {}
+            return RunOptions(
+                grace_s=float(told["grace_s"]),
+                scripted_model=told["scripted_model"] is True,
+                pass_env=tuple(map(str, told["pass_env"])),
+                limits=check_limits(told["limits"]),
+            )
+        except (OSError, KeyError, TypeError, ValueError, BadLimit):
+            time.sleep(0.01)  # it has the lock, and is about to write them
+    return RunOptions()
 
 
 def _stop_asked(workspace: Workspace, run: _Run) -> bool:

@@ -24,7 +24,7 @@ demo: $(INSTALLED)
 
 test: lint types
 	$(PAGE) run test
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not soak"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not soak"
 
 lint: $(TESTABLE)
 	$(BIN)/ruff check $(wildcard $(CHECKED))

@@ -12,6 +12,7 @@ from .layout import RunId, Workspace, check_run_id
 from .lock import is_locked
 from .manifest import Manifest, read_manifest
 from .queue import start_order
+from .stamp import Stamp, stamp_of
 from .state import RunState
 from .status import Summary, summarize, tail_state
 
@@ -26,9 +27,6 @@ class Page:
     next: str | None
 
 
-# (inode, size, mtime in ns) of a file, or None where there is none
-_Stamp = tuple[int, int, int] | None
-
 # An entry made in the clock tick of a folder's mtime (up to 10 ms long) does not change it: trust it only later.
 _SETTLED_NS = 100_000_000
 # The queue is looked through again after this, and after so many times as long as the look took.
@@ -38,8 +36,8 @@ _RESPITE = 4
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    stream: _Stamp
-    inbox: _Stamp
+    stream: Stamp
+    inbox: Stamp
     state: RunState
     summary: Summary
 
@@ -57,7 +55,7 @@ class RunIndex:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._root_mtime_ns: int | None = None
-        self._manifests: dict[str, tuple[int, _Stamp, Manifest]] = {}
+        self._manifests: dict[str, tuple[int, Stamp, Manifest]] = {}
         self._order: list[Manifest] = []  # newest first
         self._unborn: dict[str, int] = {}  # folders that hold no run yet, or an unreadable one
         self._rows: dict[str, _Row] = {}
@@ -145,7 +143,7 @@ class RunIndex:
 
     def _scan(self) -> None:
         now_ns = time.time_ns()
-        stamp = _stamp(self.root)
+        stamp = stamp_of(self.root)
         mtime_ns = stamp[2] if stamp else None
         if mtime_ns is not None and mtime_ns == self._root_mtime_ns:
             seen = self._manifests
@@ -158,7 +156,7 @@ class RunIndex:
         before = len(seen)
         self._unborn = {}
         for name, inode in folders:
-            run_json = _stamp(f"{self.root}/{name}/run.json")
+            run_json = stamp_of(f"{self.root}/{name}/run.json")
             known = self._manifests.get(name)
             if known is not None and known[:2] == (inode, run_json):
                 seen[name] = known
@@ -180,7 +178,7 @@ class RunIndex:
     def _summary(self, manifest: Manifest) -> Summary | None:
         # Its paths as text: objects for ten thousand runs take longer than the calls.
         folder = f"{self.root}/{manifest.run_id}"
-        stream, inbox = _stamp(f"{folder}/_stream.jsonl"), _stamp(f"{folder}/_inbox.jsonl")
+        stream, inbox = stamp_of(f"{folder}/_stream.jsonl"), stamp_of(f"{folder}/_inbox.jsonl")
         row = self._rows.get(manifest.run_id)
         same = row is not None and row.stream == stream
         if row is not None and same and row.inbox == inbox:
@@ -228,11 +226,3 @@ def _parse_cursor(cursor: str) -> tuple[str, str]:
             f"list cursor {cursor[:60]!r} is not one of ours", "Send `next` as you got it"
         )
     return created_at, run_id
-
-
-def _stamp(path: str | Path) -> _Stamp:
-    try:
-        stat = os.stat(path)
-    except OSError:
-        return None
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns

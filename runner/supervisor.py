@@ -37,6 +37,7 @@ from runlog.layout import make_root
 from runlog.limits import check_limits
 from runlog.manifest import EXTERNAL
 from runlog.queue import startable
+from runlog.stamp import Stamp, stamp_of
 from runlog.status import tail_state
 from runlog.watch import FolderWatch
 
@@ -60,7 +61,7 @@ class _Run:
     """What the runner remembers of a run, only to look less often."""
 
     manifest: Manifest
-    inode: int
+    stamp: Stamp
     ended: bool = False
     broken: bool = False  # never looked at again
     unbegun: bool = False  # queued, and nothing of it was there but what was asked and said
@@ -167,22 +168,24 @@ class Supervisor:
         if mtime_ns == self._root_mtime_ns and now < self._swept_at + _SWEEP_S:
             return
         self._root_mtime_ns, self._swept_at = mtime_ns, now
-        folders = _folders(self.root)
-        for gone in self._runs.keys() - folders.keys():
+        # By its manifest: the folder of a run that is removed and made anew often has the same inode.
+        found = {name: stamp_of(f"{self.root}/{name}/run.json") for name in _folders(self.root)}
+        for gone in self._runs.keys() - found.keys():
             del self._runs[gone]
-        for name, inode in folders.items():
+        for name, stamp in found.items():
             run = self._runs.get(name)
-            if run is None or run.inode != inode:
+            if stamp is not None and (run is None or run.stamp != stamp):
                 try:
                     manifest = read_manifest(Workspace(self.root, RunId(name)))
                 except RunlogError:
                     continue
                 if manifest.workflow != EXTERNAL:
-                    self._runs[name] = _Run(manifest, inode)
+                    self._runs[name] = _Run(manifest, stamp)
             elif (
-                run.ended
+                run is not None
+                and run.ended
                 and not run.broken
-                and _size(self._workspace(name).inbox) != run.inbox_bytes
+                and _size(f"{self.root}/{name}/_inbox.jsonl") != run.inbox_bytes
             ):
                 run.ended = False  # someone wrote to it: perhaps it is to go on
 
@@ -285,8 +288,8 @@ def _stop_asked(workspace: Workspace, run: _Run) -> bool:
     )
 
 
-def _folders(root: Path) -> dict[str, int]:
-    found = {}
+def _folders(root: Path) -> list[str]:
+    found = []
     with os.scandir(root) as entries:
         for entry in entries:
             try:
@@ -294,7 +297,7 @@ def _folders(root: Path) -> dict[str, int]:
             except RunlogError:
                 continue
             if entry.is_dir(follow_symlinks=False):
-                found[entry.name] = entry.inode()
+                found.append(entry.name)
     return found
 
 

@@ -99,10 +99,10 @@ def batch(
 
 def follow_batch(root: Path, made: Batch, *, as_json: bool) -> int:
     """Show how far a batch is until it has ended; the exit code is 1 if a run of it failed."""
-    from ..batch_screen import show_batch
-
-    watch = BatchWatch(root, made)
     try:
+        from ..batch_screen import show_batch  # takes a moment, and Ctrl-C may come in it
+
+        watch = BatchWatch(root, made)
         with show_batch(as_json=as_json) as show:
             while True:
                 state, rows = watch.look()

@@ -1,5 +1,6 @@
 """`run`: start a workflow."""
 
+import contextlib
 import time
 from typing import Annotated, Any
 
@@ -196,21 +197,19 @@ def run(
 def follow_ours(follower: Follower, ours: OurProcess | None, *, as_json: bool) -> int:
     """Follow a run that this command began; the exit code is 1 if it failed."""
     workspace = follower.workspace
-    printer = make_printer(workspace, as_json=as_json)
     try:
-        code = follow_to_end(follower, printer)
-        if ours is not None:
-            tell_if_lost(workspace, never_began=not ours.alive())
-            for record in Follower(workspace, follower.offset).records():
-                printer.show(record)
+        with contextlib.closing(make_printer(workspace, as_json=as_json)) as printer:
+            code = follow_to_end(follower, printer)
+            if ours is not None:
+                tell_if_lost(workspace, never_began=not ours.alive())
+                for record in Follower(workspace, follower.offset).records():
+                    printer.show(record)
     except KeyboardInterrupt:
-        printer.close()
         note(
             f"\nThe run goes on. Follow it: {command_line(workspace.root, 'tail', '-f', workspace.run_id)}"
         )
         note(f"         Or end it: {command_line(workspace.root, 'stop', workspace.run_id)}")
         raise
-    printer.close()
     return code
 
 

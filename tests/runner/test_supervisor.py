@@ -12,7 +12,8 @@ import pytest
 import runlog
 from runlog import Workspace
 from runlog.catalog import read_catalog
-from runner.supervisor import runner_is_active
+from runlog.manifest import remove_run
+from runner.supervisor import Supervisor, runner_is_active
 from tests.runner.conftest import RUNNER
 from tests.support import (
     events,
@@ -55,6 +56,24 @@ def test_oldest_first(root: Path, tmp_path: Path) -> None:
     with spawned(sys.executable, "-c", RUNNER, str(root), "1"):
         ends = [wait_for_end(run)["timestamp"] for run in runs]
     assert ends == sorted(ends)
+
+
+def test_a_run_that_is_made_anew_between_two_looks_is_started(root: Path) -> None:
+    """Its folder often gets the inode of the one before."""
+    supervisor = Supervisor(root)
+
+    def ended(run: Workspace) -> bool:
+        supervisor.look()
+        return runlog.run_status(run) == "completed"
+
+    for word in ("one", "two", "three"):
+        argv = ["echo", word]
+        run = runlog.create_run(root, "command", params={"argv": argv}, run_id="again")
+        wait_until(lambda run=run: ended(run), f"the end of {word}")
+        assert events(run, "log")[0]["message"] == word
+        wait_until(lambda run=run: not tree_of(run), "its process to go")
+        supervisor.look()
+        remove_run(run)
 
 
 def test_runs_outlive_the_runner_and_are_adopted(root: Path, tmp_path: Path) -> None:

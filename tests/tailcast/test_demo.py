@@ -14,7 +14,7 @@ from runlog import Workspace, list_runs, open_workspace, run_status
 from tests.support import end_runs, tree_of, wait_until
 from tests.tailcast.conftest import Cli
 
-pytestmark = [pytest.mark.xdist_group("demo"), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.timeout(120)
 
 
 def files_of(folder: Path) -> set[str]:

@@ -1,7 +1,7 @@
 """Fixtures of the browser tests. A module says `pytestmark = BROWSER`, and its tests take
 
-* `site`: a relay and runner of their own, with the built page. A module whose tests can do with one for all of them
-  says `pytestmark = SHARING`: that takes two seconds less each. What a test leaves running is stopped there, too;
+* `site`: a relay and runner, with the built page and no runs. Those of a module take turns with one, which is cleared
+  after each;
 * `page`: a page of a fresh browser on a desktop's window; `goto("/…")` takes it from `site`;
 * `phone`: the same with a phone's window and touch;
 * `new_page(**options)`: more of them: `new_page(beside=page)` is a second tab of the same browser;
@@ -28,14 +28,6 @@ from tests.ui.support import (
     keep_evidence,
 )
 
-
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.xdist_group(f"browser {item.path.stem}"))
-
-
 _REPORT = pytest.StashKey[pytest.TestReport]()
 
 
@@ -61,35 +53,20 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def shared_site(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with _serving(tmp_path_factory.mktemp("shared") / "workspaces") as site:
-        yield site
-
-
-@pytest.fixture
-def site(built_page: None, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Site]:
-    if "shared_site" not in request.fixturenames:
-        with _serving(tmp_path / "workspaces") as site:
-            yield site
-        return
-    site = request.getfixturevalue("shared_site")
-    yield site
-    if site.words:  # the test had started it again with others
-        site.close()
-        site.words = ()
-        site.start()
-    site.stop_runs()
-
-
-@contextlib.contextmanager
-def _serving(root: Path) -> Iterator[Site]:
-    site = Site(root)
+def module_site(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    site = Site(tmp_path_factory.mktemp("site") / "workspaces")
     try:
         site.start()
         yield site
     finally:
         site.close()
         end_runs(site.root)
+
+
+@pytest.fixture
+def site(module_site: Site) -> Iterator[Site]:
+    yield module_site
+    module_site.restore()
 
 
 @pytest.fixture

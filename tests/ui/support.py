@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from playwright.sync_api import (
 
 from benchmarks.browser import absence
 from runlog import Workspace, open_workspace
-from tests.support import spawned
+from tests.support import spawned, wait_until
 
 PROJECT = Path(__file__).resolve().parents[2]
 UI = PROJECT / "relay" / "ui"
@@ -40,10 +41,7 @@ BROWSER = [
     pytest.mark.timeout(120),
     pytest.mark.skipif(not REQUIRED and absence() is not None, reason=absence() or ""),
 ]
-"""`pytestmark` of every module with browser tests. They go to one worker together: they have one Chromium."""
-
-SHARING = [*BROWSER, pytest.mark.usefixtures("shared_site")]
-"""The same, of one whose tests have one `site`."""
+"""`pytestmark` of every module with browser tests. A module has one Chromium, and goes to one worker."""
 
 
 def build_page() -> None:
@@ -99,11 +97,22 @@ class Site:
         answer = self.post("/workflows", {"workflow": workflow} | body)
         return open_workspace(self.root, answer["run_id"])
 
-    def stop_runs(self) -> None:
-        """Tell those that have not ended to stop."""
-        for run in self.get("/workflows?limit=200")["runs"]:
-            if run["status"] in ("queued", "running", "waiting", "paused"):
-                self.post(f"/workflows/{run['run_id']}/stop", {})
+    def restore(self) -> None:
+        """As it was at first: with the usual words, and without runs and deployments."""
+        if self.words or self.process is None or self.process.poll() is not None:
+            self.close()
+            self.words = ()
+            self.start()
+        for run in self._active():
+            self.post(f"/workflows/{run['run_id']}/stop", {})
+        wait_until(lambda: not self._active(), "the end of all runs")
+        for path in self.root.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+
+    def _active(self) -> list[dict[str, Any]]:
+        statuses = ("queued", "running", "waiting", "paused")
+        return [run for name in statuses for run in self.get(f"/workflows?status={name}")["runs"]]
 
     def command(self, code: str, **body: Any) -> Workspace:
         """Start a run of a Python program."""

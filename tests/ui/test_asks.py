@@ -8,15 +8,9 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.support import bash, wait_for
 from tests.ui.chat import DATABASE, SIZES, ask, item, talk
-from tests.ui.support import (
-    SHARING,
-    Site,
-    Watch,
-    screenshot,
-    serious_faults,
-)
+from tests.ui.support import BROWSER, Site, Watch, screenshot, serious_faults
 
-pytestmark = SHARING
+pytestmark = BROWSER
 
 
 def test_questions_are_answered_by_hand(site: Site, page: Page) -> None:

@@ -11,8 +11,8 @@ from tests.support import bash, events, script, wait_for, wait_for_end, wait_for
 from tests.ui.chat import DATABASE, SIZES, ask, box, item, state_of, talk
 from tests.ui.support import (
     AWAY,
+    BROWSER,
     PHONE,
-    SHARING,
     Site,
     Watch,
     overflow_px,
@@ -20,7 +20,7 @@ from tests.ui.support import (
     serious_faults,
 )
 
-pytestmark = SHARING
+pytestmark = BROWSER
 
 
 def test_text_shows_while_it_is_written(site: Site, page: Page) -> None:

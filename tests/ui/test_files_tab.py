@@ -10,9 +10,9 @@ from playwright.sync_api import Locator, Page, expect
 
 from runlog import Workspace
 from tests.support import wait_for, wait_for_end
-from tests.ui.support import SHARING, Site, Watch, overflow_px, screenshot, serious_faults
+from tests.ui.support import BROWSER, Site, Watch, overflow_px, screenshot, serious_faults
 
-pytestmark = SHARING
+pytestmark = BROWSER
 
 # 2 x 1 pixels, red and blue
 PNG = base64.b64encode(

@@ -11,9 +11,9 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.support import wait_for, wait_until
-from tests.ui.support import SHARING, Site, overflow_px, screenshot, serious_faults
+from tests.ui.support import BROWSER, Site, overflow_px, screenshot, serious_faults
 
-pytestmark = SHARING
+pytestmark = BROWSER
 
 BEGAN = datetime(2025, 1, 19, 10, 0, tzinfo=UTC)
 # What was recorded: seconds since the beginning, event. The hour's silence is cut to 10 s.

@@ -8,9 +8,9 @@ from typing import Any
 from playwright.sync_api import Locator, Page, expect
 
 from tests.support import events, script, wait_for, wait_for_end
-from tests.ui.support import SHARING, Site, overflow_px, screenshot, serious_faults
+from tests.ui.support import BROWSER, Site, overflow_px, screenshot, serious_faults
 
-pytestmark = SHARING
+pytestmark = BROWSER
 
 SAID = {
     "text": "## What it needs\n\n1. a list\n2. <script>alert(1)</script>",

@@ -9,9 +9,9 @@ from pathlib import Path
 from playwright.sync_api import Locator, Page, expect
 
 from tests.support import records, script, wait_for, wait_for_end
-from tests.ui.support import SHARING, Site, overflow_px, screenshot, serious_faults
+from tests.ui.support import BROWSER, Site, overflow_px, screenshot, serious_faults
 
-pytestmark = SHARING
+pytestmark = BROWSER
 
 MANY = 50_000
 

@@ -1,11 +1,12 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { ArrowDown, MessageCircleQuestion } from "lucide-react";
 import { useCallback, useEffect, useImperativeHandle, useMemo, useRef, type ReactNode, type Ref } from "react";
+
 import type { ChatItem } from "../model/types";
 import { Button } from "../ui/button";
 import { formatWhole } from "../ui/format";
+import { useStick } from "../ui/stick";
 import { ChatRow } from "./chat-row";
-import { useStick } from "./stick";
 
 const GAP_PX = 12;
 const OVERSCAN = 8;
@@ -32,7 +33,7 @@ export function ChatList({ ref, items, threads, asks, children }: ChatListProps)
   const content = useRef<HTMLDivElement>(null);
   const current = useRef(items);
   current.current = items;
-  const { sticking, toEnd, release } = useStick(scroller, content);
+  const { sticking, toEnd, release } = useStick(scroller, content, true);
   const unseenFrom = useUnseenFrom(sticking, items.length);
 
   // The same function each time: another one has all rows measured again.

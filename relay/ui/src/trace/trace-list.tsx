@@ -3,8 +3,8 @@ import { useCallback, useRef, useState, type ReactNode } from "react";
 
 import type { RunEvent } from "../stream/types";
 import { useKeys } from "../ui/keys";
+import { useStick } from "../ui/stick";
 import { TraceRow, rowId } from "./trace-row";
-import { useFollow } from "./use-follow";
 
 // As in trace.css; where there is no room a row has two lines, and the head is left out.
 const ROW_PX = 30;
@@ -28,6 +28,7 @@ interface TraceListProps {
 export function TraceList({ events, indices, from, to, wanted, toolbar }: TraceListProps) {
   const count = Math.max(0, to - from);
   const scroller = useRef<HTMLDivElement>(null);
+  const content = useRef<HTMLDivElement>(null);
   const [unfolded, setUnfolded] = useState<ReadonlySet<number>>(new Set());
   const [active, setActive] = useState<number>(); // place in the log
   const indexOf = useCallback((row: number) => indices[from + row] ?? -1, [indices, from]);
@@ -46,8 +47,8 @@ export function TraceList({ events, indices, from, to, wanted, toolbar }: TraceL
     measureElement: (row, entry, list) => (narrow || row.dataset["unfolded"] ? measureElement(row, entry, list) : ROW_PX),
     useFlushSync: false,
   });
-  const height = rows.getTotalSize();
-  const { following, onScroll, setFollowing } = useFollow(scroller, wanted, height);
+  const { sticking, toEnd, release } = useStick(scroller, content, wanted);
+  const setFollowing = (following: boolean) => (following ? toEnd() : release());
 
   const toggle = useCallback((index: number) => {
     setActive(index);
@@ -84,7 +85,7 @@ export function TraceList({ events, indices, from, to, wanted, toolbar }: TraceL
 
   return (
     <>
-      {toolbar(following, setFollowing)}
+      {toolbar(sticking, setFollowing)}
       <div
         ref={scroller}
         className="trace-list"
@@ -93,7 +94,6 @@ export function TraceList({ events, indices, from, to, wanted, toolbar }: TraceL
         aria-label="Events"
         aria-rowcount={count + 1}
         aria-activedescendant={active === undefined ? undefined : rowId(active)}
-        onScroll={onScroll}
       >
         <div role="row" aria-rowindex={1} className="trace-head">
           <span role="columnheader" className="trace-time">Time</span>
@@ -103,7 +103,7 @@ export function TraceList({ events, indices, from, to, wanted, toolbar }: TraceL
           <span role="columnheader" className="trace-offset">Offset</span>
           <span role="columnheader" className="trace-fold"><span className="sr-only">JSON</span></span>
         </div>
-        <div role="rowgroup" className="trace-rows" style={{ height }}>
+        <div ref={content} role="rowgroup" className="trace-rows" style={{ height: rows.getTotalSize() }}>
           {rows.getVirtualItems().map((item) => {
             const index = indexOf(item.index);
             const event = events[index];

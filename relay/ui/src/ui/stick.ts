@@ -13,14 +13,28 @@ export interface Stick {
   readonly release: () => void;
 }
 
-/** Keeps `scroller` at its end while `content` grows, until the person scrolls up; at the end again, it goes on. */
-export function useStick(scroller: RefObject<HTMLElement | null>, content: RefObject<HTMLElement | null>): Stick {
-  const [sticking, setSticking] = useState(true);
-  const now = useRef(true);
+/**
+ * Keeps `scroller` at its end while `content` or the window changes, until the person scrolls up; at the end again, it
+ * goes on. `wanted`: whether to, as long as nobody has scrolled or chosen; undefined while that is not known.
+ */
+export function useStick(
+  scroller: RefObject<HTMLElement | null>,
+  content: RefObject<HTMLElement | null>,
+  wanted: boolean | undefined,
+): Stick {
+  const [chosen, setChosen] = useState<boolean>();
+  const sticking = chosen ?? wanted ?? false;
+  const now = useRef(sticking);
+
+  useLayoutEffect(() => {
+    now.current = sticking;
+    const element = scroller.current;
+    if (sticking && element) element.scrollTop = element.scrollHeight;
+  }, [scroller, sticking]);
 
   const set = useCallback((value: boolean) => {
     now.current = value;
-    setSticking(value);
+    setChosen(value);
   }, []);
 
   const toEnd = useCallback(() => {
@@ -41,10 +55,12 @@ export function useStick(scroller: RefObject<HTMLElement | null>, content: RefOb
     };
     const onScroll = () => {
       const { scrollTop, scrollHeight, clientHeight } = element;
-      const up = scrollTop < lastTop - 1 && scrollHeight >= lastHeight;
+      const [up, down] = [scrollTop < lastTop - 1 && scrollHeight >= lastHeight, scrollTop > lastTop];
       [lastTop, lastHeight] = [scrollTop, scrollHeight];
-      if (scrollHeight - scrollTop - clientHeight <= NEAR_PX) set(true);
-      else if (now.current && up && performance.now() - intentAt < INTENT_MS) set(false);
+      const atEnd = scrollHeight - scrollTop - clientHeight <= NEAR_PX;
+      // What shrinks may bring its end to the person, who did not ask for it.
+      if (atEnd && down) setChosen((before) => (before === false ? true : before));
+      else if (!atEnd && now.current && up && performance.now() - intentAt < INTENT_MS) set(false);
     };
     const follow = () => {
       if (now.current) element.scrollTop = element.scrollHeight;

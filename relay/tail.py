@@ -14,8 +14,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-import anyio
-
 from runlog import (
     LogFile,
     LogReplaced,
@@ -100,8 +98,8 @@ class Tail:
         self._ring = Ring(owner.budget)
         self._waiting: set[asyncio.Future[None]] = set()
         self._resting: set[Resting] = set()
-        self._disk = anyio.Lock()
-        self._asking = anyio.Lock()
+        self._disk = asyncio.Lock()
+        self._asking = asyncio.Lock()
         self._ending: Ending | None = None
         self._asked_at = 0.0
         self._ending_stamp: tuple[int, int, int] | None = None

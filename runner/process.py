@@ -43,6 +43,7 @@ from .workflow import RunFailed, RunStopped, Workflow
 __all__ = ["main"]
 
 _INBOX_POLL_S = 0.02
+_FOLDER_POLL_S = 1.0
 # The agent's last words on a stop: it is asked to end its turn first, so that the turn's cost is told.
 _LAST_WORDS_S = 1.5
 
@@ -115,6 +116,8 @@ async def _attempt(
         end_marked(mark_of(workspace.path), options.grace_s, frozenset({os.getpid()}))
     except TreeSurvived as error:
         run.log("error", str(error))
+    if _is_gone(workspace):
+        return  # there is nowhere to tell the end
     reader.read()  # the long part of the fold, before others are kept waiting
     with inbox_closed(workspace):
         for line in inbox.read():
@@ -150,10 +153,11 @@ async def _work_until_ended(
         return _failure(run, error)
     run.on_append = limits.grown_to
     reading = asyncio.create_task(_read_inbox(run, inbox, stop))
+    leaving = asyncio.create_task(_folder_gone(run.workspace))
     work = asyncio.create_task(_work(run, workflow))
     stopping = asyncio.create_task(stop.wait())
     watching = asyncio.create_task(limits.watch())
-    tasks = {reading, work, stopping, watching}
+    tasks = {reading, leaving, work, stopping, watching}
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         if reading.done() and not work.done():
@@ -265,6 +269,24 @@ def _failure(run: Run, error: BaseException) -> _Outcome:
     if tail and tail not in text:
         text = f"{text}\n{tail}"
     return _Outcome("workflow_failed", {"reason": reason, "error": text, **fields})
+
+
+async def _folder_gone(workspace: Workspace) -> None:
+    """Return when someone has removed the run's folder: nobody could reach the run any more, or end it."""
+    while True:
+        await asyncio.sleep(_FOLDER_POLL_S)
+        if _is_gone(workspace):
+            return
+
+
+def _is_gone(workspace: Workspace) -> bool:
+    try:
+        os.stat(workspace.manifest)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        pass  # a disk with troubles has not lost it
+    return False
 
 
 async def _read_inbox(run: Run, inbox: InboxReader, stop: asyncio.Event) -> None:

@@ -1,6 +1,7 @@
 """The `command` workflow: any program, its output as events, its whole tree ended with the run."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,16 @@ if os.fork() == 0:
 print('{"type":"ready"}', flush=True)
 time.sleep(100)
 """
+
+
+def test_a_run_whose_folder_is_removed_ends(root: Path) -> None:
+    """Nobody could reach it any more."""
+    run = start(root, "sh", "-c", "trap '' TERM; sleep 60 & echo up; sleep 60; sleep 60")
+    wait_for(run, "log", message="up")
+    shutil.rmtree(run.path)
+    wait_until(lambda: not tree_of(run), "the end of its tree")
+    again = runlog.create_run(root, "command", params={"argv": ["true"]}, run_id=run.run_id)
+    assert wait_for_end(again)["type"] == "workflow_completed"
 
 
 def test_stop_ends_the_whole_tree(root: Path) -> None:

@@ -25,6 +25,7 @@ export function useStick(
   const [chosen, setChosen] = useState<boolean>();
   const sticking = chosen ?? wanted ?? false;
   const now = useRef(sticking);
+  const intentAt = useRef(-INTENT_MS);
 
   useLayoutEffect(() => {
     now.current = sticking;
@@ -38,6 +39,7 @@ export function useStick(
   }, []);
 
   const toEnd = useCallback(() => {
+    intentAt.current = -INTENT_MS; // whatever they did before is done with
     set(true);
     const element = scroller.current;
     if (element) element.scrollTop = element.scrollHeight;
@@ -47,11 +49,10 @@ export function useStick(
     const element = scroller.current;
     const inner = content.current;
     if (!element || !inner) return;
-    let intentAt = -INTENT_MS;
     let [lastTop, lastHeight] = [element.scrollTop, element.scrollHeight];
     // A press on the scroll bar has the scroller itself as its target; one on a button within is no wish to scroll.
     const onIntent = (event: Event) => {
-      if (event.type !== "pointerdown" || event.target === element) intentAt = performance.now();
+      if (event.type !== "pointerdown" || event.target === element) intentAt.current = performance.now();
     };
     const onScroll = () => {
       const { scrollTop, scrollHeight, clientHeight } = element;
@@ -60,7 +61,7 @@ export function useStick(
       const atEnd = scrollHeight - scrollTop - clientHeight <= NEAR_PX;
       // What shrinks may bring its end to the person, who did not ask for it.
       if (atEnd && down) setChosen((before) => (before === false ? true : before));
-      else if (!atEnd && now.current && up && performance.now() - intentAt < INTENT_MS) set(false);
+      else if (!atEnd && now.current && up && performance.now() - intentAt.current < INTENT_MS) set(false);
     };
     const follow = () => {
       if (now.current) element.scrollTop = element.scrollHeight;

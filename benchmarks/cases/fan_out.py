@@ -29,7 +29,7 @@ def measure(bench: Bench) -> list[Row]:
     with bench.servers("tailcast", "naive", "nchan") as servers:
         for listeners, lines in _LINES.items():
             listeners = min(listeners, bench.pick(1000, 1000, 20))
-            share = bench.pick(1.0, 0.3, 0.01)
+            share = bench.pick(0.85, 0.3, 0.01)
             measures = {
                 name: _measure_one(bench, server, listeners, max(5, int(lines[name] * share)))
                 for name, server in servers.items()

@@ -315,8 +315,8 @@ class Tail:
         return None
 
     def _seems_dead(self) -> bool:
-        folder = self.workspace.path  # as text: asked each second of every followed run
-        return os.path.exists(f"{folder}/run.json") and not is_locked(f"{folder}/_lock")
+        workspace = self.workspace
+        return os.path.exists(workspace.manifest) and not is_locked(workspace.lock)
 
 
 def _span(offset: int) -> int:

@@ -32,7 +32,8 @@ class Decoder:
         self.retry: int | None = None
         self.comments: list[bytes] = []
         self._buffer = b""
-        self._id, self._event, self._data = "", "", b""
+        self._id, self._event = "", ""
+        self._data = bytearray()  # an event may have a million lines of data
 
     def feed(self, data: bytes) -> list[Dispatched]:
         found = []
@@ -63,8 +64,8 @@ class Decoder:
 
     def _dispatch(self) -> Dispatched | None:
         self.last_id = self._id
-        event, data = self._event, self._data
-        self._event, self._data = "", b""
+        event, data = self._event, bytes(self._data)
+        self._event, self._data = "", bytearray()
         return Dispatched(event or "message", data[:-1], self._id) if data else None
 
 

@@ -11,7 +11,6 @@ import tempfile
 from itertools import pairwise
 from pathlib import Path
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -23,9 +22,7 @@ from tests.relay.test_sse import lines as odd_lines
 from tests.relay.test_sse import plainly, same
 
 MiB = 1024 * 1024
-FILLERS = [b"x", b"\\n", "é".encode(), "\u2028".encode(), "😀".encode(), b"\0", b"\xff"]
-# A CR makes a line of data, and the decoder of the tests takes its time for a million of them.
-FILLERS.append(b"\r" + b"x" * 63)
+FILLERS = [b"x", b"\\n", "é".encode(), "\u2028".encode(), "😀".encode(), b"\r", b"\0", b"\xff"]
 
 
 def long_line(length: int, filler: bytes, ending: bytes) -> bytes:
@@ -48,7 +45,6 @@ writings = st.lists(long_lines | odd_lines.map(lambda some: b"\n".join(some)), m
 )
 
 
-@pytest.mark.timeout(240)
 @settings(
     max_examples=60,
     deadline=None,

@@ -52,6 +52,7 @@ def test_the_demo(cli: Cli, tmp_path: Path) -> None:
     for part in order:
         assert part in shown[at:], (part, told)
         at = shown.index(part, at)
+    assert "\n● While " in told
     assert tree_of(run) == []
     assert [
         p for p in psutil.process_iter(["cmdline"]) if str(cli.root) in str(p.info["cmdline"])

@@ -75,7 +75,7 @@ def test_the_token_comes_by_the_address_and_leaves_it(
     guarded: Site, new_page: Callable[..., Page]
 ) -> None:
     page = new_page()
-    page.goto(f"{guarded.url}/#token=s3cret%2F%26")
+    page.goto(f"{guarded.url}/#token=s3%20cret%2F%26")
     for _ in range(2):
         expect(page.get_by_text("No runs yet")).to_be_visible()
         expect(page.get_by_role("dialog")).to_have_count(0)
@@ -86,21 +86,23 @@ def test_the_token_comes_by_the_address_and_leaves_it(
 def test_the_token_is_asked_for(guarded: Site, page: Page, watch: Watch) -> None:
     watch.allow("401")
     page.goto(guarded.url)
-    dialog = page.get_by_role("dialog")
+    dialog = page.get_by_role("dialog", name="This relay wants a token")
     box = dialog.get_by_role("textbox", name="Token")
     box.fill("wrong")
     page.keyboard.press("Enter")
     expect(dialog).to_contain_text("did not accept")
-    box.fill("s3cret/&")
+    box.fill("s3 cret/&")
     page.keyboard.press("Enter")
     expect(page.get_by_text("No runs yet")).to_be_visible()
     expect(dialog).to_have_count(0)
+    page.reload()  # kept for this tab
+    expect(page.get_by_text("No runs yet")).to_be_visible()
 
 
 @pytest.fixture
 def guarded(site: Site) -> Site:
     site.close()
-    site.words = ("--token", "s3cret/&")
+    site.words = ("--token", "s3 cret/&")
     site.start()
     return site
 

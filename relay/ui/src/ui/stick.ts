@@ -72,7 +72,6 @@ export function useStick(
     const passive = { passive: true };
     for (const type of ["wheel", "touchmove", "pointerdown", "keydown"]) element.addEventListener(type, onIntent, passive);
     element.addEventListener("scroll", onScroll, passive);
-    follow();
     return () => {
       observer.disconnect();
       for (const type of ["wheel", "touchmove", "pointerdown", "keydown"]) element.removeEventListener(type, onIntent);

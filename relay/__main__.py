@@ -4,8 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from .http.settings import LOOPBACK_HOSTS, PAGE, RelayError, RelaySettings
 from .server import serve
-from .settings import LOOPBACK_HOSTS, PAGE, RelayError, RelaySettings
 
 
 def main() -> int:

@@ -13,34 +13,34 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from runlog import RunIndex
-from runlog.batches import remove_unmade
-from runlog.layout import make_root
+from runlog.disk.layout import make_root
+from runlog.groups.batches import remove_unmade
 
-from . import (
+from .dependencies import Json, Services, in_thread
+from .http.access import Doors
+from .http.models import Health, ProblemView
+from .http.problems import PROBLEM_MEDIA_TYPE, Problem, problem_handlers
+from .http.runs import RunStates
+from .http.settings import RelaySettings
+from .routes import (
     batches,
-    connections,
     deployments,
     events,
     files,
     history,
+    many_runs,
     messages,
     metrics,
-    sockets,
-    vocabulary,
-    workflows,
+    runs,
+    schemas,
+    websocket,
 )
-from .docs_page import docs_page
-from .doors import Doors
-from .feed import Feed
-from .models import Health, ProblemView
-from .page import NOT_BUILT, Page, is_built
-from .problems import PROBLEM_MEDIA_TYPE, Problem, problem_handlers
-from .runs import RunStates
-from .services import Json, Services, in_thread
-from .settings import RelaySettings
-from .starts import Catalog
-from .streams import HandOver
-from .tails import Tails
+from .routes.docs_page import docs_page
+from .routes.static_page import NOT_BUILT, Page, is_built
+from .starting.create_run import Catalog
+from .streaming.feed import Feed
+from .streaming.registry import Tails
+from .streaming.responses import HandOver
 
 __all__ = ["Relay", "create_app"]
 
@@ -128,14 +128,14 @@ def _build(settings: RelaySettings) -> tuple[FastAPI, Services]:
     )
     api.state.services = services
     parts = (
-        workflows,
+        runs,
         deployments,
         batches,
         events,
-        vocabulary,
+        schemas,
         history,
-        connections,
-        sockets,
+        many_runs,
+        websocket,
         messages,
         files,
     )
@@ -191,13 +191,13 @@ def _add_docs(api: FastAPI, services: Services) -> None:
 
 def _with_problems(schema: dict[str, Any]) -> dict[str, Any]:
     """Every operation may answer with a problem; FastAPI's own shape of a 422 is none of ours."""
-    schemas = schema["components"]["schemas"]
-    schemas.pop("HTTPValidationError", None)
-    schemas.pop("ValidationError", None)
-    schemas["Problem"] = ProblemView.model_json_schema()
-    schemas |= vocabulary.event_components()
+    components = schema["components"]["schemas"]
+    components.pop("HTTPValidationError", None)
+    components.pop("ValidationError", None)
+    components["Problem"] = ProblemView.model_json_schema()
+    components |= schemas.event_components()
     # Pydantic knows no shape that is not its own.
-    schemas["EventAt"]["properties"]["event"] = {"$ref": "#/components/schemas/Event"}
+    components["EventAt"]["properties"]["event"] = {"$ref": "#/components/schemas/Event"}
     problem = {
         "description": "What is wrong, and what to do next",
         "content": {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},

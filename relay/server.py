@@ -14,8 +14,8 @@ from types import FrameType
 import uvicorn
 
 from .app import Relay, create_app
-from .doors import MAX_BODY_BYTES
-from .settings import LOOPBACK_HOSTS, RelayError, RelaySettings
+from .http.access import MAX_BODY_BYTES
+from .http.settings import LOOPBACK_HOSTS, RelayError, RelaySettings
 
 __all__ = ["serve"]
 

@@ -1,10 +1,13 @@
 """What a run is on disk: layout, append, tail, lock, inbox, state. Knows no HTTP and no agent.
 
-`import runlog` is light; `runlog.watch` (watchfiles) is imported by those who need it.
+`import runlog` is light; `runlog.disk.watch` (watchfiles) is imported by those who need it.
 """
 
-from .append import AppendFile, append_lines
-from .batches import Batch, BatchInput, create_batch, list_batches, open_batch, read_batch
+from .disk.append import AppendFile, append_lines
+from .disk.layout import RunId, Workspace, check_run_id, new_run_id, open_workspace
+from .disk.lock import RunLock, is_locked
+from .disk.records import Event, decode, encode, now_iso, stamp
+from .disk.tail import LogFile, LogReplaced, Record, follow_records, parse_cursor, read_records
 from .errors import (
     BadCursor,
     BadLimit,
@@ -20,17 +23,14 @@ from .errors import (
     UnknownMessage,
     UnknownRun,
 )
-from .events import STATUSES, Status, is_reserved, is_terminal
-from .inbox import InboxReader, Posted, cancel_message, post
-from .inbox_lines import InboxLine, RefusedLine, read_inbox
+from .groups.batches import Batch, BatchInput, create_batch, list_batches, open_batch, read_batch
 from .index import Page, RunIndex, list_runs
-from .layout import RunId, Workspace, check_run_id, new_run_id, open_workspace
-from .lock import RunLock, is_locked
-from .manifest import Manifest, create_run, read_manifest
-from .records import Event, decode, encode, now_iso, stamp
-from .state import RunState
-from .status import StateReader, Summary, ended_status, read_state, run_status, summarize
-from .tail import LogFile, LogReplaced, Record, follow_records, parse_cursor, read_records
+from .run.events import STATUSES, Status, is_reserved, is_terminal
+from .run.inbox import InboxReader, Posted, cancel_message, post
+from .run.inbox_lines import InboxLine, RefusedLine, read_inbox
+from .run.manifest import Manifest, create_run, read_manifest
+from .run.state import RunState
+from .run.status import StateReader, Summary, ended_status, read_state, run_status, summarize
 
 __all__ = [
     "STATUSES",

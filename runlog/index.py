@@ -6,15 +6,14 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .disk.layout import RunId, Workspace, check_run_id
+from .disk.lock import is_locked
+from .disk.stamp import Stamp, stamp_of
 from .errors import BadCursor, RunlogError
-from .events import Status, is_terminal
-from .layout import RunId, Workspace, check_run_id
-from .lock import is_locked
-from .manifest import Manifest, read_manifest
-from .queue import start_order
-from .stamp import Stamp, stamp_of
-from .state import RunState
-from .status import Summary, summarize, tail_state
+from .run.events import Status, is_terminal
+from .run.manifest import Manifest, read_manifest, start_order
+from .run.state import RunState
+from .run.status import Summary, summarize, tail_state
 
 __all__ = ["Page", "RunIndex", "list_runs"]
 

@@ -6,12 +6,12 @@ from pathlib import Path
 if len(sys.argv) != 2:
     sys.exit("usage: python -m runner WORKSPACE")
 if sys.argv[1].startswith("--spare"):
-    from .spare import wait_for_work
+    from .supervise.spare import wait_for_work
 
     folder = wait_for_work(sys.argv[1])
 else:
     folder = Path(sys.argv[1]).absolute()
 if folder is not None:
-    from .process import main
+    from .attempt.process import main
 
     main(folder)

@@ -1,5 +1,5 @@
 """`python -m tailcast …`: the same as the `tailcast` command."""
 
-from .cli import main
+from .main import main
 
 main()

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from .cli.options import GlobalJson, GlobalRoot
 from .commands import (
     batch,
     batches,
@@ -20,7 +21,6 @@ from .commands import (
     stop,
     tail,
 )
-from .options import GlobalJson, GlobalRoot
 
 __all__ = ["app"]
 

@@ -17,13 +17,13 @@ from httpx_sse import EventSource
 
 from runlog import RunId, RunlogError, Workspace, decode, is_locked, post, read_records, run_status
 
-from .errors import CommandError
-from .options import command_line, shown_path
-from .output import print_json
-from .render import Renderer
-from .runs import check_scripted, look_at
-from .screen import Screen, make_console
-from .text import cost, duration, plural, size
+from .cli.errors import CommandError
+from .cli.options import command_line, shown_path
+from .cli.runs import check_scripted, look_at
+from .terminal.output import print_json
+from .terminal.render import Renderer
+from .terminal.screen import Screen, make_console
+from .terminal.text import cost, duration, plural, size
 
 __all__ = ["play"]
 

@@ -13,9 +13,10 @@ from typing import Any
 
 import runlog
 from runlog import Event, Record, Workspace
-from runlog.records import from_iso
-from runner.environment import mark_of
-from runner.tree import end_marked, marked
+from runlog.disk.records import from_iso
+from runlog.run.events import LIFECYCLE_TYPES, TERMINAL_STATUS
+from runner.attempt.environment import mark_of
+from runner.keeper.tree import end_marked, marked
 
 DEADLINE_S = 40.0
 
@@ -66,7 +67,7 @@ def wait_for_end(workspace: Workspace, deadline_s: float = DEADLINE_S, attempt: 
     def ended() -> Event | None:
         if runlog.is_locked(workspace.lock):
             return None
-        terminal = [e for e in events(workspace) if e["type"] in runlog.events.TERMINAL_STATUS]
+        terminal = [e for e in events(workspace) if e["type"] in TERMINAL_STATUS]
         return terminal[attempt - 1] if len(terminal) >= attempt else None
 
     event: Event = wait_until(ended, f"the end of attempt {attempt}", deadline_s)
@@ -78,7 +79,7 @@ def most_at_once(runs: Iterable[Workspace]) -> int:
     marks = []
     for run in runs:
         for event in events(run):
-            if event["type"] in runlog.events.LIFECYCLE_TYPES:
+            if event["type"] in LIFECYCLE_TYPES:
                 step = 1 if event["type"] == "workflow_started" else -1
                 marks.append((from_iso(event["timestamp"]), step))
     now = most = 0

@@ -36,7 +36,7 @@ def measure(bench: Bench) -> list[Row]:
                 "right after another": lambda: _start(server.port),
                 "python -c pass": _interpreter(["-c", "pass"]),
                 "imports of a run": _interpreter(
-                    ["-c", "import runner.process, runner.workflows.command"]
+                    ["-c", "import runner.attempt.process, runner.workflows.command"]
                 ),
                 "the guard's interpreter": _interpreter(["-I", "-S", "-c", "pass"]),
             },

@@ -9,8 +9,8 @@ from fastapi import FastAPI
 from sse_starlette import EventSourceResponse
 
 from runlog import LogFile
-from runlog.tail import records_of
-from runlog.watch import FolderWatch
+from runlog.disk.tail import records_of
+from runlog.disk.watch import FolderWatch
 
 from .serving import serve
 

@@ -8,12 +8,12 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from runlog import InboxLine, decode, encode, is_reserved, now_iso, stamp
-from runlog.records import MAX_LINE_BYTES, head_of
+from runlog.disk.records import MAX_LINE_BYTES, head_of
 
-from ..claude_home import claude_environment
-from ..guard_command import guarded
-from ..run import Run
-from ..workflow import EnvName, Plain, RunFailed
+from ..attempt.run import Run
+from ..attempt.workflow import EnvName, Plain, RunFailed
+from ..keeper.command import guarded
+from .claude.environment import claude_environment
 
 __all__ = ["Command", "CommandParams"]
 

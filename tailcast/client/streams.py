@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 import httpx
 
 from runlog import decode
-from runlog.records import head_of, malformed
+from runlog.disk.records import head_of, malformed
 
 from .calls import run_path
 from .errors import ConnectionLost, StreamReset

@@ -9,11 +9,11 @@ import typer
 
 from runlog import Batch, Summary
 
-from ..asked import params_of, read_text
-from ..batch_lines import resolve_lines
-from ..batches import RUNNER_LOG, BatchWatch, begin_batch
-from ..errors import CommandError
-from ..options import (
+from ..cli.asked import params_of, read_text
+from ..cli.batch_lines import resolve_lines
+from ..cli.batches import RUNNER_LOG, BatchWatch, begin_batch
+from ..cli.errors import CommandError
+from ..cli.options import (
     DEFAULT_ROOT,
     AsJson,
     Root,
@@ -21,10 +21,10 @@ from ..options import (
     command_line,
     shown_path,
 )
-from ..output import note, print_json, print_line
-from ..runs import check_scripted
-from ..start_options import FromDeployment, Overrides, Params
-from ..text import one_line, plural
+from ..cli.runs import check_scripted
+from ..cli.start_options import FromDeployment, Overrides, Params
+from ..terminal.output import note, print_json, print_line
+from ..terminal.text import one_line, plural
 
 __all__ = ["batch", "follow_batch"]
 
@@ -75,7 +75,7 @@ def batch(
     If a line is bad, nothing is started. It goes on by itself: Ctrl-C ends the following, not the runs. Exit code 1
     if a run failed.
     """
-    from relay.batch_starts import create_resolved
+    from relay.batches.create import create_resolved
 
     common = _common(workflow, deployment, param or [], override or [])
     source = "standard input" if file == "-" else file
@@ -100,7 +100,7 @@ def batch(
 def follow_batch(root: Path, made: Batch, *, as_json: bool) -> int:
     """Show how far a batch is until it has ended; the exit code is 1 if a run of it failed."""
     try:
-        from ..batch_screen import show_batch  # takes a moment, and Ctrl-C may come in it
+        from ..cli.batch_screen import show_batch  # takes a moment, and Ctrl-C may come in it
 
         watch = BatchWatch(root, made)
         with show_batch(as_json=as_json) as show:

@@ -20,14 +20,14 @@ from runlog import (
     is_terminal,
     list_batches,
 )
-from runlog.batch_state import BatchState, batch_rows, batch_state
-from runlog.batches import remove_batch, remove_unmade
+from runlog.groups.batch_state import BatchState, batch_rows, batch_state
+from runlog.groups.batches import remove_batch, remove_unmade
 
-from ..batches import BatchWatch, find_batch, told_counts
-from ..options import DEFAULT_ROOT, AsJson, Root, command_line, complete_batch, shown_path
-from ..output import note, print_json, print_line
-from ..table import Column, colours, paint, print_table
-from ..text import age, cost, duration, one_line, plural
+from ..cli.batches import BatchWatch, find_batch, told_counts
+from ..cli.options import DEFAULT_ROOT, AsJson, Root, command_line, complete_batch, shown_path
+from ..terminal.output import note, print_json, print_line
+from ..terminal.table import Column, colours, paint, print_table
+from ..terminal.text import age, cost, duration, one_line, plural
 from .batch import follow_batch
 from .listing import remove_ended, run_columns
 from .stop import ask_to_stop, await_end

@@ -19,14 +19,15 @@ from runlog import (
     read_records,
     run_status,
 )
-from runlog.inbox_lines import DELIVERIES
+from runlog.run.inbox_lines import DELIVERIES
 
-from ..asked import read_text
-from ..errors import CommandError
-from ..follow import Follower
-from ..options import DEFAULT_ROOT, AnyRun, AsJson, LiveRun, Root, command_line, find_run
-from ..output import make_printer, note, print_json, print_line
-from ..runs import OurProcess, begin, check_scripted, tell_if_lost
+from ..cli.asked import read_text
+from ..cli.errors import CommandError
+from ..cli.follow import Follower
+from ..cli.options import DEFAULT_ROOT, AnyRun, AsJson, LiveRun, Root, command_line, find_run
+from ..cli.printer import make_printer
+from ..cli.runs import OurProcess, begin, check_scripted, tell_if_lost
+from ..terminal.output import note, print_json, print_line
 
 __all__ = ["cancel", "interrupt", "mode", "model", "pause", "post_and_tell", "resume", "send"]
 
@@ -222,8 +223,8 @@ def _wait(
 
 
 def _check_resumable(workspace: Workspace) -> None:
-    from runner.catalog import load_workflow
-    from runner.workflow import RunFailed
+    from runner.attempt.catalog import load_workflow
+    from runner.attempt.workflow import RunFailed
 
     workflow = read_manifest(workspace).workflow
     try:

@@ -1,6 +1,6 @@
 """`demo`: the whole of it in half a minute, with no key and no network."""
 
-from ..options import DEFAULT_ROOT, AsJson, Root
+from ..cli.options import DEFAULT_ROOT, AsJson, Root
 
 __all__ = ["demo"]
 

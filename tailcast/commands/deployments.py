@@ -8,7 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from runlog import RunIndex
-from runlog.deployments import (
+from runlog.disk.layout import make_root
+from runlog.errors import BrokenDeployment
+from runlog.groups.deployments import (
     READ_ONLY,
     Deployment,
     check_deployment_name,
@@ -18,13 +20,11 @@ from runlog.deployments import (
     remove_deployment,
     write_deployment,
 )
-from runlog.errors import BrokenDeployment
-from runlog.layout import make_root
-from runlog.statistics import RunStatistics, deployment_view, statistics_by_deployment
+from runlog.groups.statistics import RunStatistics, deployment_view, statistics_by_deployment
 
-from ..asked import check_deployment, json_object, params_of, read_text
-from ..errors import CommandError
-from ..options import (
+from ..cli.asked import check_deployment, json_object, params_of, read_text
+from ..cli.errors import CommandError
+from ..cli.options import (
     DEFAULT_ROOT,
     AsJson,
     DeploymentName,
@@ -35,10 +35,10 @@ from ..options import (
     limits_of,
     shown_path,
 )
-from ..output import note, print_json, print_line
-from ..start_options import Params, ParamsFile, PromptFile, RunLimits, RunPriority
-from ..table import Column, colours, paint, print_table
-from ..text import age, clean, cost, cut, duration, one_line, plural
+from ..cli.start_options import Params, ParamsFile, PromptFile, RunLimits, RunPriority
+from ..terminal.output import note, print_json, print_line
+from ..terminal.table import Column, colours, paint, print_table
+from ..terminal.text import age, clean, cost, cut, duration, one_line, plural
 
 __all__ = ["app"]
 

@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
-from ..output import print_json, print_line
-from ..table import colours, paint
-from ..text import clean
+from ..terminal.output import print_json, print_line
+from ..terminal.table import colours, paint
+from ..terminal.text import clean
 
 if TYPE_CHECKING:
-    from runner.workflow import Workflow
+    from runner.attempt.workflow import Workflow
 
 __all__ = ["describe"]
 

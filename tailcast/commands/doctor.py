@@ -1,9 +1,9 @@
 """`doctor`: what is missing here, and how to mend it."""
 
-from ..options import DEFAULT_ROOT, AsJson, Root
-from ..output import print_json, print_line
-from ..table import colours, paint
-from ..text import clean
+from ..cli.options import DEFAULT_ROOT, AsJson, Root
+from ..terminal.output import print_json, print_line
+from ..terminal.table import colours, paint
+from ..terminal.text import clean
 
 __all__ = ["doctor"]
 
@@ -15,7 +15,7 @@ def doctor(root: Root = DEFAULT_ROOT, as_json: AsJson = False) -> int:
 
     Exit code 1 if something can't work.
     """
-    from ..checks import run_checks
+    from ..doctor.checks import run_checks
 
     colour = colours()
     failed = False

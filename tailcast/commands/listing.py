@@ -20,11 +20,11 @@ from runlog import (
     is_terminal,
     run_status,
 )
-from runlog.inbox import inbox_closed
-from runlog.manifest import remove_run
+from runlog.run.inbox import inbox_closed
+from runlog.run.manifest import remove_run
 
-from ..errors import CommandError
-from ..options import (
+from ..cli.errors import CommandError
+from ..cli.options import (
     DEFAULT_ROOT,
     AsJson,
     DeploymentFilter,
@@ -36,9 +36,9 @@ from ..options import (
     find_run,
     shown_path,
 )
-from ..output import note, print_json, print_line
-from ..table import Column, colours, print_table
-from ..text import age, cost, duration, plural, without_script
+from ..terminal.output import note, print_json, print_line
+from ..terminal.table import Column, colours, print_table
+from ..terminal.text import age, cost, duration, plural, without_script
 
 __all__ = ["ls", "remove_ended", "rm", "run_columns"]
 

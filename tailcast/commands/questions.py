@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 import typer
 
 from runlog import Event, UnknownMessage, Workspace, post, read_state
-from runlog.inbox_lines import answer_id
+from runlog.run.inbox_lines import answer_id
 
-from ..errors import CommandError
-from ..options import DEFAULT_ROOT, AsJson, LiveRun, Root, command_line, find_run
-from ..output import print_json, print_line
-from ..text import one_line
+from ..cli.errors import CommandError
+from ..cli.options import DEFAULT_ROOT, AsJson, LiveRun, Root, command_line, find_run
+from ..terminal.output import print_json, print_line
+from ..terminal.text import one_line
 
 __all__ = ["answer", "approve", "deny"]
 

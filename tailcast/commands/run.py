@@ -7,18 +7,18 @@ from typing import Annotated, Any
 import typer
 
 from runlog import Workspace, create_run
-from runlog.deployments import read_deployment
+from runlog.groups.deployments import read_deployment
 
-from ..asked import (
+from ..cli.asked import (
     check_start,
     load_workflow,
     params_of,
     prompt_of,
     start_of_deployment,
 )
-from ..errors import CommandError
-from ..follow import Follower
-from ..options import (
+from ..cli.errors import CommandError
+from ..cli.follow import Follower
+from ..cli.options import (
     DEFAULT_ROOT,
     AsJson,
     Root,
@@ -27,9 +27,9 @@ from ..options import (
     limits_of,
     shown_path,
 )
-from ..output import make_printer, note, print_json, print_line
-from ..runs import OurProcess, begin, check_scripted, tell_if_lost
-from ..start_options import (
+from ..cli.printer import make_printer
+from ..cli.runs import OurProcess, begin, check_scripted, tell_if_lost
+from ..cli.start_options import (
     FromDeployment,
     Overrides,
     Params,
@@ -38,6 +38,7 @@ from ..start_options import (
     RunLimits,
     RunPriority,
 )
+from ..terminal.output import note, print_json, print_line
 from .describe import describe
 from .tail import follow_to_end, tell_if_queued
 

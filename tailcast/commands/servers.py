@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import CommandError
-from ..options import DEFAULT_ROOT, AsJson, Root, complete_limit, limits_of, shown_path
-from ..output import note, print_json, print_line
-from ..text import plural
+from ..cli.errors import CommandError
+from ..cli.options import DEFAULT_ROOT, AsJson, Root, complete_limit, limits_of, shown_path
+from ..terminal.output import note, print_json, print_line
+from ..terminal.text import plural
 
 if TYPE_CHECKING:
-    from relay.settings import RelaySettings
+    from relay.http.settings import RelaySettings
 
 __all__ = ["relay", "runner", "serve"]
 
@@ -96,11 +96,11 @@ def serve(
 
     Relay and runner together; the runs outlive both.
     """
-    from runlog.catalog import write_catalog
-    from runlog.layout import make_root
-    from runner.catalog import describe_all
+    from runlog.disk.layout import make_root
+    from runlog.groups.catalog import write_catalog
+    from runner.attempt.catalog import describe_all
 
-    from ..runner_process import RunnerProcess
+    from ..cli.runner_process import RunnerProcess
 
     limits = limits_of(limit)
     write_catalog(make_root(root), describe_all())  # so that the first request finds it
@@ -138,7 +138,7 @@ def relay(
 
     It lists, streams and takes messages; what it is asked to start waits for a runner on the same root.
     """
-    from runlog.layout import make_root
+    from runlog.disk.layout import make_root
 
     make_root(root)
     return _serve(_settings(root, token, allow_host), host, port, as_json=as_json)
@@ -159,8 +159,8 @@ def runner(
 
     Ended, it leaves its runs going; started again, it finds them.
     """
-    from runner.spawn import RunOptions
-    from runner.supervisor import Supervisor
+    from runner.attempt.options import RunOptions
+    from runner.supervise.supervisor import Supervisor
 
     options = RunOptions(grace_s, scripted_model, tuple(pass_env or ()), limits_of(limit))
     tell = _teller(as_json)
@@ -188,7 +188,7 @@ def runner(
 
 
 def _settings(root: Path, token: str | None, allowed: list[str] | None) -> "RelaySettings":
-    from relay.settings import LOOPBACK_HOSTS, RelaySettings
+    from relay.http.settings import LOOPBACK_HOSTS, RelaySettings
 
     names = frozenset(name.lower() for name in allowed or ())
     return RelaySettings(root=root, token=token, allowed_hosts=LOOPBACK_HOSTS | names)
@@ -203,9 +203,9 @@ def _serve(
     on_started: Callable[[], None] | None = None,
     open_browser: bool = False,
 ) -> int:
-    from relay.page import NOT_BUILT, is_built
+    from relay.http.settings import RelayError
+    from relay.routes.static_page import NOT_BUILT, is_built
     from relay.server import serve as serve_relay
-    from relay.settings import RelayError
 
     def announce(url: str) -> None:
         if as_json:

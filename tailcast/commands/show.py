@@ -5,13 +5,25 @@ from typing import Annotated, Any
 import typer
 
 from runlog import LogFile, Manifest, read_records
-from runlog.status import prompt_text
+from runlog.run.status import prompt_text
 
-from ..options import DEFAULT_ROOT, AnyRun, AsJson, Root, command_line, find_run, shown_path
-from ..output import make_printer, print_json, print_line
-from ..runs import RunView, look_at
-from ..table import colours, paint
-from ..text import age, clean, cost, count, cut, duration, one_line, plural, size, without_script
+from ..cli.options import DEFAULT_ROOT, AnyRun, AsJson, Root, command_line, find_run, shown_path
+from ..cli.printer import make_printer
+from ..cli.runs import RunView, look_at
+from ..terminal.output import print_json, print_line
+from ..terminal.table import colours, paint
+from ..terminal.text import (
+    age,
+    clean,
+    cost,
+    count,
+    cut,
+    duration,
+    one_line,
+    plural,
+    size,
+    without_script,
+)
 
 __all__ = ["show"]
 
@@ -133,7 +145,7 @@ def _error(view: RunView) -> str:
         return ""
     error = view.state.error
     if error is None:
-        from runner.run import stderr_tail
+        from runner.attempt.run import stderr_tail
 
         return stderr_tail(view.workspace, _ERROR_CHARS)
     return str(error)[-_ERROR_CHARS:]
@@ -168,7 +180,7 @@ def _print_last(view: RunView, number: int) -> None:
 def _print_next(view: RunView) -> None:
     root, run_id = view.workspace.root, view.manifest.run_id
     if view.status == "queued":
-        from runner.supervisor import runner_is_active
+        from runner.supervise.supervisor import runner_is_active
 
         if runner_is_active(root):
             print_line(f"\nIt waits for its turn: {command_line(root, 'tail', '-f', run_id)}")

@@ -15,9 +15,9 @@ from runlog import (
     run_status,
 )
 
-from ..errors import CommandError
-from ..options import DEFAULT_ROOT, AsJson, LiveRuns, Root, find_run
-from ..output import note, print_json, print_line
+from ..cli.errors import CommandError
+from ..cli.options import DEFAULT_ROOT, AsJson, LiveRuns, Root, find_run
+from ..terminal.output import note, print_json, print_line
 
 __all__ = ["ask_to_stop", "await_end", "stop"]
 
@@ -85,8 +85,8 @@ def ask_to_stop(workspace: Workspace) -> None:
     post(workspace, {"type": "stop"})
     if status != "queued":
         return
-    from runner.lost import end_run
-    from runner.supervisor import runner_is_active
+    from runner.supervise.lost import end_run
+    from runner.supervise.supervisor import runner_is_active
 
     # A runner sees the line. With none at work nobody would, until one is.
     if not runner_is_active(workspace.root) and run_status(workspace) == "queued":

@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 
 from runlog import LogFile, LogReplaced, Record, Workspace, parse_cursor, read_records, run_status
-from runlog.records import from_iso
+from runlog.disk.records import from_iso
 
-from ..errors import CommandError
-from ..follow import Follower
-from ..options import DEFAULT_ROOT, AnyRun, AsJson, Root, command_line, find_run
-from ..output import Printer, make_printer, note
+from ..cli.errors import CommandError
+from ..cli.follow import Follower
+from ..cli.options import DEFAULT_ROOT, AnyRun, AsJson, Root, command_line, find_run
+from ..cli.printer import Printer, make_printer
+from ..terminal.output import note
 
 __all__ = ["follow_to_end", "replay", "tail", "tell_if_queued"]
 
@@ -130,7 +131,7 @@ def tell_if_queued(workspace: Workspace) -> None:
     """Say at once why nothing comes, and what to do about it."""
     if run_status(workspace) != "queued":
         return
-    from runner.supervisor import runner_is_active
+    from runner.supervise.supervisor import runner_is_active
 
     if runner_is_active(workspace.root):
         note(f"{workspace.run_id} is queued: the runner here starts it when its turn comes")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from runlog import RunId, Workspace
-from runlog.batches import Batch
+from runlog.groups.batches import Batch
 from tests.docs.conftest import Place
 from tests.docs.pages import play
 from tests.docs.samples import sample

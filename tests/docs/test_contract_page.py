@@ -9,13 +9,13 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import runlog
-from relay import problems
+from relay.http import problems
 from runlog import RunState, decode
-from runlog.events import is_reserved
-from runlog.inbox_lines import INBOX_TYPES, check_message
-from runlog.manifest import Manifest
-from runlog.records import malformed
-from runlog.vocabulary import EVENT_TYPES, event_schema, inbox_schema
+from runlog.run.events import is_reserved
+from runlog.run.inbox_lines import INBOX_TYPES, check_message
+from runlog.run.manifest import Manifest
+from runlog.disk.records import malformed
+from runlog.run.vocabulary import EVENT_TYPES, event_schema, inbox_schema
 from tests.docs.conftest import Place
 from tests.docs.samples import DOCS, REPOSITORY, samples
 from tests.support import bash, events, script, wait_for, wait_for_end, wait_until

@@ -2,7 +2,7 @@
 
 import json
 
-from runlog.deployments import Deployment, deployment_of
+from runlog.groups.deployments import Deployment, deployment_of
 from tests.docs.conftest import Place
 from tests.docs.samples import sample
 from tests.docs.test_client_page import printed

@@ -12,7 +12,7 @@ from httpx_sse import ServerSentEvent, connect_sse
 from jsonschema import Draft202012Validator
 
 from runlog import Event, Workspace
-from runlog.vocabulary import EVENT_TYPES
+from runlog.run.vocabulary import EVENT_TYPES
 from tests.e2e.conftest import House
 from tests.support import DEADLINE_S, records
 

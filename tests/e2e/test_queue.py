@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from runlog import Workspace, create_run, run_status
-from runner.supervisor import runner_is_active
+from runner.supervise.supervisor import runner_is_active
 from tests.e2e.conftest import House, relay_of, runner_of
 from tests.support import events, tree_of, wait_for, wait_for_end, wait_until
 

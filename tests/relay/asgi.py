@@ -8,7 +8,7 @@ from pathlib import Path
 from starlette.types import Message
 
 from relay.app import Relay, create_app
-from relay.settings import RelaySettings
+from relay.http.settings import RelaySettings
 from runlog import Workspace
 from tests.relay.sse_client import Decoder, Dispatched
 

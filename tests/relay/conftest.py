@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from runlog import RunLock, Workspace
-from runlog.catalog import write_catalog
+from runlog.groups.catalog import write_catalog
 from tests.relay.live import CATALOG, HELD, Relay, new_run, running_relay
 
 

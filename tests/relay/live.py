@@ -15,8 +15,8 @@ from typing import Any
 import httpx
 
 from runlog import RunLock, Workspace, append_lines, create_run, encode
-from runlog.catalog import CatalogEntry
-from runlog.events import TERMINAL_STATUS
+from runlog.groups.catalog import CatalogEntry
+from runlog.run.events import TERMINAL_STATUS
 
 PROJECT = Path(__file__).resolve().parents[2]
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from runlog import RunId, RunLock, Workspace, create_run, read_batch, read_manifest
-from runlog.manifest import remove_run
+from runlog.run.manifest import remove_run
 from tests.relay.live import Relay, recorded, running_relay, say
 from tests.relay.sse_client import Dispatched, Stream, read_all, status_of
 from tests.support import wait_until

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from runlog import RunLock, Workspace, read_manifest
-from runlog.catalog import write_catalog
+from runlog.groups.catalog import write_catalog
 from tests.relay.live import CATALOG, Relay, new_run, running_relay, say
 
 REVIEW = {

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from relay.doors import Doors
+from relay.http.access import Doors
 from runlog import Workspace
 from tests.relay.live import PROJECT, Relay, running_relay
 from tests.relay.sse_client import read_all

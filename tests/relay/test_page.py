@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.page import NOT_BUILT
+from relay.routes.static_page import NOT_BUILT
 from tests.relay.live import Relay, running_relay
 
 BROWSER = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runlog import RunLock, Workspace, create_run
-from runlog.tail import Chunk
+from runlog.disk.tail import Chunk
 from tests.relay.asgi import DEADLINE_S, Client, running
 from tests.relay.live import HELD, say
 from tests.relay.test_sse import lines as odd_lines

@@ -2,7 +2,7 @@
 
 from jsonschema import Draft202012Validator
 
-from runlog.vocabulary import EVENT_TYPES, event_schema, inbox_schema
+from runlog.run.vocabulary import EVENT_TYPES, event_schema, inbox_schema
 from tests.relay.live import Relay
 
 

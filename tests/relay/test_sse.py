@@ -6,10 +6,10 @@ from pathlib import Path
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from relay.sse import PLAIN, Variant, frame_chunk, frame_record, id_frame
+from relay.streaming.sse import PLAIN, Variant, frame_chunk, frame_record, id_frame
 from runlog import LogFile, decode
-from runlog.records import MAX_LINE_BYTES
-from runlog.tail import Chunk, records_of
+from runlog.disk.records import MAX_LINE_BYTES
+from runlog.disk.tail import Chunk, records_of
 from tests.relay.sse_client import Decoder
 
 NAMED = Variant(named=True)

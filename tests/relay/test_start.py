@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from runlog import Workspace, check_run_id, read_manifest
-from runlog.catalog import CatalogEntry, write_catalog
-from runlog.manifest import remove_run
-from runner.catalog import describe
-from runner.workflows.research import Research
+from runlog.groups.catalog import CatalogEntry, write_catalog
+from runlog.run.manifest import remove_run
+from runner.attempt.catalog import describe
+from runner.workflows.samples.research import Research
 from tests.relay.live import CATALOG, Relay, running_relay
 
 ASK = {"workflow": "command", "params": {"argv": ["true"]}}

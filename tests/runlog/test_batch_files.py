@@ -20,9 +20,9 @@ from runlog import (
     read_batch,
     read_manifest,
 )
-from runlog.batch_state import batch_rows, batch_state
-from runlog.batches import MAX_BATCH_RUNS, remove_batch, remove_unmade
 from runlog.errors import UnknownBatch
+from runlog.groups.batch_state import batch_rows, batch_state
+from runlog.groups.batches import MAX_BATCH_RUNS, remove_batch, remove_unmade
 
 
 def inputs(count: int) -> list[BatchInput]:

@@ -29,8 +29,8 @@ from runlog import (
     read_state,
     run_status,
 )
-from runlog.inbox_lines import INBOX_TYPES, check_message, has_pending_resume, pending_lines
-from runlog.records import MAX_LINE_BYTES
+from runlog.disk.records import MAX_LINE_BYTES
+from runlog.run.inbox_lines import INBOX_TYPES, check_message, has_pending_resume, pending_lines
 
 Write = Callable[..., None]
 
@@ -109,7 +109,7 @@ def test_what_is_posted_before_the_end_is_seen_by_the_end(
 import sys
 from pathlib import Path
 from runlog import *
-from runlog.inbox import inbox_closed
+from runlog.run.inbox import inbox_closed
 workspace = Workspace(Path(sys.argv[1]), check_run_id("r1"))
 lock = RunLock(workspace.lock)
 assert lock.acquire()

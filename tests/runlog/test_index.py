@@ -20,7 +20,7 @@ from runlog import (
     list_runs,
     post,
 )
-from runlog.manifest import remove_run
+from runlog.run.manifest import remove_run
 
 TERMINAL = {"completed", "failed", "stopped"}
 

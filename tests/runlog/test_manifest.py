@@ -27,7 +27,7 @@ from runlog import (
     open_workspace,
     read_manifest,
 )
-from runlog.manifest import EXTERNAL, remove_run
+from runlog.run.manifest import EXTERNAL, remove_run
 
 BAD_IDS = ["", ".", "..", "../x", "a/b", "a%2fb", "a\0", "-a", "_a", ".a", "A", "ä", "a b", "a\n"]
 
@@ -189,7 +189,7 @@ def test_removing_a_run_with_what_its_agent_left(root: Path) -> None:
 import os, sys, tempfile
 from pathlib import Path
 from runlog import create_run, open_workspace
-from runlog.manifest import remove_run
+from runlog.run.manifest import remove_run
 if os.getuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
 with tempfile.TemporaryDirectory() as name:

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from runlog import decode, encode, now_iso, stamp
-from runlog.records import MAX_LINE_BYTES, from_iso, head_of, is_well_formed, malformed
+from runlog.disk.records import MAX_LINE_BYTES, from_iso, head_of, is_well_formed, malformed
 
 NOW = "2025-01-19T10:30:45.123Z"
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runlog import Event, RunState, StateReader, Workspace, append_lines, encode, read_state
-from runlog.state import _STEPS
+from runlog.run.state import _STEPS
 
 
 def fold(*events: Event, state: RunState | None = None) -> RunState:

@@ -26,8 +26,8 @@ from runlog import (
     run_status,
     summarize,
 )
-from runlog.records import MAX_LINE_BYTES
-from runlog.status import prompt_text
+from runlog.disk.records import MAX_LINE_BYTES
+from runlog.run.status import prompt_text
 
 Write = Callable[..., None]
 

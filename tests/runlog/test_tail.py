@@ -22,8 +22,8 @@ from runlog import (
     parse_cursor,
     read_records,
 )
-from runlog.records import MAX_LINE_BYTES
-from runlog.tail import CHUNK_BYTES, records_of
+from runlog.disk.records import MAX_LINE_BYTES
+from runlog.disk.tail import CHUNK_BYTES, records_of
 
 LINES = st.lists(
     st.binary(max_size=40).map(lambda raw: raw.replace(b"\n", b"")), min_size=1, max_size=12

@@ -6,9 +6,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from runlog.errors import BadMessage
-from runlog.events import LIFECYCLE_TYPES, RESERVED_TYPES
-from runlog.inbox_lines import DELIVERIES, INBOX_TYPES, check_message
-from runlog.vocabulary import EVENT_TYPES, event_schema, inbox_schema
+from runlog.run.events import LIFECYCLE_TYPES, RESERVED_TYPES
+from runlog.run.inbox_lines import DELIVERIES, INBOX_TYPES, check_message
+from runlog.run.vocabulary import EVENT_TYPES, event_schema, inbox_schema
 
 EVENTS = Draft202012Validator(event_schema())
 INBOX = Draft202012Validator(inbox_schema())

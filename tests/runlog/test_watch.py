@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runlog.watch import SWEEP_S, FolderWatch
+from runlog.disk.watch import SWEEP_S, FolderWatch
 
 SOON_S = 10.0
 

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from runner.supervisor import runner_is_active
+from runner.supervise.supervisor import runner_is_active
 from tests.support import end_runs, spawned, wait_until
 
 RUNNER = """
 import signal, sys, threading
 from pathlib import Path
-from runner.spawn import RunOptions
-from runner.supervisor import Supervisor
+from runner.attempt.options import RunOptions
+from runner.supervise.supervisor import Supervisor
 supervisor = Supervisor(
     Path(sys.argv[1]), max_running=int(sys.argv[2]), options=RunOptions(1.0, True), tell=print
 )

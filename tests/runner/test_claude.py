@@ -9,7 +9,7 @@ import pytest
 
 import runlog
 from runlog import Workspace
-from runlog.history import ChatHistory
+from runlog.run.history import ChatHistory
 from tests.support import (
     bash,
     events,

@@ -8,7 +8,7 @@ import pytest
 
 import runlog
 from runlog import Workspace
-from runner.workflows.design_nodes import NODES, questions_of, read_answer
+from runner.workflows.samples.design_nodes import NODES, questions_of, read_answer
 from tests.support import events, kill, receipts, script, wait_for, wait_for_end, wait_until
 
 pytestmark = pytest.mark.usefixtures("runner")

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from runner import tree
-from runner.tee import recorded
+from runner.keeper import tree
+from runner.keeper.tee import recorded
 
 FAMILY = Path(__file__).with_name("family.py")
 GUARD = Path(tree.__file__).with_name("guard.py")

@@ -8,7 +8,7 @@ import pytest
 
 import runlog
 from runlog import Workspace
-from runlog.history import ChatHistory
+from runlog.run.history import ChatHistory
 from tests.support import events, kill, receipts, records, wait_for, wait_for_end, wait_until
 
 pytestmark = pytest.mark.usefixtures("runner")

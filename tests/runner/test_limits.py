@@ -10,7 +10,7 @@ import pytest
 
 import runlog
 from runlog import RunFinished, Workspace
-from runlog.limits import LIMITS, parse_limit
+from runlog.run.limits import LIMITS, parse_limit
 from tests.runner.conftest import RUNNER
 from tests.support import (
     bash,

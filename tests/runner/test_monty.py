@@ -9,7 +9,7 @@ import pytest
 
 import runlog
 from runlog import Workspace
-from runner.workflows.monty_quotes import QUOTES
+from runner.workflows.samples.monty_quotes import QUOTES
 from tests.support import events, kill, receipts, wait_for, wait_for_end, wait_until
 
 pytestmark = pytest.mark.usefixtures("runner")

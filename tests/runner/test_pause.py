@@ -8,7 +8,7 @@ import pytest
 
 import runlog
 from runlog import Workspace
-from runner.catalog import describe_all
+from runner.attempt.catalog import describe_all
 from tests.runner.conftest import RUNNER
 from tests.support import events, receipts, spawned, wait_for, wait_for_end, wait_until
 

@@ -7,7 +7,7 @@ import pytest
 
 import runlog
 from runlog import Event, Workspace
-from runner.workflows.research_plan import TaskParams, given_plan, standard_plan
+from runner.workflows.samples.research_plan import TaskParams, given_plan, standard_plan
 from tests.support import (
     events,
     kill,

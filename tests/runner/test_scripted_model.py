@@ -26,8 +26,8 @@ from claude_agent_sdk import (
     ToolUseBlock,
 )
 
-from runner.model_script import ScriptError, next_step, parse_script
-from runner.scripted_model import scripted_model
+from runner.scripted.model import scripted_model
+from runner.scripted.script import ScriptError, next_step, parse_script
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -253,7 +253,7 @@ def test_closing_ends_a_wait() -> None:
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_command_ends_cleanly(signum: int) -> None:
-    command = [sys.executable, "-m", "runner.scripted_model", "--port", "0"]
+    command = [sys.executable, "-m", "runner.scripted", "--port", "0"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         line = process.stdout.readline()

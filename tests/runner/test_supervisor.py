@@ -11,9 +11,9 @@ import pytest
 
 import runlog
 from runlog import Workspace
-from runlog.catalog import read_catalog
-from runlog.manifest import remove_run
-from runner.supervisor import Supervisor, runner_is_active
+from runlog.groups.catalog import read_catalog
+from runlog.run.manifest import remove_run
+from runner.supervise.supervisor import Supervisor, runner_is_active
 from tests.runner.conftest import RUNNER
 from tests.support import (
     events,

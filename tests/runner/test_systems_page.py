@@ -9,8 +9,8 @@ from jsonschema import Draft202012Validator
 
 import runlog
 from runlog import RunState
-from runlog.vocabulary import EVENT_TYPES, event_schema
-from runner.catalog import workflow_names
+from runlog.run.vocabulary import EVENT_TYPES, event_schema
+from runner.attempt.catalog import workflow_names
 from tests.docs.samples import DOCS, sample
 from tests.support import events, wait_for_end
 

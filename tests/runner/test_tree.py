@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from runner import tree
+from runner.keeper import tree
 
 FAMILY = Path(__file__).with_name("family.py")
 DEADLINE_S = 10.0
@@ -190,7 +190,7 @@ def test_end_marked_outruns_a_chain_of_forks(start: Starter, tmp_path: Path, mar
 def test_subreaper_adopts_and_parent_is_told_apart(start: Starter, tmp_path: Path) -> None:
     program = (
         "import os, sys, signal; sys.path.insert(0, sys.argv[2])\n"
-        "from runner import tree\n"
+        "from runner.keeper import tree\n"
         "assert tree.has_parent(int(sys.argv[3])) and not tree.has_parent(1)\n"
         "tree.become_subreaper()\n"
         "if os.fork() == 0:\n"
@@ -201,7 +201,7 @@ def test_subreaper_adopts_and_parent_is_told_apart(start: Starter, tmp_path: Pat
         "tree.signal_proc(adopted[0], 9)\n"
         "print(os.waitstatus_to_exitcode(os.wait()[1]), flush=True)\n"
     )
-    root = Path(tree.__file__).parents[1]
+    root = Path(tree.__file__).parents[2]
     process = start(
         sys.executable, "-c", program, tmp_path, root, os.getpid(), stdout=subprocess.PIPE
     )
@@ -214,13 +214,13 @@ def test_death_signal_comes_with_the_end_of_the_parent(
 ) -> None:
     program = (
         "import os, sys, signal; sys.path.insert(0, sys.argv[2])\n"
-        "from runner import tree\n"
+        "from runner.keeper import tree\n"
         "if os.fork() == 0:\n"
         "    tree.die_with_parent(signal.SIGTERM)\n"
         "    open(sys.argv[1] + '/ready', 'w').close()\n"
         "signal.pause()\n"
     )
-    root = Path(tree.__file__).parents[1]
+    root = Path(tree.__file__).parents[2]
     process = start(sys.executable, "-c", program, tmp_path, root)
     wait_for((tmp_path / "ready").exists)
     process.kill()

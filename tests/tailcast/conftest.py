@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from runlog import Workspace, create_run, encode, open_workspace
-from runner.spawn import RunOptions, start_run_process
-from runner.supervisor import runner_is_active
+from runner.attempt.options import RunOptions
+from runner.supervise.spawn import start_run_process
+from runner.supervise.supervisor import runner_is_active
 from tests.support import end_runs, spawned, wait_until
 
 TAILCAST = str(Path(sys.executable).with_name("tailcast"))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from runlog import RunId, Workspace, list_batches, open_batch, read_manifest
-from runner.supervisor import runner_is_active
+from runner.supervise.supervisor import runner_is_active
 from tests.support import events, wait_until
 from tests.tailcast.conftest import Cli
 

@@ -136,7 +136,7 @@ def test_ls_stays_light(cli: Cli) -> None:
     create_run(cli.root, "command", run_id="one")
     program = (
         "import sys; sys.argv = ['tailcast', 'ls']\n"
-        "from tailcast.cli import main\n"
+        "from tailcast.main import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         "sys.stderr.write(' '.join(sys.modules))"

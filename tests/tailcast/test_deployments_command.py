@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from runlog import open_workspace, read_manifest
-from runlog.catalog import write_catalog
-from runner.catalog import describe_all
+from runlog.groups.catalog import write_catalog
+from runner.attempt.catalog import describe_all
 from tests.relay.live import running_relay
 from tests.support import wait_for_end
 from tests.tailcast.conftest import TAILCAST, Cli

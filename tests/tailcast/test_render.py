@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from tailcast.markdown import markdown
-from tailcast.render import Renderer
-from tailcast.screen import Screen
-from tailcast.text import age, cells, clean, cost, cut_cells, duration, one_line, size
+from tailcast.terminal.markdown import markdown
+from tailcast.terminal.render import Renderer
+from tailcast.terminal.screen import Screen
+from tailcast.terminal.text import age, cells, clean, cost, cut_cells, duration, one_line, size
 
 FORBIDDEN = {*map(chr, range(32)), *map(chr, range(127, 160)), *"\u202e\u2066\u2028\ufeff"} - {"\n"}
 

@@ -148,7 +148,7 @@ def test_describe(cli: Cli) -> None:
 
 
 def test_a_runner_on_the_real_model_is_not_taken_for_the_scripted(cli: Cli) -> None:
-    from runner.supervisor import active_options
+    from runner.supervise.supervisor import active_options
     from tests.support import wait_until
 
     with cli.popen("runner"):

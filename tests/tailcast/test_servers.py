@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from runlog import create_run, open_workspace, run_status
-from runner.supervisor import active_options, runner_is_active
+from runner.supervise.supervisor import active_options, runner_is_active
 from tests.support import kill, wait_for, wait_for_end, wait_until
 from tests.tailcast.conftest import Cli
 

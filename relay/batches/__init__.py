@@ -1,0 +1,1 @@
+"""Many runs, made, shown and followed as one."""

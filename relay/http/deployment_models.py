@@ -1,0 +1,106 @@
+"""What clients send and get of deployments, checked, and for the OpenAPI page."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from runlog.groups.deployments import READ_ONLY
+
+from .models import Asked, Blocks, Limits, Priority, Summary, Text
+
+__all__ = ["DeploymentPage", "DeploymentView", "PutDeployment"]
+
+_EXAMPLE: dict[str, Any] = {
+    "workflow": "claude",
+    "description": "Looks through the day's commits",
+    "prompt": "Review the commits of the last day",
+    "params": {"allowed_tools": ["Bash(git log:*)", "Read"], "max_turns": 10},
+    "allowed_overrides": ["max_turns"],
+    "limits": {"wall_time_s": 1800, "cost_usd": 2},
+    "max_running": 1,
+}
+
+
+class PutDeployment(Asked):
+    """A workflow with params and limits, under a name. What a deployment shows beside these fields (`statistics`,
+    `links`, times) is passed over, so that what was read can be changed and put again."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
+    name: Text | None = Field(None, description="As in the path, if at all")
+    workflow: Text = Field(description="One of the catalog")
+    description: str = ""
+    prompt: str | Blocks | None = Field(None, description="For starts that bring none")
+    params: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Checked against the workflow's schema. A required one may be left to the start, if it is among "
+        "`allowed_overrides`",
+    )
+    interactive: bool = False
+    limits: Limits = Field(
+        default_factory=dict, description="Of each run. A start may only go below them"
+    )
+    priority: Priority = 0
+    max_running: int | None = Field(None, ge=1, description="At most so many of its runs at once")
+    allowed_overrides: list[Text] = Field(
+        default_factory=list,
+        description="Names of the params that a start may set by `runtime_overrides`; none by default",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pass_over_what_is_shown(cls, asked: Any) -> Any:
+        if isinstance(asked, dict):
+            return {name: value for name, value in asked.items() if name not in READ_ONLY}
+        return asked
+
+
+class DurationsView(BaseModel):
+    """In seconds, of the runs that have ended."""
+
+    p50: float | None
+    mean: float | None
+    max: float | None
+
+
+class StatisticsView(BaseModel):
+    """Of the runs that are there: one that was removed does not count."""
+
+    runs: int
+    by_status: dict[str, int] = Field(examples=[{"running": 1, "completed": 11, "failed": 1}])
+    success_rate: float | None = Field(
+        description="`completed` in those that completed or failed, 0 to 1; null if there are none",
+        examples=[0.917],
+    )
+    duration_s: DurationsView
+    cost_usd: float | None = Field(description="in all; null if no run told")
+    last_run: Summary | None
+
+
+class DeploymentView(BaseModel):
+    name: str = Field(examples=["nightly-review"])
+    workflow: str = Field(examples=["claude"])
+    description: str
+    prompt: str | Blocks | None
+    params: dict[str, Any]
+    interactive: bool
+    limits: dict[str, float]
+    priority: int
+    max_running: int | None
+    allowed_overrides: list[str]
+    created_at: str = Field(examples=["2025-01-19T10:30:45.123Z"])
+    updated_at: str
+    statistics: StatisticsView
+    links: dict[str, str] = Field(
+        examples=[{"runs": "/api/v1/workflows?deployment=nightly-review"}]
+    )
+
+
+class BrokenDeploymentView(BaseModel):
+    name: str
+    detail: str = Field(description="why its file can't be used, and what to do")
+
+
+class DeploymentPage(BaseModel):
+    deployments: list[DeploymentView] = Field(description="by name")
+    broken: list[BrokenDeploymentView]

@@ -1,0 +1,390 @@
+"""What clients send, checked; and the shapes of what they get, for the OpenAPI page."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from runlog.run.limits import LIMITS
+from runlog.run.manifest import MAX_PRIORITY
+
+__all__ = [
+    "Accepted",
+    "AnswerPermission",
+    "AnswerQuestion",
+    "Asked",
+    "Blocks",
+    "CatalogView",
+    "Command",
+    "Entry",
+    "EventsPage",
+    "Health",
+    "HistoryView",
+    "Limits",
+    "Listing",
+    "Priority",
+    "ProblemView",
+    "RunPage",
+    "RunStarted",
+    "RunView",
+    "SendMessage",
+    "SetModel",
+    "SetPermissionMode",
+    "StartRun",
+    "Summary",
+    "Text",
+    "WorkflowView",
+]
+
+_RUN_ID_EXAMPLE = "claude-20250119t103045-k7f2qa"
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Blocks = list[dict[str, Any]]
+MessageId = Annotated[
+    str,
+    Field(description="1 to 128 of A-Z a-z 0-9 . _ : -; posted twice it takes effect once"),
+]
+Priority = Annotated[int, Field(ge=-MAX_PRIORITY, le=MAX_PRIORITY)]
+Limits = Annotated[
+    dict[str, Any],
+    Field(
+        json_schema_extra={
+            "additionalProperties": False,
+            "properties": {
+                name: {"type": "number", "exclusiveMinimum": 0, "description": bounds}
+                for name, bounds in LIMITS.items()
+            },
+        },
+        examples=[{"wall_time_s": 3600, "cost_usd": 2.5}],
+    ),
+]
+StatusName = Literal["queued", "running", "waiting", "paused", "completed", "failed", "stopped"]
+
+
+class Asked(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class StartRun(Asked):
+    """A run to start: of a `workflow` with `params`, or of a `deployment`, perhaps with `runtime_overrides`.
+
+    `GET /api/v1/catalog` tells the workflows, and the schema of the `params` of each.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"workflow": "claude", "prompt": "Write a haiku about tail -f into haiku.txt"},
+                {
+                    "workflow": "command",
+                    "params": {"argv": ["sh", "-c", "echo hello"]},
+                    "priority": 10,
+                    "limits": {"wall_time_s": 600, "output_bytes": 10_000_000},
+                },
+                {"deployment": "nightly-review", "runtime_overrides": {"max_turns": 20}},
+            ],
+            "oneOf": [{"required": ["workflow"]}, {"required": ["deployment"]}],
+        }
+    )
+
+    workflow: Text | None = None
+    deployment: Text | None = Field(
+        None, description="By its name; it has the workflow and the params"
+    )
+    prompt: str | Blocks | None = Field(
+        None,
+        description="Text, or a list of Claude content blocks. Left out, the deployment's, if it has one",
+    )
+    params: dict[str, Any] = Field(default_factory=dict, description="Not with a deployment")
+    runtime_overrides: dict[str, Any] | None = Field(
+        None,
+        description="With a deployment: params in place of its own, of those that it allows to be set",
+    )
+    run_id: str | None = Field(
+        None, description="Your own id: 1 to 80 of a-z, 0-9 and '-'. Left out, one is made"
+    )
+    interactive: bool | None = Field(
+        None,
+        description="Stay open for messages after the first answer. Left out: as the deployment has it, else false",
+    )
+    priority: Priority | None = Field(
+        None,
+        description="Of queued runs the highest begins first. Left out: the deployment's, else 0",
+    )
+    limits: Limits | None = Field(
+        None, description="What ends the run when it is passed; never looser than the deployment's"
+    )
+    chat_history: Blocks | None = Field(
+        None, description="Earlier messages, `{role, content}` each, that the run begins with"
+    )
+
+
+class SendMessage(Asked):
+    """Something to say to a run."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"message": "Use tabs, not spaces"},
+                {"message": "And now the tests", "delivery": "queue", "id": "tests-1"},
+            ]
+        }
+    )
+
+    message: str | Blocks = Field(description="Text, or a list of Claude content blocks")
+    id: MessageId | None = None
+    delivery: Literal["steer", "queue", "interrupt"] | None = Field(
+        None,
+        description="`steer` (the default): into the running turn at its next model request. `queue`: as a turn of "
+        "its own after this one. `interrupt`: end this turn first",
+    )
+    resume: bool = Field(False, description="Reopen a run that has ended, on its session")
+
+
+class Command(Asked):
+    """An id of your own, if the call may be repeated."""
+
+    id: MessageId | None = None
+
+
+class AnswerQuestion(Asked):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"question_id": "q-1", "answers": {"Which database?": "SQLite"}}]
+        }
+    )
+
+    question_id: Text
+    answers: dict[str, Any] = Field(description="question -> answer, or a list of answers")
+
+
+class AnswerPermission(Asked):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"request_id": "p-1", "decision": "allow"}]}
+    )
+
+    request_id: Text
+    decision: Literal["allow", "deny"]
+    message: str | None = Field(None, description="Told to the agent, as the reason")
+    updated_input: dict[str, Any] | None = Field(
+        None, description="With `allow`: run the tool with this input instead"
+    )
+    updated_permissions: list[dict[str, Any]] | None = Field(
+        None,
+        description="With `allow`: which of the request's `suggestions` to take up, as they stand there, so that the "
+        "like is not asked again",
+    )
+
+    @model_validator(mode="after")
+    def _only_what_is_allowed_is_changed(self) -> Self:
+        for name in ("updated_input", "updated_permissions"):
+            if getattr(self, name) is not None and self.decision != "allow":
+                raise ValueError(f"`{name}` goes with `allow` only")
+        return self
+
+
+class SetModel(Asked):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"model": "claude-sonnet-4-5"}]})
+
+    model: Text | None = Field(description="null: the default model")
+    id: MessageId | None = None
+
+
+class SetPermissionMode(Asked):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"mode": "acceptEdits"}]})
+
+    mode: Text
+    id: MessageId | None = None
+
+
+class RunStarted(BaseModel):
+    run_id: str = Field(examples=[_RUN_ID_EXAMPLE])
+    status: StatusName = Field(examples=["queued"])
+    links: dict[str, str] = Field(
+        examples=[{"stream": f"/api/v1/workflows/{_RUN_ID_EXAMPLE}/stream"}]
+    )
+
+
+class Summary(BaseModel):
+    run_id: str = Field(examples=[_RUN_ID_EXAMPLE])
+    workflow: str = Field(examples=["claude"])
+    status: StatusName
+    created_at: str = Field(examples=["2025-01-19T10:30:45.123Z"])
+    title: str = Field(description="One line of the prompt or command")
+    ended_at: str | None
+    duration_s: float | None
+    progress: float | None = Field(description="0 to 100")
+    message: str | None
+    cost_usd: float | None
+    reason: str | None
+    attempt: int
+    open_questions: int
+    size_bytes: int
+    deployment: str | None
+    batch_id: str | None
+    queue_position: int | None = Field(description="of a queued run, 1 for the next; else null")
+    links: dict[str, str]
+
+
+class RunPage(BaseModel):
+    runs: list[Summary]
+    next: str | None = Field(description="`cursor` of the next page; null at the end")
+
+
+class Counts(BaseModel):
+    events: dict[str, int] = Field(description="by type")
+    tool_calls: int
+    turns: int = Field(description="answers of the model")
+    messages: dict[str, int] = Field(description="by the state of their last receipt")
+
+
+class RunView(BaseModel):
+    run_id: str = Field(examples=[_RUN_ID_EXAMPLE])
+    workflow: str
+    status: StatusName
+    attempt: int
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+    duration_s: float | None = Field(description="so far, while it runs")
+    last_event_at: str | None
+    progress: float | None = Field(description="0 to 100")
+    message: str | None = Field(description="as the run last told")
+    activity: str | None
+    fields: dict[str, Any] = Field(description="what the workflow counts")
+    counts: Counts
+    current_node: str | None
+    current_tool: str | None
+    open_questions: list[dict[str, Any]] = Field(description="`questions_presented` events")
+    open_permissions: list[dict[str, Any]] = Field(description="`permission_requested` events")
+    usage: dict[str, int]
+    cost_usd: float | None
+    output_bytes: int = Field(description="of the stream")
+    session_id: str | None
+    model: str | None
+    result: Any
+    error: Any
+    reason: str | None
+    prompt: str | Blocks | None
+    params: dict[str, Any]
+    interactive: bool
+    deployment: str | None
+    batch_id: str | None
+    priority: int
+    queue_position: int | None = Field(description="of a queued run, 1 for the next; else null")
+    limits: dict[str, Any]
+    offset: int = Field(description="of the last event in this state: follow with `?after=` this")
+    links: dict[str, str]
+
+
+class EventAt(BaseModel):
+    offset: int = Field(description="just after its line: the cursor that comes after it")
+    event: dict[str, Any]
+
+
+class EventsPage(BaseModel):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "events": [{"offset": 82, "event": {"type": "workflow_started"}}],
+                    "next": 82,
+                    "end": False,
+                }
+            ]
+        }
+    )
+
+    events: list[EventAt]
+    next: int = Field(description="`after` of the next page")
+    end: bool = Field(description="the run has ended, and `next` is its end")
+    reset: bool = Field(
+        False, description="`after` was past the end (another file): these are from the start"
+    )
+
+
+class ToolCallView(BaseModel):
+    id: str
+    name: str = Field(examples=["Bash"])
+    input: Any
+    result: str | None = Field(description="null until it came; its text, cut at 64 Ki characters")
+    is_error: bool
+
+
+class ChatMessageView(BaseModel):
+    role: Literal["user", "assistant"]
+    content: str = Field(description="The text. What is none shows as `[image]`, by its type")
+    timestamp: str | None = Field(description="null of a message of `chat_history`")
+    offset: int = Field(description="after the first line of the message; 0 of `chat_history`")
+    message_id: str | None = Field(description="Claude's, or of what a person said the inbox's")
+    thinking: str | None = Field(None, description="of the assistant")
+    tool_calls: list[ToolCallView] = Field([], description="of the assistant")
+
+
+class HistoryView(BaseModel):
+    messages: list[ChatMessageView] = Field(description="oldest first")
+    offset: int = Field(description="how far it goes: follow with `?after=` this")
+    truncated: bool = Field(description="there are older ones")
+
+
+class Accepted(BaseModel):
+    message_id: str = Field(examples=["msg-5f0c9a4e1b2d3c4f5a6b7c8d"])
+    offset: int = Field(description="in the inbox, just after the line", examples=[214])
+
+
+class WorkflowView(BaseModel):
+    name: str = Field(examples=["command"])
+    description: str
+    params: dict[str, Any] = Field(description="JSON schema")
+    prompt: Literal["required", "optional", "none"]
+    interactive: bool
+    resumable: bool
+    pausable: bool
+    messages: bool = Field(description="its runs read messages")
+
+
+class CatalogView(BaseModel):
+    workflows: list[WorkflowView]
+
+
+class Entry(BaseModel):
+    name: str = Field(examples=["haiku.txt"])
+    path: str = Field(description="to append to /files/")
+    type: Literal["file", "folder", "symlink", "other"]
+    size: int | None = Field(description="bytes, of a file")
+    mtime: str = Field(examples=["2025-01-19T10:30:45.123Z"])
+
+
+class Listing(BaseModel):
+    path: str
+    entries: list[Entry]
+    truncated: bool = Field(description="there are more than can be listed")
+
+
+class Health(BaseModel):
+    status: Literal["ok"]
+
+
+class ProblemView(BaseModel):
+    """RFC 9457. `detail` says what to do next."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "/docs#unknown-run",
+                    "title": "Unknown run",
+                    "status": 404,
+                    "detail": "no run 'x' under workspaces. List the runs with `tailcast ls` or "
+                    "GET /api/v1/workflows",
+                }
+            ]
+        }
+    )
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[dict[str, str]] | None = Field(
+        None, description="each with `detail` and `pointer` (into the body) or `parameter`"
+    )

@@ -1,0 +1,275 @@
+"""Every error as `application/problem+json` (RFC 9457), with a `detail` that says what to do next."""
+
+import errno
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match
+
+from runlog import (
+    BadCursor,
+    BadMessage,
+    BadRunId,
+    BatchActive,
+    BatchExists,
+    RunActive,
+    RunExists,
+    RunFinished,
+    RunlogError,
+    UnknownBatch,
+    UnknownMessage,
+    UnknownRun,
+    encode,
+)
+from runlog.errors import BadDeployment, BrokenDeployment, UnknownDeployment
+from runlog.groups.resolution import Refused
+
+__all__ = [
+    "KINDS",
+    "PROBLEM_MEDIA_TYPE",
+    "Problem",
+    "ProblemResponse",
+    "problem_handlers",
+    "problem_of",
+]
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+
+_RUNLOG_PROBLEMS: dict[type[RunlogError], tuple[int, str]] = {
+    BadRunId: (400, "bad-run-id"),
+    BadCursor: (400, "bad-cursor"),
+    BadMessage: (422, "bad-message"),
+    BadDeployment: (400, "bad-deployment-name"),
+    UnknownDeployment: (404, "unknown-deployment"),
+    BrokenDeployment: (409, "broken-deployment"),
+    UnknownBatch: (404, "unknown-batch"),
+    BatchExists: (409, "batch-exists"),
+    BatchActive: (409, "batch-active"),
+    UnknownRun: (404, "unknown-run"),
+    UnknownMessage: (404, "unknown-message"),
+    RunExists: (409, "run-exists"),
+    RunActive: (409, "run-active"),
+    RunFinished: (409, "run-finished"),
+}
+
+# The fragment of a problem's `type`, and what it means whatever the `detail` of the case.
+KINDS = {
+    "answered": "The question has been answered; only the first answer counts.",
+    "bad-cursor": "A cursor is a decimal byte offset, or of a list the `next` of the page before.",
+    "bad-deployment-name": "The name can't be a deployment's.",
+    "bad-host": "There must be exactly one `Host` header, and a valid one.",
+    "bad-idempotency-key": "The key can't be used.",
+    "bad-message": "The run would not understand the message.",
+    "bad-params": "The params do not fit the schema of the workflow.",
+    "bad-path": "The path can't be one below the workspace.",
+    "bad-request": "The body can't be read as JSON.",
+    "bad-run-id": "The id can't be a run's.",
+    "batch-active": "Runs of the batch have not ended.",
+    "batch-exists": "The id of a batch is taken.",
+    "batch-removed": "The batch was there, and has been removed.",
+    "broken-deployment": "The file of the deployment can't be used.",
+    "content-too-large": "The body is over 10 MiB.",
+    "disk-full": "The disk of the workspaces is full.",
+    "fault": "The relay itself has a fault, and has logged it.",
+    "foreign-origin": "A web page of elsewhere tried to change something.",
+    "host-not-allowed": "The `Host` header names none of the relay's own names.",
+    "idempotency-key-reused": "The key was used for another request.",
+    "invalid-request": "A field or parameter is missing, unknown or wrong; `errors` has them all.",
+    "method-not-allowed": "The path is there, the method is not.",
+    "no-catalog": "No runner has said yet what it can start.",
+    "no-root": "The folder of all workspaces can't be used.",
+    "not-a-file": "Only files and folders can be read.",
+    "not-found": "There is nothing at this path.",
+    "not-open": "The question or permission request is not open, or never was.",
+    "not-readable": "The relay may not read the file.",
+    "precondition-failed": "`If-Match` or `If-None-Match` does not hold.",
+    "range-not-satisfiable": "The file has no such bytes.",
+    "request-timeout": "The body did not come.",
+    "run-active": "The run has not ended.",
+    "run-exists": "The id is taken.",
+    "run-finished": "The run has ended.",
+    "run-removed": "The run was there, and has been removed.",
+    "symlink": "Symlinks are not followed.",
+    "too-deep": "The JSON is nested too deep.",
+    "unauthorized": "The bearer token is missing or wrong.",
+    "unknown-batch": "There is no such batch.",
+    "unknown-deployment": "There is no such deployment.",
+    "unknown-file": "There is no such file.",
+    "unknown-message": "The inbox holds no such message.",
+    "unknown-run": "There is no such run.",
+    "unreadable-stream": "The stream file can't be read.",
+}
+
+_TOO_DEEP = "The body is nested too deep: send at most some hundred levels"
+_TOLD_FAULTS = 5  # in `detail`; `errors` has them all
+_SEE_DOCS = "See /docs for the paths there are and what they take"
+_HINTS = {
+    400: _SEE_DOCS,
+    404: f"There is nothing at this path. {_SEE_DOCS}",
+    405: f"Use one of the methods in the `Allow` header. {_SEE_DOCS}",
+    408: "The body did not come: send it at once, and again",
+    413: "Send at most 10 MiB; put more into a file of the workspace",
+    500: "This is a fault of the relay: see what it logged, and report it",
+}
+
+
+class Problem(Exception):
+    """An error of the HTTP edge.
+
+    :param kind: one of `KINDS`.
+    :param errors: one object for each thing wrong: `detail`, and `pointer` (into the body) or `parameter`.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        kind: str,
+        detail: str,
+        *,
+        errors: Sequence[Mapping[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.kind = kind
+        self.detail = detail
+        self.errors = errors
+        self.headers = headers
+
+    def body(self) -> dict[str, Any]:
+        """As RFC 9457 writes it."""
+        body: dict[str, Any] = {
+            "type": f"/docs#{self.kind}",
+            "title": self.kind.replace("-", " ").capitalize(),
+            "status": self.status,
+            "detail": self.detail,
+        }
+        if self.errors:
+            body["errors"] = list(self.errors)
+        return body
+
+
+class ProblemResponse(Response):
+    """A problem as an answer."""
+
+    media_type = PROBLEM_MEDIA_TYPE
+
+    def __init__(self, problem: Problem) -> None:
+        headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+        super().__init__(
+            encode(problem.body()), problem.status, headers | dict(problem.headers or {})
+        )
+
+
+def problem_handlers() -> dict[int | type[Exception], Any]:
+    """Handlers for FastAPI: whatever goes wrong comes out as a problem."""
+    return {
+        Problem: _on_problem,
+        RunlogError: _on_own_error,
+        Refused: _on_own_error,
+        RequestValidationError: _on_invalid_request,
+        OSError: _on_os_error,
+        HTTPException: _on_http_exception,
+        RecursionError: _on_depth,
+        Exception: _on_fault,
+    }
+
+
+def problem_of(error: Exception) -> Problem:
+    """The problem that an error is, for answers that are no HTTP response."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, Refused):
+        errors = [{"pointer": f"#{f.pointer}", "detail": f.detail} for f in error.faults]
+        return Problem(422, error.kind, error.detail, errors=errors)
+    if isinstance(error, RunlogError):
+        status, kind = _RUNLOG_PROBLEMS.get(type(error), (500, "fault"))
+        return Problem(status, kind, str(error))
+    if isinstance(error, ValidationError):  # of a model that was read by hand
+        return _invalid(
+            [_told({**fault, "loc": ("body", *fault["loc"])}) for fault in error.errors()]
+        )
+    if isinstance(error, RecursionError):
+        return Problem(400, "too-deep", _TOO_DEEP)
+    return Problem(500, "fault", _HINTS[500])
+
+
+async def _on_problem(request: Request, error: Problem) -> Response:
+    return ProblemResponse(error)
+
+
+async def _on_own_error(request: Request, error: Exception) -> Response:
+    return ProblemResponse(problem_of(error))
+
+
+async def _on_invalid_request(request: Request, error: RequestValidationError) -> Response:
+    return ProblemResponse(_invalid([_told(fault) for fault in error.errors()]))
+
+
+def _invalid(errors: Sequence[Mapping[str, str]]) -> Problem:
+    faults = [f"{e.get('pointer') or e.get('parameter')}: {e['detail']}" for e in errors]
+    detail = f"{'; '.join(faults[:_TOLD_FAULTS])}. {_SEE_DOCS}"
+    return Problem(422, "invalid-request", detail, errors=errors)
+
+
+def _told(fault: Mapping[str, Any]) -> dict[str, str]:
+    place, *path = fault["loc"]
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    if fault["type"] == "json_invalid":
+        reason = fault.get("ctx", {}).get("error", message)
+        at = path[0] if path else 0
+        return {"pointer": "#", "detail": f"The body is not JSON: {reason}, at character {at}"}
+    if fault["type"] in ("model_attributes_type", "dict_type") and not path:
+        message = "Send a JSON object, with `Content-Type: application/json`"
+    if place == "body":
+        return {"pointer": "#" + "".join(f"/{part}" for part in path), "detail": message}
+    return {"parameter": str(path[-1] if path else place), "detail": message}
+
+
+async def _on_http_exception(request: Request, error: HTTPException) -> Response:
+    status = error.status_code
+    title = HTTPStatus(status).phrase
+    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+    if status == 405:
+        headers["allow"] = ", ".join(sorted(_methods_at(request)))
+    if status in (408, 413):
+        headers["connection"] = "close"
+    # Starlette's own details are but the phrase again.
+    detail = _HINTS.get(status, _SEE_DOCS)
+    if error.detail not in (title, "Not Found"):
+        detail = f"{error.detail}. {detail}"
+    # The doors say the same of a body that tells its length; Python's phrase for it has changed over the years.
+    kind = "content-too-large" if status == 413 else title.lower().replace(" ", "-")
+    return ProblemResponse(Problem(status, kind, detail, headers=headers))
+
+
+def _methods_at(request: Request) -> set[str]:
+    """All methods of this path: Starlette tells those of the first route only."""
+    routes: Sequence[BaseRoute] = request.app.routes
+    scope = {name: request.scope[name] for name in ("type", "path", "root_path", "headers", "app")}
+    return {
+        method
+        for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+        if any(route.matches(scope | {"method": method})[0] is Match.FULL for route in routes)
+    }
+
+
+async def _on_depth(request: Request, error: RecursionError) -> Response:
+    return ProblemResponse(problem_of(error))
+
+
+async def _on_os_error(request: Request, error: OSError) -> Response:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        detail = "The disk of the workspaces is full, so nothing was written. Make room and send it again"
+        return ProblemResponse(Problem(507, "disk-full", detail))
+    raise error
+
+
+async def _on_fault(request: Request, error: Exception) -> Response:
+    return ProblemResponse(Problem(500, "fault", _HINTS[500]))

@@ -1,0 +1,121 @@
+"""The state of runs, kept warm, and what a client sees of it."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+from runlog import (
+    RunActive,
+    RunState,
+    StateReader,
+    Summary,
+    Workspace,
+    is_locked,
+    is_terminal,
+    read_manifest,
+    run_status,
+)
+from runlog.run.inbox import inbox_closed
+from runlog.run.manifest import remove_run
+from runlog.run.view import state_view
+
+__all__ = ["RunStates", "links_of", "remove_ended", "run_view", "summary_view"]
+
+# Each holds a descriptor and the folded state, some 10 KiB.
+_WARM_RUNS = 256
+
+
+class RunStates:
+    """States of the runs that were asked for last, each folded on from where it was. From any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._warm: OrderedDict[Workspace, _Warm] = OrderedDict()
+
+    @contextmanager
+    def read(self, workspace: Workspace) -> Iterator[RunState]:
+        """The state up to now. It changes with the next read: take from it what you need inside the block."""
+        with self._lock:
+            warm = self._warm.setdefault(workspace, _Warm(workspace))
+            self._warm.move_to_end(workspace)
+            warm.users += 1
+            self._cool()
+        try:
+            with warm.lock:
+                yield warm.reader.read()
+        finally:
+            with self._lock:
+                warm.users -= 1
+
+    def forget(self, workspace: Workspace) -> None:
+        """Let go of a run that was removed."""
+        with self._lock:
+            warm = self._warm.get(workspace)
+            if warm is not None and not warm.users:
+                self._warm.pop(workspace).reader.close()
+
+    def close(self) -> None:
+        with self._lock:
+            for warm in self._warm.values():
+                warm.reader.close()
+            self._warm.clear()
+
+    def _cool(self) -> None:
+        excess = len(self._warm) - _WARM_RUNS
+        if excess > 0:
+            idle = [workspace for workspace, warm in self._warm.items() if not warm.users]
+            for workspace in idle[:excess]:
+                self._warm.pop(workspace).reader.close()
+
+
+class _Warm:
+    def __init__(self, workspace: Workspace) -> None:
+        self.reader = StateReader(workspace)
+        self.lock = threading.Lock()
+        self.users = 0
+
+
+def links_of(run_id: str) -> dict[str, str]:
+    own = f"/api/v1/workflows/{run_id}"
+    names = ("stream", "events", "history", "ws", "messages", "files", "stop")
+    return {"self": own} | {name: f"{own}/{name}" for name in names}
+
+
+def summary_view(summary: Summary) -> dict[str, Any]:
+    return asdict(summary) | {"links": links_of(summary.run_id)}
+
+
+def run_view(
+    states: RunStates, workspace: Workspace, queue_position: Callable[[str], int | None]
+) -> dict[str, Any]:
+    """What `GET /workflows/{id}` shows.
+
+    :param queue_position: of a run that is queued.
+    :raises UnknownRun: there is no such run.
+    """
+    manifest = read_manifest(workspace)
+    with states.read(workspace) as state:
+        status = run_status(workspace, state)
+        place = queue_position(workspace.run_id) if status == "queued" else None
+        view = state_view(manifest, state, status, place)
+    return view | {"links": links_of(manifest.run_id)}
+
+
+def remove_ended(run: Workspace) -> None:
+    """Remove the folder of a run for good.
+
+    :raises RunActive: it has not ended.
+    """
+    with inbox_closed(run):  # so that no message reopens it in between
+        status = run_status(run)
+        if not is_terminal(status):
+            raise RunActive(
+                f"run {run.run_id!r} has not ended: it is {status}",
+                f"Stop it first: POST /api/v1/workflows/{run.run_id}/stop",
+            )
+        if is_locked(run.lock):
+            raise RunActive(f"the process of run {run.run_id!r} is about to end", "Try again soon")
+        remove_run(run)

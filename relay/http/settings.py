@@ -1,0 +1,36 @@
+"""What the relay is told once, when it starts."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["LOOPBACK_HOSTS", "PAGE", "RelayError", "RelaySettings"]
+
+PAGE = Path(__file__).parents[1] / "ui" / "dist"
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class RelayError(Exception):
+    """The relay can't start as it was told to; `hint` says what to do."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}. {self.hint}" if self.hint else self.message
+
+
+@dataclass(frozen=True, slots=True)
+class RelaySettings:
+    """:param token: what callers must send as `Authorization: Bearer …`; None lets everyone in who gets here.
+    :param allowed_hosts: names that a `Host` header may carry, without port, in lower case; `*` allows all.
+    :param keepalive_s: silence after which a stream sends a comment, so that nothing between cuts it.
+    :param page: the folder of the built web page, which need not be there.
+    """
+
+    root: Path
+    token: str | None = None
+    allowed_hosts: frozenset[str] = LOOPBACK_HOSTS
+    keepalive_s: float = 15.0
+    page: Path = PAGE

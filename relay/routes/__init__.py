@@ -1,0 +1,1 @@
+"""A file for each resource: what is asked, and what is answered."""

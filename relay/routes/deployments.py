@@ -1,0 +1,173 @@
+"""Deployments: put, look at and remove what runs are started from by name."""
+
+import hashlib
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header
+from fastapi import Path as PathParam
+from starlette.responses import Response
+
+from runlog import encode
+from runlog.errors import BadDeployment, BrokenDeployment
+from runlog.groups.deployments import (
+    Deployment,
+    Precondition,
+    check_deployment_name,
+    deployment_of,
+    list_deployments,
+    read_deployment,
+    remove_deployment,
+    write_deployment,
+)
+from runlog.groups.resolution import check_deployment, entry_of, refused
+from runlog.groups.statistics import RunStatistics, deployment_view, statistics_by_deployment
+
+from ..dependencies import Json, Services, Shared, StrictRoute, in_thread
+from ..http.deployment_models import DeploymentPage, DeploymentView, PutDeployment
+from ..http.problems import Problem
+from ..http.runs import summary_view
+
+__all__ = ["router"]
+
+router = APIRouter(route_class=StrictRoute, tags=["deployments"])
+
+Name = Annotated[
+    str,
+    PathParam(
+        description="1 to 80 of a-z, 0-9 and '-', not beginning with '-'",
+        examples=["nightly-review"],
+    ),
+]
+IfMatch = Annotated[
+    str | None, Header(description="The `ETag` you have: 412 if it was changed since")
+]
+_ETAG = {"ETag": {"schema": {"type": "string"}, "description": "of what was put, for `If-Match`"}}
+
+
+@router.get("/deployments", response_model=DeploymentPage, summary="List deployments")
+async def list_all(services: Shared) -> Response:
+    """By name, each with the statistics of its runs; and those whose file can't be used."""
+    return Json(await in_thread(_list, services))
+
+
+@router.get(
+    "/deployments/{name}",
+    response_model=DeploymentView,
+    summary="A deployment, with the statistics of its runs",
+    responses={200: {"headers": _ETAG}},
+)
+async def show(services: Shared, name: Name) -> Response:
+    deployment = await in_thread(read_deployment, services.root, name)
+    return Json(await in_thread(_view, services, deployment), headers=_etag(deployment))
+
+
+@router.put(
+    "/deployments/{name}",
+    response_model=DeploymentView,
+    summary="Make or replace a deployment",
+    responses={
+        200: {"description": "Replaced", "headers": _ETAG},
+        201: {
+            "model": DeploymentView,
+            "description": "Made",
+            "headers": _ETAG
+            | {"Location": {"schema": {"type": "string"}, "description": "of the deployment"}},
+        },
+    },
+)
+async def put(
+    services: Shared,
+    name: Name,
+    asked: PutDeployment,
+    if_match: IfMatch = None,
+    if_none_match: Annotated[
+        str | None, Header(description="`*`: make it, but replace nothing (412)", examples=["*"])
+    ] = None,
+) -> Response:
+    """What is not sent has its default again: a deployment is replaced as a whole.
+
+    Runs that were started from it have what they need, and go on as they are.
+    """
+    precondition = _precondition(if_match, if_none_match)
+    written, is_new = await in_thread(_put, services, name, asked, precondition)
+    headers = _etag(written)
+    if is_new:
+        headers["location"] = _path(name)
+    return Json(await in_thread(_view, services, written), 201 if is_new else 200, headers)
+
+
+@router.delete("/deployments/{name}", status_code=204, summary="Remove a deployment")
+async def remove(services: Shared, name: Name, if_match: IfMatch = None) -> Response:
+    """Its runs stay, and those that run go on."""
+    await in_thread(remove_deployment, services.root, name, _precondition(if_match, None))
+    return Response(status_code=204)
+
+
+def _put(
+    services: Services, name: str, asked: PutDeployment, precondition: Precondition
+) -> tuple[Deployment, bool]:
+    check_deployment_name(name)
+    try:
+        sent = {field: getattr(asked, field) for field in asked.model_fields_set}
+        deployment = deployment_of(name, sent)
+    except BadDeployment as error:
+        raise refused(error.pointer, str(error)) from None
+    entries = services.catalog.entries()
+    check_deployment(entry_of(entries, deployment.workflow, "/workflow"), deployment)
+    return write_deployment(services.root, deployment, precondition)
+
+
+def _list(services: Services) -> dict[str, Any]:
+    found, broken = list_deployments(services.root)
+    statistics = _statistics(services, *(deployment.name for deployment in found))
+    return {
+        "deployments": [_shown(each, statistics[each.name]) for each in found],
+        "broken": [{"name": name, "detail": str(error)} for name, error in broken.items()],
+    }
+
+
+def _view(services: Services, deployment: Deployment) -> dict[str, Any]:
+    return _shown(deployment, _statistics(services, deployment.name)[deployment.name])
+
+
+def _statistics(services: Services, *names: str) -> dict[str, RunStatistics]:
+    with services.index_lock:
+        return statistics_by_deployment(services.index, names)
+
+
+def _shown(deployment: Deployment, statistics: RunStatistics) -> dict[str, Any]:
+    view = deployment_view(deployment, statistics)
+    if statistics.last_run is not None:
+        view["statistics"]["last_run"] = summary_view(statistics.last_run)
+    own = _path(deployment.name)
+    runs = f"/api/v1/workflows?deployment={deployment.name}"
+    return view | {"links": {"self": own, "runs": runs}}
+
+
+def _path(name: str) -> str:
+    return f"/api/v1/deployments/{name}"
+
+
+def _etag(deployment: Deployment) -> dict[str, str]:
+    return {"etag": f'"{hashlib.sha256(encode(deployment.as_json())).hexdigest()[:32]}"'}
+
+
+def _precondition(if_match: str | None, if_none_match: str | None) -> Precondition:
+    """https://www.rfc-editor.org/rfc/rfc9110#name-preconditions"""
+
+    def check(present: Deployment | BrokenDeployment | None) -> None:
+        own = _etag(present)["etag"] if isinstance(present, Deployment) else None
+        if if_match is not None and (present is None or not _has(if_match, own)):
+            raise _failed("it was changed or removed since you read it. Read it anew")
+        if if_none_match is not None and present is not None and _has(if_none_match, own):
+            raise _failed("it is there already. Leave out `If-None-Match` to replace it")
+
+    return check
+
+
+def _has(listed: str, etag: str | None) -> bool:
+    return listed.strip() == "*" or etag in [each.strip() for each in listed.split(",")]
+
+
+def _failed(told: str) -> Problem:
+    return Problem(412, "precondition-failed", f"Nothing was done to the deployment: {told}")

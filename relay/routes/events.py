@@ -1,0 +1,182 @@
+"""The lines of a run as JSON pages, for networks and clients that have no event stream."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from runlog import LogFile, LogReplaced, Workspace, parse_cursor
+from runlog.disk.tail import records_of
+
+from ..dependencies import RunAt, Shared, StrictRoute, in_thread
+from ..http.models import EventsPage
+from ..streaming.envelope import spliceable
+from ..streaming.registry import Tails
+from ..streaming.shared_tail import Tail
+from ..streaming.sse import Variant
+from .runs import Exclude, Types, names_of
+
+__all__ = ["router"]
+
+router = APIRouter(route_class=StrictRoute)
+
+# A page ends early at so many bytes of events, or of lines that a filter passed over.
+_PAGE_BYTES = 8 * 1024 * 1024
+_SEARCH_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class _Page:
+    """`items` are spliced together as they are; `after` None means inside a line that is not whole yet."""
+
+    after: int | None
+    items: list[bytes] = field(default_factory=list)
+    reset: bool = False
+    at_end: bool = False
+
+    def to_json(self, cursor: int, end: bool) -> bytes:
+        position = cursor if self.after is None else self.after
+        reset = b',"reset":true' if self.reset else b""
+        told = b"true" if end else b"false"
+        return b'{"events":[%b],"next":%d,"end":%b%b}' % (
+            b",".join(self.items),
+            position,
+            told,
+            reset,
+        )
+
+
+@router.get(
+    "/workflows/{run_id}/events",
+    response_model=EventsPage,
+    tags=["events"],
+    summary="Events by the page",
+)
+async def events(
+    request: Request,
+    services: Shared,
+    run: RunAt,
+    after: Annotated[
+        str, Query(description="`next` of the page before; 0 is the beginning", examples=["1482"])
+    ] = "0",
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+    wait: Annotated[
+        float,
+        Query(ge=0, le=60, allow_inf_nan=False, description="Seconds to wait for a first event"),
+    ] = 0,
+    types: Types = None,
+    exclude: Exclude = None,
+) -> Response:
+    """The lines that the stream has, in the same order, under the same offsets.
+
+    With `wait` the answer comes as soon as there is an event, or the run has ended: ask again with `next` until
+    `end` is true.
+    """
+    cursor = parse_cursor(after)
+    variant = Variant(types=names_of(types), exclude=names_of(exclude) or frozenset())
+
+    async def look(start: int) -> _Page:
+        return await in_thread(_read_page, run, start, limit, variant)
+
+    page = await look(cursor)
+    with services.tails.follow(run) as tail:
+        if wait and page.at_end and not page.items and not page.reset:
+            page = await _wait(request, services.tails, tail, page, look, cursor, wait)
+        end = page.at_end and page.after is not None and await _has_ended(tail, page, look)
+    body = page.to_json(cursor, end)
+    headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+    return Response(body, media_type="application/json", headers=headers)
+
+
+async def _wait(
+    request: Request,
+    tails: Tails,
+    tail: Tail,
+    page: _Page,
+    look: Callable[[int], Awaitable[_Page]],
+    cursor: int,
+    wait_s: float,
+) -> _Page:
+    """Look again at each change, until there is something, or never will be, or the time is over."""
+    loop = asyncio.get_running_loop()
+    waiting = loop.create_future()
+    late = asyncio.Event()  # and not the clock: uvloop's timers may ring a little early
+
+    def nudge(*_: object) -> None:
+        if not waiting.done():
+            waiting.set_result(None)
+
+    def on_time() -> None:
+        late.set()
+        nudge()
+
+    client = loop.create_task(_disconnect(request))
+    client.add_done_callback(nudge)
+    timer = loop.call_later(wait_s, on_time)
+    try:
+        while True:
+            waiting = tail.waiter()
+            page = await look(cursor if page.after is None else page.after)
+            if page.items or page.reset or not page.at_end:
+                return page
+            ending = await tail.ending()
+            over = (ending is not None and ending.told) or tails.closing
+            if over or client.done() or late.is_set():
+                return page
+            await waiting
+    finally:
+        tail.forget(waiting)
+        timer.cancel()
+        client.cancel()
+
+
+async def _disconnect(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _has_ended(tail: Tail, page: _Page, look: Callable[[int], Awaitable[_Page]]) -> bool:
+    """Whether the run has ended and nothing was written since the page was read."""
+    ending = await tail.ending()
+    if ending is None or not ending.told or page.after is None:
+        return False
+    again = await look(page.after)
+    return again.at_end and again.after == page.after and not again.reset
+
+
+def _read_page(run: Workspace, start: int, limit: int, variant: Variant) -> _Page:
+    try:
+        log = LogFile(run.stream)
+    except FileNotFoundError:
+        return _Page(0, reset=start > 0, at_end=True)
+    with log:
+        try:
+            page = _Page(log.align(start))
+        except LogReplaced:
+            page = _Page(0, reset=True)
+        try:
+            _fill(page, log, limit, variant)
+        except LogReplaced:  # cut while we read: what we have of it is gone
+            page = _Page(0, reset=True, at_end=True)
+    return page
+
+
+def _fill(page: _Page, log: LogFile, limit: int, variant: Variant) -> None:
+    size = searched = 0
+    while page.after is not None and (chunk := log.read(page.after)):
+        for record in records_of(chunk):
+            if len(page.items) >= limit or size > _PAGE_BYTES or searched > _SEARCH_BYTES:
+                return
+            searched += record.length
+            told = spliceable(record, variant)
+            if told is not None:
+                item = b'{"offset":%d,"event":%b}' % (record.offset, told.line)
+                page.items.append(item)
+                size += len(item)
+            page.after = record.offset
+        page.after = chunk.end
+    page.at_end = True

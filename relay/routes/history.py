@@ -1,0 +1,103 @@
+"""The chat of a run, read from its end backwards for as far as the newest messages go."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from runlog import LogFile, LogReplaced, Workspace, read_manifest
+from runlog.disk.tail import records_of
+from runlog.run.history import ChatHistory, ChatMessage, may_speak
+
+from ..dependencies import Json, RunAt, StrictRoute, in_thread
+from ..http.models import HistoryView
+
+__all__ = ["router"]
+
+router = APIRouter(route_class=StrictRoute)
+
+# Looked through from the end, until they hold enough messages. The last one bounds what a request may cost.
+_WINDOW_BYTES = (1024 * 1024, 16 * 1024 * 1024, 256 * 1024 * 1024)
+# An answer has about so much text at most: the oldest messages are left out first.
+_ANSWER_CHARS = 8 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class _Read:
+    messages: list[ChatMessage]
+    offset: int
+    truncated: bool
+
+
+@router.get(
+    "/workflows/{run_id}/history",
+    response_model=HistoryView,
+    response_model_exclude_unset=True,
+    tags=["events"],
+    summary="The chat of a run",
+)
+async def history(
+    run: RunAt,
+    limit: Annotated[int, Query(ge=1, le=1000, description="The newest N messages")] = 200,
+) -> Response:
+    """What the person and the agent said, in order, with tool calls folded into the agent's messages.
+
+    Follow on with `?after=` the `offset` you get: what was said since comes in the stream. Runs that are not
+    Claude's have no chat, unless they write lines of its kind.
+    """
+    return Json(await in_thread(partial(_history, run, limit)))
+
+
+def _history(run: Workspace, limit: int) -> dict[str, Any]:
+    try:
+        read = _read(run, limit)
+    except LogReplaced:  # cut or replaced this moment: what it is now
+        read = _read(run, limit)
+    kept: list[dict[str, Any]] = []
+    chars = 0
+    for message in reversed(read.messages):
+        chars += _weight(message)
+        if kept and chars > _ANSWER_CHARS:
+            read.truncated = True
+            break
+        kept.append(message.view())
+    kept.reverse()
+    return {"messages": kept, "offset": read.offset, "truncated": read.truncated}
+
+
+def _read(run: Workspace, limit: int) -> _Read:
+    earlier = read_manifest(run).chat_history
+    try:
+        log = LogFile(run.stream)
+    except FileNotFoundError:
+        chat = ChatHistory(limit, earlier)
+        chat.begin()
+        return _Read(chat.messages, 0, chat.dropped > 0)
+    with log:
+        size = log.size()
+        for window in _WINDOW_BYTES:
+            whole = window >= size
+            chat = ChatHistory(limit, earlier)
+            if whole:
+                chat.begin()
+            offset = _fold(log, 0 if whole else log.align(size - window), chat)
+            # Of the first message in a window the beginning may be missing; if one was dropped, it was that one.
+            if whole or chat.dropped:
+                return _Read(chat.messages, offset, chat.dropped > 0)
+        return _Read(chat.messages[1:], offset, True)
+
+
+def _fold(log: LogFile, start: int | None, chat: ChatHistory) -> int:
+    while start is not None and (chunk := log.read(start)):
+        for record in records_of(chunk):
+            if may_speak(record.line):
+                chat.apply(record.event(), record.offset)
+        start = chunk.end
+    return start or 0
+
+
+def _weight(message: ChatMessage) -> int:
+    calls = sum(len(call.result or "") + len(str(call.input)) for call in message.tool_calls)
+    return len(message.content) + len(message.thinking or "") + calls

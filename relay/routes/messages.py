@@ -1,0 +1,197 @@
+"""What is said to a run. Every call appends one line to its inbox and answers once that is on the disk."""
+
+from functools import partial
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Body
+from fastapi import Path as PathParam
+from starlette.responses import Response
+
+from runlog import Posted, RunFinished, RunState, Workspace, ended_status, post, read_manifest
+from runlog.run.inbox import cancel_message
+from runlog.run.inbox_lines import answer_id
+
+from ..dependencies import Json, RunAt, Services, Shared, StrictRoute, in_thread
+from ..http.models import (
+    Accepted,
+    AnswerPermission,
+    AnswerQuestion,
+    Command,
+    SendMessage,
+    SetModel,
+    SetPermissionMode,
+)
+from ..http.problems import Problem
+
+__all__ = ["post_line", "router"]
+
+router = APIRouter(route_class=StrictRoute, tags=["messages"])
+
+
+def post_line(services: Services, run: Workspace, line: dict[str, Any]) -> Posted:
+    """Post a line of the inbox as it stands, after the checks of the calls above it.
+
+    :raises ValidationError: a field is missing, unknown or wrong.
+    :raises Problem: the question or permission is not open.
+    :raises RunlogError: the run does not take it.
+    """
+    fields = {name: value for name, value in line.items() if name != "type"}
+    match line.get("type"):
+        case "message":
+            if "content" in fields:
+                fields["message"] = fields.pop("content")
+            return _send(services, run, SendMessage.model_validate(fields))
+        case "answer":
+            return _answer(services, run, AnswerQuestion.model_validate(fields))
+        case "permission":
+            return _permit(services, run, AnswerPermission.model_validate(fields))
+        case "cancel" if isinstance(fields.get("message_id"), str):
+            return cancel_message(run, fields["message_id"])
+        case _:
+            return post(run, line)
+
+
+def _accepted(summary: str) -> dict[str, Any]:
+    return {"status_code": 202, "response_model": Accepted, "summary": summary}
+
+
+@router.post("/workflows/{run_id}/messages", **_accepted("Say something to a run"))
+async def send(services: Shared, run: RunAt, asked: SendMessage) -> Response:
+    """The run tells what becomes of it by `message_received` events: queued, delivered, completed or dropped.
+
+    The same `id` again changes nothing, and answers with the offset of the first.
+    """
+    return await _post(partial(_send, services, run, asked))
+
+
+@router.delete("/workflows/{run_id}/messages/{message_id}", **_accepted("Take a message back"))
+async def cancel(run: RunAt, message_id: Annotated[str, PathParam(max_length=128)]) -> Response:
+    """One that was not delivered yet. Whether it came in time, a `message_received` event tells: `dropped`."""
+    return await _post(partial(cancel_message, run, message_id))
+
+
+@router.post("/workflows/{run_id}/answers", **_accepted("Answer an open question"))
+async def answer(services: Shared, run: RunAt, asked: AnswerQuestion) -> Response:
+    """409 if there is no such question, or it was answered. The open ones are in the state of the run."""
+    return await _post(partial(_answer, services, run, asked))
+
+
+@router.post("/workflows/{run_id}/permissions", **_accepted("Allow or deny a tool call"))
+async def permit(services: Shared, run: RunAt, asked: AnswerPermission) -> Response:
+    """409 if there is no such request, or it was decided. Undecided in time it is denied."""
+    return await _post(partial(_permit, services, run, asked))
+
+
+@router.post("/workflows/{run_id}/model", **_accepted("Change the model"))
+async def set_model(run: RunAt, asked: SetModel) -> Response:
+    return await _post(partial(post, run, _line("set_model", asked.id, model=asked.model)))
+
+
+@router.post("/workflows/{run_id}/permission-mode", **_accepted("Change what needs asking"))
+async def set_permission_mode(run: RunAt, asked: SetPermissionMode) -> Response:
+    return await _post(partial(post, run, _line("set_permission_mode", asked.id, mode=asked.mode)))
+
+
+_Command = Annotated[Command | None, Body()]
+
+
+@router.post("/workflows/{run_id}/stop", **_accepted("Stop a run"))
+async def stop(run: RunAt, asked: _Command = None) -> Response:
+    """Asked first, then signalled, and killed after its grace period, with every process it has started."""
+    return await _command(run, "stop", asked)
+
+
+@router.post("/workflows/{run_id}/interrupt", **_accepted("End the running turn"))
+async def interrupt(run: RunAt, asked: _Command = None) -> Response:
+    return await _command(run, "interrupt", asked)
+
+
+@router.post("/workflows/{run_id}/pause", **_accepted("Pause a run"))
+async def pause(run: RunAt, asked: _Command = None) -> Response:
+    return await _command(run, "pause", asked)
+
+
+@router.post("/workflows/{run_id}/resume", **_accepted("Go on after a pause"))
+async def resume(run: RunAt, asked: _Command = None) -> Response:
+    """Of a paused run. One that has ended is reopened by a message with `"resume": true`."""
+    return await _command(run, "resume", asked)
+
+
+async def _command(
+    run: Workspace, kind: Literal["stop", "interrupt", "pause", "resume"], asked: Command | None
+) -> Response:
+    return await _post(partial(post, run, _line(kind, asked.id if asked else None)))
+
+
+async def _post(call: "partial[Posted]") -> Response:
+    posted = await in_thread(call)
+    return Json({"message_id": posted.message_id, "offset": posted.offset}, 202)
+
+
+def _line(kind: str, message_id: str | None = None, **fields: Any) -> dict[str, Any]:
+    given = {} if message_id is None else {"id": message_id}
+    return {"type": kind} | given | fields
+
+
+def _send(services: Services, run: Workspace, asked: SendMessage) -> Posted:
+    line = _line("message", asked.id, content=asked.message)
+    if asked.delivery is not None:
+        line["delivery"] = asked.delivery
+    if asked.resume:
+        line["resume"] = True
+        _check_resumable(services, run)
+    return post(run, line)
+
+
+def _check_resumable(services: Services, run: Workspace) -> None:
+    if ended_status(run) is None:
+        return
+    workflow = read_manifest(run).workflow
+    entry = services.catalog.entries().get(workflow)
+    if entry is None or not entry.resumable:
+        raise RunFinished(
+            f"run {run.run_id!r} has ended, and a `{workflow}` run can't be reopened",
+            "Start a new run: POST /api/v1/workflows",
+        )
+
+
+def _answer(services: Services, run: Workspace, asked: AnswerQuestion) -> Posted:
+    with services.states.read(run) as state:
+        _check_open("question", asked.question_id, state.open_questions, state)
+    line = _line("answer", answer_id("answer", asked.question_id))
+    line |= {"question_id": asked.question_id, "answers": asked.answers}
+    return _post_once(run, line, f"question {asked.question_id!r}")
+
+
+def _permit(services: Services, run: Workspace, asked: AnswerPermission) -> Posted:
+    with services.states.read(run) as state:
+        _check_open("permission request", asked.request_id, state.open_permissions, state)
+        offered = state.open_permissions[asked.request_id].get("suggestions") or []
+    for number, update in enumerate(asked.updated_permissions or []):
+        if update not in offered:
+            raise Problem(
+                422,
+                "invalid-request",
+                "Only what the request suggests can be taken up: send entries of its `suggestions` as they are",
+                errors=[{"pointer": f"#/updated_permissions/{number}", "detail": "not suggested"}],
+            )
+    line = _line("permission", answer_id("permission", asked.request_id))
+    line |= asked.model_dump(exclude_none=True)
+    return _post_once(run, line, f"permission request {asked.request_id!r}")
+
+
+def _check_open(what: str, key: str, open_ones: dict[str, Any], state: RunState) -> None:
+    if key not in open_ones:
+        known = ", ".join(map(repr, open_ones)) or "none"
+        raise Problem(
+            409, "not-open", f"There is no open {what} {key!r} (any more). Open now: {known}"
+        )
+
+
+def _post_once(run: Workspace, line: dict[str, Any], what: str) -> Posted:
+    posted = post(run, line)
+    if posted.repeated:
+        raise Problem(
+            409, "answered", f"The {what} has been answered; the run is about to take it in"
+        )
+    return posted

@@ -1,0 +1,216 @@
+"""Start, list, look at and remove runs; and the stream of one."""
+
+from collections.abc import Callable, Coroutine
+from dataclasses import asdict
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from runlog import (
+    open_workspace,
+    parse_cursor,
+    run_status,
+)
+from runlog.index import Page
+
+from ..dependencies import Json, RunAt, Services, Shared, StrictRoute, in_thread
+from ..http.models import CatalogView, RunPage, RunStarted, RunView, StartRun, StatusName
+from ..http.runs import links_of, remove_ended, run_view, summary_view
+from ..starting.create_run import start_run
+from ..streaming.responses import EventStream
+from ..streaming.sse import Variant
+from ..streaming.subscriber import StreamQuery
+
+__all__ = ["names_of", "router"]
+
+router = APIRouter(route_class=StrictRoute)
+
+After = Annotated[
+    str | None,
+    Query(description="Cursor: the `id` of the last event you have", examples=["1482"]),
+]
+Types = Annotated[
+    str | None, Query(description="Only these event types", examples=["assistant,result"])
+]
+Exclude = Annotated[
+    str | None, Query(description="All but these event types", examples=["stream_event"])
+]
+
+
+@router.post(
+    "/workflows",
+    status_code=201,
+    response_model=RunStarted,
+    tags=["runs"],
+    summary="Start a run",
+    responses={
+        201: {
+            "description": "It is on the disk, and queued. With `Accept: text/event-stream` the body is its stream",
+            "headers": {"Location": {"schema": {"type": "string"}, "description": "of the run"}},
+        }
+    },
+)
+async def start(
+    request: Request,
+    services: Shared,
+    asked: StartRun,
+    idempotency_key: Annotated[
+        str | None,
+        Header(description="Sent again with the same body, no second run is started (for a day)"),
+    ] = None,
+) -> Response:
+    """The run is queued: a runner on the same root takes it up."""
+    started = await in_thread(start_run, services.root, services.catalog, asked, idempotency_key)
+    workspace = started.workspace
+    headers = {"location": f"/api/v1/workflows/{workspace.run_id}"}
+    if "text/event-stream" in request.headers.get("accept", ""):
+        query = StreamQuery()
+        return EventStream(
+            services.tails, workspace, query, services.settings.keepalive_s, 201, headers
+        )
+    status = await in_thread(run_status, workspace) if started.repeated else "queued"
+    body = {"run_id": workspace.run_id, "status": status, "links": links_of(workspace.run_id)}
+    return Json(body, 201, headers)
+
+
+@router.get("/workflows", response_model=RunPage, tags=["runs"], summary="List runs")
+async def list_runs(
+    services: Shared,
+    status: Annotated[StatusName | None, Query()] = None,
+    workflow: Annotated[str | None, Query(max_length=200)] = None,
+    deployment: Annotated[str | None, Query(max_length=200)] = None,
+    batch_id: Annotated[str | None, Query(max_length=200)] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[str | None, Query(max_length=200, description="`next` as you got it")] = None,
+) -> Response:
+    """Newest first."""
+    page = partial(
+        services.index.page,
+        limit=limit,
+        cursor=cursor,
+        status=status,
+        workflow=workflow,
+        deployment=deployment,
+        batch_id=batch_id,
+    )
+    return Json(await in_thread(_page, services, page))
+
+
+def _page(services: Services, read: Callable[[], Page]) -> dict[str, Any]:
+    with services.index_lock:
+        page = read()
+    return {"runs": [summary_view(summary) for summary in page.runs], "next": page.next}
+
+
+@router.get("/workflows/{run_id}", response_model=RunView, tags=["runs"], summary="State of a run")
+async def show(services: Shared, run: RunAt) -> Response:
+    return Json(await in_thread(run_view, services.states, run, services.queue_position))
+
+
+@router.delete("/workflows/{run_id}", status_code=204, tags=["runs"], summary="Remove a run")
+async def remove(services: Shared, run: RunAt) -> Response:
+    """Its folder and everything in it, for good. Only of a run that has ended."""
+    await in_thread(remove_ended, run)
+    await in_thread(services.states.forget, run)
+    return Response(status_code=204)
+
+
+class _StreamRoute(StrictRoute):
+    """Answers a plain request itself, without FastAPI's way to the arguments: that is half the time of a
+    connection, and they come a thousand at once when a network or a relay is back."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handler = super().get_route_handler()
+
+        async def plain_or_not(request: Request) -> Response:
+            if request.scope["query_string"]:
+                return await handler(request)
+            services: Services = request.app.state.services
+            run = open_workspace(services.root, request.path_params["run_id"])
+            last_id = request.headers.get("last-event-id")
+            query = StreamQuery(after=parse_cursor(last_id) if last_id else None)
+            return EventStream(services.tails, run, query, services.settings.keepalive_s)
+
+        return plain_or_not
+
+
+_streams = APIRouter(route_class=_StreamRoute)
+
+
+@_streams.get(
+    "/workflows/{run_id}/stream",
+    tags=["events"],
+    summary="Follow or replay a run",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "Server-Sent Events: `id` is the byte offset after the line, `data` the stored line. "
+            "`event: end` comes last, `event: reset` if your cursor means nothing any more, `event: malformed` in "
+            "place of a line that is no JSON object",
+            "content": {
+                "text/event-stream": {
+                    "schema": {"type": "string"},
+                    "example": 'retry: 1000\nid: 1482\ndata: {"type":"assistant"}\n\n'
+                    'id: 1482\nevent: end\ndata: {"status":"completed"}\n\n',
+                }
+            },
+        },
+        204: {"description": "The run has ended, and you have all of it: do not reconnect"},
+    },
+)
+async def stream(
+    services: Shared,
+    run: RunAt,
+    after: After = None,
+    tail: Annotated[
+        int | None, Query(ge=0, le=10**9, description="Start N lines from the end")
+    ] = None,
+    types: Types = None,
+    exclude: Exclude = None,
+    named: Annotated[bool, Query(description="Add `event: <type>`, for listeners by name")] = False,
+    follow: Annotated[bool, Query(description="false: stop at the present end")] = True,
+    speed: Annotated[
+        float | None,
+        Query(
+            ge=0.1,
+            le=100,
+            allow_inf_nan=False,
+            description="Replay with the recorded gaps, this much faster; a gap is cut at 10 s",
+        ),
+    ] = None,
+    last_event_id: Annotated[
+        str | None, Header(description="What a browser sends when it reconnects; wins over `after`")
+    ] = None,
+) -> Response:
+    """Live and replay are the same: it begins at your cursor, or at the beginning, and goes on as the run does.
+
+    A stream of a queued run waits for its first line. Nothing is lost or repeated over reconnects.
+    """
+    # Both are checked, though the header wins: it is the browser's, of a later time than the URL.
+    cursors = [parse_cursor(text) for text in (last_event_id or None, after) if text is not None]
+    query = StreamQuery(
+        after=cursors[0] if cursors else None,
+        tail=tail,
+        follow=follow,
+        speed=speed,
+        variant=Variant(named, names_of(types), names_of(exclude) or frozenset()),
+    )
+    return EventStream(services.tails, run, query, services.settings.keepalive_s)
+
+
+def names_of(listed: str | None) -> frozenset[str] | None:
+    """`a,b` as a set; None if there is nothing in it."""
+    return frozenset(name for part in (listed or "").split(",") if (name := part.strip())) or None
+
+
+@router.get("/catalog", response_model=CatalogView, tags=["runs"], summary="What can be started")
+async def catalog(services: Shared) -> Response:
+    """As the runner last said."""
+    entries = await in_thread(services.catalog.entries)
+    return Json({"workflows": [asdict(entry) for entry in entries.values()]})
+
+
+router.include_router(_streams)

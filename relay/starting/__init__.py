@@ -1,0 +1,1 @@
+"""How a POST becomes a run, once."""

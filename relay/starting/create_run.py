@@ -1,0 +1,176 @@
+"""Check what is asked against the catalog, and put the run on the disk: whole, once, or not at all.
+
+Nothing here is HTTP but the `Problem`s. All of it waits for the disk: call it from a thread.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from runlog import (
+    BadRunId,
+    RunId,
+    Workspace,
+    check_run_id,
+    create_run,
+    new_run_id,
+    read_manifest,
+)
+from runlog.errors import BadDeployment, BadLimit, UnknownDeployment
+from runlog.groups.catalog import CatalogEntry, read_catalog
+from runlog.groups.deployments import read_deployment
+from runlog.groups.resolution import Start, check_start, entry_of, refused, start_of_deployment
+from runlog.run.limits import check_limits
+
+from ..http.models import StartRun
+from ..http.problems import Problem
+from .idempotency import Recipe, make_once
+
+__all__ = ["Catalog", "Started", "resolve_start", "start_run"]
+
+
+class Catalog:
+    """What can be started, read again when the runner wrote it anew."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._stamp: tuple[int, int, int] | None = None
+        self._entries: dict[str, CatalogEntry] = {}
+
+    def entries(self) -> dict[str, CatalogEntry]:
+        """By name. :raises Problem: 503, no runner has said what it can start."""
+        try:
+            stat = os.stat(self._root / "_catalog.json")
+            stamp = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
+            if stamp == self._stamp:
+                return self._entries
+            found = read_catalog(self._root)
+        except FileNotFoundError:
+            found = None
+        if found is None:
+            raise Problem(
+                503,
+                "no-catalog",
+                f"No runner has written a catalog into {self._root} yet, so nothing can be started. Start one with "
+                "`tailcast runner`, or both with `tailcast serve`",
+                headers={"retry-after": "2"},
+            )
+        entries = {entry.name: entry for entry in found}
+        self._entries, self._stamp = entries, stamp
+        return entries
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """`repeated`: the run was there already, under the same idempotency key."""
+
+    workspace: Workspace
+    repeated: bool = False
+
+
+def start_run(root: Path, catalog: Catalog, asked: StartRun, key: str | None) -> Started:
+    """Put a queued run on the disk.
+
+    :param key: an `Idempotency-Key`: the same key and request give the same run, however often they come.
+    :raises Problem: the request can't be granted; nothing was created.
+    :raises Refused: likewise, for what is wrong with it.
+    :raises RunExists: the `run_id` is taken.
+    """
+    if key is None:
+        start = resolve_start(root, catalog.entries(), asked)
+        return Started(create_run(root, **start.fields(), run_id=asked.run_id))
+    return _create_once(root, catalog, asked, key)
+
+
+def resolve_start(root: Path, entries: Mapping[str, CatalogEntry], asked: StartRun) -> Start:
+    """The run that is asked for, with all that its deployment has: whole, and checked. Nothing is made.
+
+    :raises Refused: what is wrong with the request.
+    :raises BrokenDeployment: the file of its deployment can't be used.
+    """
+    if asked.run_id is not None:
+        try:
+            check_run_id(asked.run_id)
+        except BadRunId as error:
+            raise refused("/run_id", str(error)) from None
+    try:
+        check_limits(asked.limits or {})
+    except BadLimit as error:
+        raise refused(f"/limits/{error.name}", str(error)) from None
+    if asked.deployment is not None:
+        return _resolve_deployment(root, entries, asked, asked.deployment)
+    if asked.workflow is None:
+        raise refused("/workflow", "Name the `workflow` to start, or a `deployment`")
+    if asked.runtime_overrides is not None:
+        raise refused(
+            "/runtime_overrides", "They go with a `deployment`: send what you need in `params`"
+        )
+    start = Start(
+        workflow=asked.workflow,
+        prompt=asked.prompt,
+        params=asked.params,
+        interactive=asked.interactive or False,
+        chat_history=asked.chat_history or [],
+        deployment=None,
+        priority=asked.priority or 0,
+        limits=asked.limits or {},
+    )
+    check_start(entry_of(entries, start.workflow, "/workflow"), start)
+    return start
+
+
+def _resolve_deployment(
+    root: Path, entries: Mapping[str, CatalogEntry], asked: StartRun, name: str
+) -> Start:
+    if asked.workflow is not None:
+        raise refused("/workflow", "A deployment has its own workflow: send one of the two")
+    if "params" in asked.model_fields_set:
+        raise refused(
+            "/params", "A deployment has its own params: send what it allows in `runtime_overrides`"
+        )
+    try:
+        deployment = read_deployment(root, name)
+    except (BadDeployment, UnknownDeployment) as error:
+        raise refused("/deployment", str(error)) from None
+    entry = entry_of(entries, deployment.workflow, "/deployment")
+    overrides = asked.runtime_overrides or {}
+    start = start_of_deployment(
+        deployment,
+        prompt=asked.prompt,
+        overrides=overrides,
+        interactive=asked.interactive,
+        chat_history=asked.chat_history,
+        priority=asked.priority,
+        limits=asked.limits,
+    )
+    check_start(entry, start, overrides)
+    return start
+
+
+def _create_once(root: Path, catalog: Catalog, asked: StartRun, key: str) -> Started:
+    def resolve() -> Recipe:
+        start = resolve_start(root, catalog.entries(), asked)
+
+        def make(run_id: str) -> None:
+            create_run(root, **start.fields(), run_id=run_id)
+
+        return Recipe(
+            asked.run_id or new_run_id(start.workflow),
+            make,
+            lambda run_id: _is_of(start, Workspace(root, RunId(run_id))),
+        )
+
+    def exists(run_id: str) -> bool:
+        return Workspace(root, RunId(run_id)).exists()
+
+    made = make_once(root, key, "run", asked, resolve, exists)
+    return Started(Workspace(root, RunId(made.id)), made.repeated)
+
+
+def _is_of(start: Start, workspace: Workspace) -> bool:
+    """Whether the run is one that was started so. Of a deployment, which may have changed since: of the same one."""
+    made = read_manifest(workspace)
+    if start.deployment is not None:
+        return made.deployment == start.deployment
+    return all(getattr(made, name) == value for name, value in start.fields().items())

@@ -1,0 +1,128 @@
+"""A list of runs on one connection, and the states of all runs if asked."""
+
+from collections import deque
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from starlette.types import Receive, Send
+
+from runlog import Workspace, is_terminal
+
+from ..http.problems import Problem, ProblemResponse
+from ..http.runs import summary_view
+from .feed import Change, Feed
+from .multi_cursor import ListPlaces
+from .multiplex import Multiplex
+from .registry import Tails
+from .responses import SSE_HEADERS, LateResponse
+from .run_cursors import End, Gone, Step
+from .sse import Variant
+
+__all__ = ["ManyQuery", "ManyStream"]
+
+# With `feed`, told at the beginning. More of them are in the listing.
+_SNAPSHOT_RUNS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ManyQuery:
+    """`places` are where to begin; `again`: the client had a cursor, so he has been here before."""
+
+    runs: tuple[Workspace, ...]
+    places: ListPlaces
+    again: bool = False
+    feed: bool = False
+    variant: Variant = field(default_factory=Variant)
+
+
+class ManyStream(LateResponse):
+    """The answer to one listener of many runs.
+
+    204 if he has been here before, all his runs have ended and nothing is left; 404 if none of the runs is there.
+    """
+
+    def __init__(self, tails: Tails, feed: Feed, query: ManyQuery, keepalive_s: float) -> None:
+        super().__init__()
+        self._tails = tails
+        self._feed = feed
+        self._query = query
+        self._keepalive_s = keepalive_s
+
+    async def stream(self, receive: Receive, send: Send) -> None:
+        with ExitStack() as stack:
+            listener = _Listener(self._tails, self._feed, self._query, self._keepalive_s, send)
+            stack.callback(listener.close_all)
+            stack.enter_context(self._tails.told_of_closing(listener.nudge))
+            if self._query.feed:
+                stack.enter_context(self._feed.listen(listener.nudge))
+            steps = await listener.begin()
+            if not self._query.feed and all(isinstance(step, End | Gone) for step in steps):
+                if self._query.again or not all(isinstance(step, Gone) for step in steps):
+                    await send({"type": "http.response.start", "status": 204, "headers": []})
+                    await send({"type": "http.response.body"})
+                    return
+                problem = Problem(404, "unknown-run", "There is none of these runs")
+                await ProblemResponse(problem)({"type": "http"}, receive, send)
+                return
+            start = {"type": "http.response.start", "status": 200, "headers": SSE_HEADERS}
+            await send(start)
+            await listener.run(receive)
+
+
+class _Listener(Multiplex):
+    """All runs are followed from the beginning to the end of the connection: with `feed` they may be reopened."""
+
+    def __init__(
+        self, tails: Tails, feed: Feed, query: ManyQuery, keepalive_s: float, send: Send
+    ) -> None:
+        super().__init__(tails, query.runs, query.places, query.variant, keepalive_s, send)
+        self._feed = feed if query.feed else None
+        self._numbers: dict[str, int] = {
+            run.run_id: number for number, run in enumerate(query.runs)
+        }
+        self._first: deque[tuple[int, Step]] = deque()
+        self._seen: int | None = None  # version of the feed
+        for number, offset in enumerate(query.places.offsets):
+            self.open(number, offset)
+
+    async def begin(self) -> list[Step | None]:
+        """What comes first of each run."""
+        steps = [await cursor.next() for cursor in self._cursors.values()]
+        for number, step in enumerate(steps):
+            if step is not None:
+                self._first.append((number, step))
+                self._ready[number] = None
+        return steps
+
+    async def _attend(self) -> None:
+        if self._feed is not None:
+            await self._tell_changes(self._feed)
+        while self._first:
+            await self._tell(*self._first.popleft())
+
+    def _is_over(self) -> bool:
+        return self._feed is None and all(c.finished for c in self._cursors.values())
+
+    def _may_rest(self) -> bool:
+        return self._feed is None or self._seen == self._feed.version
+
+    async def _tell_changes(self, feed: Feed) -> None:
+        await feed.look()
+        if self._seen == feed.version:
+            return
+        changes = feed.since(self._seen, _SNAPSHOT_RUNS)
+        self._seen = feed.version
+        for change in changes:
+            await self._say("run", _view(change), with_id=False)
+            number = self._numbers.get(change.run_id)
+            if number is not None and change.summary is not None:
+                cursor = self._cursors[number]
+                if cursor.finished and not is_terminal(change.summary.status):
+                    cursor.revive()
+                    self._ready[number] = None
+
+
+def _view(change: Change) -> dict[str, object]:
+    if change.summary is None:
+        return {"run_id": change.run_id, "removed": True}
+    return summary_view(change.summary)

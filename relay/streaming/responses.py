@@ -1,0 +1,100 @@
+"""A run as an event stream: an ASGI response that sends what its listener's tail has, until the run has ended.
+
+Below Starlette's StreamingResponse, on ASGI's own `send`: many lines in one message, and one task for each listener
+beside the request's own (measured: two to four times the events a second; see benchmarks/).
+"""
+
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from runlog import Workspace
+
+from ..http.problems import Problem, ProblemResponse
+from .registry import Tails
+from .subscriber import Listener, StreamQuery
+
+__all__ = ["SSE_HEADERS", "EventStream", "HandOver", "LateResponse"]
+
+_HANDED = "tailcast.streams"
+
+SSE_HEADERS = [
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-cache, no-transform"),
+    (b"x-accel-buffering", b"no"),
+    (b"x-content-type-options", b"nosniff"),
+]
+
+
+class HandOver:
+    """ASGI middleware for the outside of the app: streams begin here, when the app is through with their request.
+
+    So the dozen calls of routes and middleware that lead to an answer do not stay in memory for as long as somebody
+    listens, nor stand between him and the server.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        handed: list[LateResponse] = []
+        # A scope of its own, or all that the app hangs into it would live as long as the stream.
+        await self._app({**scope, _HANDED: handed}, receive, send)
+        if handed:
+            await handed.pop().stream(receive, send)
+
+
+class LateResponse(Response):
+    """An answer that begins when the app is through with its request; needs `HandOver` around the app."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[_HANDED].append(self)
+
+    async def stream(self, receive: Receive, send: Send) -> None:
+        raise NotImplementedError
+
+
+class EventStream(LateResponse):
+    """The answer to one listener.
+
+    204 if nothing is left to send and nothing will come: that is what stops an EventSource from coming back.
+    """
+
+    def __init__(
+        self,
+        tails: Tails,
+        workspace: Workspace,
+        query: StreamQuery,
+        keepalive_s: float,
+        status_code: int = 200,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(status_code=status_code, headers=headers)
+        self._tails = tails
+        self._workspace = workspace
+        self._query = query
+        self._keepalive_s = keepalive_s
+
+    async def stream(self, receive: Receive, send: Send) -> None:
+        extra = [pair for pair in self.raw_headers if pair[0] != b"content-length"]
+        with self._tails.follow(self._workspace) as tail:
+            listener = Listener(self._tails, tail, self._query, self._keepalive_s, send)
+            try:
+                begun = await listener.begin()
+            except OSError as error:
+                detail = f"{self._workspace.stream} can't be read ({error.strerror}): mend the file"
+                await ProblemResponse(Problem(500, "unreadable-stream", detail))(
+                    {"type": "http"}, receive, send
+                )
+                return
+            if not begun:
+                await send({"type": "http.response.start", "status": 204, "headers": extra})
+                await send({"type": "http.response.body"})
+                return
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": self.status_code,
+                    "headers": SSE_HEADERS + extra,
+                }
+            )
+            await listener.run(receive)

@@ -1,0 +1,326 @@
+"""One listener of one run: his place in the file, and what he is sent until the run has ended."""
+
+import asyncio
+import time
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+
+from starlette.types import Receive, Send
+
+from runlog import LogReplaced
+from runlog.disk.tail import records_of
+
+from .registry import Tails
+from .replay_clock import Pace
+from .sender import MESSAGE_BYTES, Outlet
+from .shared_tail import Tail
+from .sse import KEEPALIVE, PREAMBLE, Variant, end_frame, frame_record, id_frame, reset_frame
+
+__all__ = ["Listener", "StreamQuery"]
+
+_SEND_BYTES = 128 * 1024
+# How far to search for what a filter takes before others get a turn.
+_LOOK_AHEAD_BYTES = 1024 * 1024
+# A filter that lets little through still has to move the client's cursor, or a reconnect would search it all again.
+_UNTOLD_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class StreamQuery:
+    """What a listener asks for.
+
+    `after` is his cursor, None if he has none; `tail` counts lines from the end; `speed` None means at once.
+    """
+
+    after: int | None = None
+    tail: int | None = None
+    follow: bool = True
+    speed: float | None = None
+    variant: Variant = field(default_factory=Variant)
+
+
+class Listener:
+    """A cursor, and the loop that moves it.
+
+    Only the task of its request moves it, but while that task has nothing to do: then the tail that learns of a new
+    line does, in its own call (see `on_change`).
+    """
+
+    __slots__ = (
+        "_alarm",
+        "_asked",
+        "_generation",
+        "_held_back",
+        "_idle",
+        "_keepalive_s",
+        "_loop",
+        "_offset",
+        "_outlet",
+        "_pace",
+        "_query",
+        "_quiet",
+        "_reset",
+        "_tail",
+        "_tails",
+        "_told",
+        "_until",
+        "_variant",
+        "_waiting",
+    )
+
+    def __init__(
+        self, tails: Tails, tail: Tail, query: StreamQuery, keepalive_s: float, send: Send
+    ) -> None:
+        self._tails = tails
+        self._tail = tail
+        self._query = query
+        self._variant = query.variant
+        self._keepalive_s = keepalive_s
+        self._outlet = Outlet(send, tails, self._nudge)
+        self._loop = asyncio.get_running_loop()
+        self._generation = tail.generation
+        self._offset: int | None = 0  # None: `query.after` is inside a line that is not whole yet
+        self._until: int | None = (
+            None  # without `follow`: the end of the file as it was when we came
+        )
+        self._told = 0  # the last id that the client was sent, about
+        self._reset: str | None = None
+        self._asked = False  # whether we know of the run's end as much as the tail does
+        self._quiet = False
+        self._waiting: asyncio.Future[None] = self._loop.create_future()
+        self._idle = False  # the task waits for a line to send, and for nothing else
+        self._held_back: Awaitable[None] | None = None  # what is left of a message that was pushed
+        self._pace = None if query.speed is None else Pace(query.speed, self._loop.time())
+
+    async def begin(self) -> bool:
+        """Find the place to start from; False if nothing is there to send and nothing will come."""
+        query = self._query
+        now = time.monotonic()
+        self._tail.look()  # what was written before the request came is part of the answer
+        self._generation = self._tail.generation
+        self._until = None if query.follow else self._tail.size
+        try:
+            if query.after is not None:
+                self._offset = await self._tail.align(query.after)
+            elif query.tail is not None:
+                self._offset = await self._tail.start_of_tail(query.tail)
+        except LogReplaced:
+            self._generation = self._tail.generation
+            self._reset = (
+                f"the stream has no byte {query.after}: it was replaced, or is another run's"
+            )
+            return True
+        self._told = self._offset or 0
+        if self._offset is not None and await self._tail.fetch(self._offset) is not None:
+            return True
+        if not query.follow:
+            return False
+        ending = await self._tail.ending(since=now)
+        self._tail.look()
+        over = ending is not None and ending.told and self._offset is not None
+        return not over or await self._tail.fetch(self._offset or 0) is not None
+
+    async def run(self, receive: Receive) -> None:
+        """Send the stream, up to and with the last message. The response has been started."""
+        client = self._loop.create_task(self._outlet.watch(receive))
+        self._alarm = self._loop.call_later(self._keepalive_s, self._on_alarm)
+        try:
+            await self._pump()
+            await self._outlet.end()
+        finally:
+            self._alarm.cancel()
+            client.cancel()
+
+    async def _pump(self) -> None:
+        await self._write(PREAMBLE + (reset_frame(self._reset) if self._reset else b""))
+        while not (self._outlet.gone or self._tails.closing):
+            if self._tail.generation != self._generation:
+                await self._start_over()
+            elif self._quiet:
+                await self._write(self._sign_of_life())
+            elif await self._advance():
+                if self._is_behind():
+                    if self._until is not None and (self._offset or 0) >= self._until:
+                        return  # the rest was written since
+                    # `send` comes back at once while the buffers have room: let the others have their turn.
+                    await asyncio.sleep(0)
+            elif await self._rest():
+                return
+
+    async def _advance(self) -> bool:
+        """Send what is there; False if nothing is."""
+        if self._offset is None:
+            try:
+                self._offset = await self._tail.align(self._query.after or 0)
+            except LogReplaced:
+                await self._start_over()
+            return self._offset is not None
+        before = self._offset
+        payload = await (self._gather() if self._pace is None else self._gather_paced(self._pace))
+        if self._offset == before:
+            return False  # with no await since the look that found nothing: see `_rest`
+        if payload := self._with_cursor(payload):
+            await self._write(payload)
+        return True
+
+    def _with_cursor(self, frames: bytes) -> bytes:
+        """What to send to a client who with these frames is at `_offset`."""
+        offset = self._offset or 0
+        if not frames and offset - self._told > _UNTOLD_BYTES:
+            frames = id_frame(offset)
+        if frames:
+            self._told = offset
+        return frames
+
+    def _is_behind(self) -> bool:
+        """Whether there is more to do at once. Never waits for the disk."""
+        if self._offset is None or self._pace is not None:
+            return True
+        try:
+            return self._tail.take(self._offset) is not None
+        except OSError:
+            return True
+
+    def on_change(self) -> None:
+        """Called by the tail in the midst of its work. A new line is sent at once, which costs half of what it takes
+        to wake the task for it; the task is woken for whatever else there is to do."""
+        if not (self._idle and self._push()):
+            self._nudge()
+
+    def _push(self) -> bool:
+        """Send the next chunk; False if there is more to do than that."""
+        tail, offset = self._tail, self._offset
+        if offset is None or self._tails.closing or tail.generation != self._generation:
+            return False
+        try:
+            framed = tail.take(offset)
+        except OSError:  # it would wait for the disk, or can't be read: for the task to meet
+            return False
+        if framed is not None:
+            frames = tail.frames(framed, self._variant)
+            if len(frames) > MESSAGE_BYTES:
+                return False
+            self._offset = framed.chunk.end
+            if payload := self._with_cursor(frames):
+                try:
+                    self._held_back = self._outlet.push(payload)
+                except Exception as error:  # the server's; the task raises it
+                    self._waiting.set_exception(error)
+                    return False
+        # To take may have told us more of the tail, all of which is the task's.
+        at_end = self._offset == tail.size and tail.generation == self._generation
+        return at_end and self._held_back is None and not (tail.suspect or tail.removed)
+
+    async def _gather(self) -> bytes:
+        offset = before = self._offset or 0
+        parts: list[bytes] = []
+        size = 0
+        while size < _SEND_BYTES and offset - before < _LOOK_AHEAD_BYTES:
+            framed = await self._tail.fetch(offset)
+            if framed is None or self._tail.generation != self._generation:
+                break
+            frames = self._tail.frames(framed, self._variant)
+            offset = framed.chunk.end
+            parts.append(frames)
+            size += len(frames)
+        self._offset = offset
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def _gather_paced(self, pace: Pace) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        while size < _SEND_BYTES:
+            if not pace.records:
+                framed = await self._tail.fetch(self._offset or 0)
+                if framed is None or self._tail.generation != self._generation:
+                    break
+                pace.records.extend(records_of(framed.chunk))
+                if not pace.records:  # blank lines alone
+                    self._offset = framed.chunk.end
+                    continue
+            if pace.due() > self._loop.time():
+                break
+            record = pace.pop()
+            self._offset = record.offset
+            frame = frame_record(record, self._variant)
+            parts.append(frame)
+            size += len(frame)
+        return b"".join(parts)
+
+    async def _rest(self) -> bool:
+        """Wait until there may be more; True if there will be none. To be called in the breath that found nothing."""
+        if self._tail.generation != self._generation:
+            return False
+        waiting = self._waiting = self._loop.create_future()
+        self._tail.rest(self)
+        timer = None
+        try:
+            if self._pace is not None and self._pace.records:
+                timer = self._loop.call_at(self._pace.due(), self._nudge)
+            elif self._tail.removed or await self._finish(waiting):
+                return True
+            # What happened while `_finish` was asking has woken us already.
+            if not (self._outlet.gone or self._quiet or self._tails.closing):
+                self._idle = self._pace is None
+                await waiting
+                if self._held_back is not None:
+                    await self._held_back
+            return False
+        finally:
+            self._idle = False
+            self._held_back = None
+            self._tail.rouse(self)
+            if timer is not None:
+                timer.cancel()
+
+    async def _finish(self, waiting: asyncio.Future[None]) -> bool:
+        """At the end of the file: whether it is the end of the stream. If so, the client has been told."""
+        follow = self._query.follow
+        if follow and self._asked and not self._tail.suspect:
+            return False
+        self._asked = True
+        ending = await self._tail.ending()
+        self._tail.look()
+        if waiting.done():
+            return False  # there is more to read
+        if ending is None:
+            return not follow
+        if not (ending.told or (follow and ending.overdue)):
+            return not follow
+        if self._offset is not None:
+            await self._write(end_frame(self._offset, ending.status))
+        return True
+
+    async def _start_over(self) -> None:
+        self._generation = self._tail.generation
+        self._offset = self._told = 0
+        self._asked = False
+        if self._pace is not None:
+            self._pace.records.clear()
+        gone = "the run was removed" if self._tail.removed else "the stream file was replaced"
+        await self._write(reset_frame(gone))
+
+    async def _write(self, payload: bytes) -> None:
+        self._quiet = False
+        await self._outlet.write(payload)
+
+    def _sign_of_life(self) -> bytes:
+        if self._variant.filters and self._offset is not None and self._offset > self._told:
+            self._told = self._offset
+            return KEEPALIVE + id_frame(self._offset)
+        return KEEPALIVE
+
+    def _on_alarm(self) -> None:
+        # One timer for each listener, set again when it rings: not moved at each write.
+        silent_s = self._loop.time() - self._outlet.wrote_at
+        left_s = self._keepalive_s - silent_s
+        if left_s <= 0.001:
+            self._quiet = True
+            self._nudge()
+            left_s = self._keepalive_s
+        self._alarm = self._loop.call_later(left_s, self._on_alarm)
+
+    def _nudge(self) -> None:
+        self._idle = False
+        if not self._waiting.done():
+            self._waiting.set_result(None)

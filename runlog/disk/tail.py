@@ -1,0 +1,267 @@
+"""Read a growing file of lines by position. A reader is an offset plus this; replay and live tail are the same calls.
+
+Only whole lines are given out. Bytes past the last LF are not kept: they are read again once the line is whole,
+because what follows them may be a writer's repair (see `append`).
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from ..errors import BadCursor
+from .records import MAX_LINE_BYTES, Event, decode, head_of, is_well_formed, malformed
+
+__all__ = [
+    "CHUNK_BYTES",
+    "Chunk",
+    "LogFile",
+    "LogReplaced",
+    "Record",
+    "follow_records",
+    "parse_cursor",
+    "read_records",
+    "records_of",
+]
+
+# Framing is fastest between 64 and 128 KiB a read; over 256 KiB it gets slower (measured; see benchmarks/).
+CHUNK_BYTES = 128 * 1024
+
+_SCAN_BYTES = 1024 * 1024
+_LF = 0x0A
+
+
+class LogReplaced(Exception):
+    """The file under a reader was truncated, replaced or removed: its cursor means nothing any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Whole lines of a file: its bytes from `start` up to `end`.
+
+    If `oversize`, the chunk is one line over `MAX_LINE_BYTES` and `data` holds only its head.
+    """
+
+    start: int
+    end: int
+    data: bytes
+    oversize: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line and the offset just after it. `line` has no LF; of an oversize line it is the head."""
+
+    offset: int
+    line: bytes
+    length: int
+
+    def event(self) -> Event:
+        """The parsed line, or a `malformed` event in its place."""
+        if self.length == len(self.line) and is_well_formed(self.line):
+            event = decode(self.line)
+            if event is not None:
+                return event
+        return malformed(self.offset, self.length, head_of(self.line))
+
+
+class LogFile:
+    """A file held open. It does not lock: appenders go on while it reads.
+
+    The held descriptor keeps the inode from being used again, so `is_current` can tell a replaced file. What can't
+    be told: a file truncated and regrown past the cursor, unseen, with an LF at the very byte before the cursor.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """:raises FileNotFoundError: there is no such file yet."""
+        self.path = path
+        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        held = os.fstat(self._fd)
+        self._identity = (held.st_dev, held.st_ino)
+        self._unended = (0, 0)  # start of a long line without LF, and how far it was searched
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __enter__(self) -> "LogFile":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def size(self) -> int:
+        return os.fstat(self._fd).st_size
+
+    def is_current(self) -> bool:
+        """Whether the path still names this file."""
+        try:
+            named = os.stat(self.path, follow_symlinks=False)
+        except OSError:
+            return False
+        return (named.st_dev, named.st_ino) == self._identity
+
+    def read(self, start: int, max_bytes: int = CHUNK_BYTES, *, wait: bool = True) -> Chunk | None:
+        """Whole lines from `start` (a line start) on, about `max_bytes` of them; None if there is none yet.
+
+        A single line longer than `max_bytes` is given whole.
+
+        :param wait: if false, never wait for the disk: raise `BlockingIOError` where the page cache has no answer.
+        :raises LogReplaced: the file is shorter than `start`, or no line starts there.
+        """
+        before = 1 if start else 0
+        data, got = self._read_into(start - before, max_bytes + before, wait)
+        if before and not (got and data[0] == _LF):
+            raise LogReplaced(f"{self.path} has no line that starts at {start}")
+        end = data.rfind(b"\n", before, got)
+        if end >= 0:
+            return Chunk(start, start + end + 1 - before, bytes(memoryview(data)[before : end + 1]))
+        if got - before < max_bytes:
+            if not wait and start + got - before < self.size():
+                raise BlockingIOError
+            return None
+        if not wait:
+            raise BlockingIOError
+        return self._read_long(start)
+
+    def align(self, offset: int) -> int | None:
+        """`offset` itself if a line starts there, else the start of the next line; None if that is not written yet.
+
+        :raises LogReplaced: `offset` is past the end.
+        """
+        if offset == 0:
+            return 0
+        if offset > self.size():
+            raise LogReplaced(f"{self.path} ends before {offset}")
+        found = self._find_lf(offset - 1)
+        return None if found is None else found + 1
+
+    def start_of_tail(self, count: int) -> int:
+        """Where the last `count` whole lines begin (0 if there are fewer)."""
+        end = self.size()
+        position, seen = end, 0
+        while position > 0:
+            block_start = max(0, position - _SCAN_BYTES)
+            block = self._pread(block_start, position - block_start)
+            cut = len(block)
+            while (cut := block.rfind(b"\n", 0, cut)) >= 0:
+                seen += 1
+                if seen > count:
+                    return block_start + cut + 1
+            position = block_start
+        return 0
+
+    def _read_long(self, start: int) -> Chunk | None:
+        size = self.size()  # before the search: what comes during it is searched again
+        known, searched = self._unended
+        lf = self._find_lf(searched if known == start and searched <= size else start)
+        if lf is None:
+            self._unended = (start, size)
+            return None
+        if lf - start <= MAX_LINE_BYTES:
+            return Chunk(start, lf + 1, self._pread(start, lf + 1 - start))
+        return Chunk(start, lf + 1, self._pread(start, 200), oversize=True)
+
+    def _find_lf(self, position: int) -> int | None:
+        while block := self._pread(position, _SCAN_BYTES):
+            found = block.find(b"\n")
+            if found >= 0:
+                return position + found
+            position += len(block)
+        return None
+
+    def _pread(self, offset: int, count: int) -> bytes:
+        buffer, got = self._read_into(offset, count, True)
+        return bytes(memoryview(buffer)[:got])
+
+    def _read_into(self, offset: int, count: int, wait: bool) -> tuple[bytearray, int]:
+        """A buffer and how much of it was filled: `count` bytes, or less at the end of the file."""
+        buffer = bytearray(count)
+        if not wait:
+            try:
+                return buffer, os.preadv(self._fd, [buffer], offset, os.RWF_NOWAIT)
+            except OSError as error:
+                # Some file systems do not know RWF_NOWAIT (EOPNOTSUPP): the caller then reads in a thread.
+                raise BlockingIOError from error
+        filled = 0
+        while filled < count:
+            got = os.preadv(self._fd, [memoryview(buffer)[filled:]], offset + filled)
+            if not got:
+                break
+            filled += got
+        return buffer, filled
+
+
+def records_of(chunk: Chunk) -> Iterator[Record]:
+    """The records of a chunk; blank lines are passed over."""
+    if chunk.oversize:
+        yield Record(chunk.end, chunk.data, chunk.end - chunk.start - 1)
+        return
+    offset = chunk.start
+    for line in BytesIO(chunk.data):
+        offset += len(line)
+        body = line[:-1]
+        if body.strip(b" \t\r"):
+            yield Record(offset, body, len(body))
+
+
+def read_records(path: Path, after: int = 0) -> Iterator[Record]:
+    """Every whole record from the cursor `after` up to the present end. An absent file has none.
+
+    :raises LogReplaced: `after` is past the end.
+    """
+    try:
+        log = LogFile(path)
+    except FileNotFoundError:
+        return
+    with log:
+        position = log.align(after)
+        while position is not None and (chunk := log.read(position)):
+            yield from records_of(chunk)
+            position = chunk.end
+
+
+def follow_records(
+    path: Path, after: int = 0, *, until: Callable[[], bool] = lambda: False, poll_s: float = 0.05
+) -> Iterator[Record]:
+    """Like `read_records`, and then each record as it is written, until `until()` says so at the end of the file.
+
+    Polls the size of the file; for many files at once use `runlog.disk.watch`.
+
+    :raises LogReplaced: the file was truncated, replaced or removed.
+    """
+    while not path.exists():
+        if until():
+            return
+        time.sleep(poll_s)
+    with LogFile(path) as log:
+        position = None
+        while True:
+            ended = until()  # asked before the read: what was written before the end is then read
+            if position is None:
+                position = log.align(after)
+            while position is not None and (chunk := log.read(position)):
+                yield from records_of(chunk)
+                position = chunk.end
+            if ended:
+                return
+            if not log.is_current():
+                raise LogReplaced(f"{path} was replaced")
+            time.sleep(poll_s)
+
+
+def parse_cursor(text: str) -> int:
+    """A cursor as clients send it.
+
+    :raises BadCursor: not `0` or up to 16 digits without sign or leading zero.
+    """
+    # int() would take "²", "+5", "1_000" and 5,000 digits.
+    if text.isascii() and text.isdigit() and len(text) <= 16 and (text == "0" or text[0] != "0"):
+        return int(text)
+    raise BadCursor(
+        f"cursor {text[:40]!r} is not a byte offset",
+        "Send the id of the last event you have (a decimal number), or 0 for the beginning",
+    )

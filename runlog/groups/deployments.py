@@ -1,0 +1,246 @@
+"""`_deployments/<name>.json`: a workflow with params and limits under a name. Whether they fit is for the caller."""
+
+import os
+import re
+import stat
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from ..disk.durable import folder_locked, replace_file, sync_folder
+from ..disk.records import decode, encode, now_iso
+from ..errors import BadDeployment, BadLimit, BrokenDeployment, UnknownDeployment
+from ..run.limits import check_limits
+from ..run.manifest import MAX_PRIORITY
+
+__all__ = [
+    "READ_ONLY",
+    "Deployment",
+    "Precondition",
+    "check_deployment_name",
+    "deployment_of",
+    "list_deployments",
+    "read_deployment",
+    "remove_deployment",
+    "write_deployment",
+]
+
+# Shown of a deployment, and passed over where one is put, so that what was read can be changed and put again.
+READ_ONLY = frozenset({"created_at", "updated_at", "statistics", "links"})
+
+_FOLDER = "_deployments"
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,79}")
+_MAX_BYTES = 16 * 1024 * 1024  # a request body is at most 10 MiB; a file beyond is none of ours
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What a run is started with by this name.
+
+    `params` may lack required ones that are in `allowed_overrides`, the names of the params that a start may set.
+    `max_running`: at most so many of its runs at once; None: as many as the runner takes. `limits`: name -> number.
+    Times are ISO, in UTC. A run holds all it needs: changes here are for later ones.
+    """
+
+    name: str
+    workflow: str
+    description: str = ""
+    prompt: str | list[Any] | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+    interactive: bool = False
+    limits: dict[str, float] = field(default_factory=dict)
+    priority: int = 0
+    max_running: int | None = None
+    allowed_overrides: tuple[str, ...] = ()
+    created_at: str = ""
+    updated_at: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Not a deep copy (as of `asdict`), which would end at a far smaller depth of nesting than JSON."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+
+# What is there now, or why it can't be read, or None: raises if the change is not to be made.
+Precondition = Callable[[Deployment | BrokenDeployment | None], None]
+
+
+def check_deployment_name(text: str) -> str:
+    """:raises BadDeployment: `text` does not match `^[a-z0-9][a-z0-9-]{0,79}$`."""
+    if not _NAME.fullmatch(text):
+        raise BadDeployment(
+            f"{text[:100]!r} is not a name of a deployment",
+            "A name is 1 to 80 of a-z, 0-9 and '-', and begins with a letter or digit",
+            pointer="/name",
+        )
+    return text
+
+
+def deployment_of(name: str, body: Mapping[str, Any]) -> Deployment:
+    """A deployment from JSON data; what is missing has its default.
+
+    :raises BadDeployment: the name can't be one, or a field is unknown, missing or of a wrong type.
+    """
+    given = dict(body) | {"name": check_deployment_name(name)}
+    if body.get("name", name) != name:
+        raise _bad("name", f"it is {str(body['name'])[:100]!r} here; leave it out, or use {name!r}")
+    if unknown := sorted(given.keys() - {f.name for f in fields(Deployment)}):
+        raise _bad(unknown[0], "there is no such field of a deployment")
+    if "workflow" not in given:
+        raise _bad("workflow", "it is missing: name the workflow to start")
+    for known, (fits, wanted) in _KINDS.items():
+        if known in given and not fits(given[known]):
+            raise _bad(known, f"it must be {wanted}")
+    try:
+        check_limits(given.get("limits", {}))
+    except BadLimit as error:
+        raise _bad(f"limits/{error.name}", str(error)) from None
+    if "allowed_overrides" in given:
+        given["allowed_overrides"] = tuple(dict.fromkeys(given["allowed_overrides"]))
+    return Deployment(**given)
+
+
+def read_deployment(root: Path, name: str) -> Deployment:
+    """:raises BadDeployment: there can be none of that name.
+    :raises UnknownDeployment: there is none.
+    :raises BrokenDeployment: its file can't be read, or holds something else.
+    """
+    path = _path(root, name)
+    try:
+        body = decode(_read(path))
+        if body is None:
+            raise ValueError("it is not a JSON object")
+        return deployment_of(name, body)
+    except (FileNotFoundError, NotADirectoryError):
+        raise UnknownDeployment(
+            f"no deployment {name!r} under {root}",
+            "List them with `tailcast deployments ls` or GET /api/v1/deployments",
+        ) from None
+    except (OSError, ValueError, BadDeployment) as error:
+        told = error.strerror if isinstance(error, OSError) else getattr(error, "message", error)
+        raise BrokenDeployment(
+            f"{path} can't be used: {told}", "Mend the file, put the deployment anew, or remove it"
+        ) from error
+
+
+def list_deployments(root: Path) -> tuple[list[Deployment], dict[str, BrokenDeployment]]:
+    """All of a root in the order of their names; and by name, why the others can't be used."""
+    found: list[Deployment] = []
+    broken: dict[str, BrokenDeployment] = {}
+    try:
+        names = sorted(os.listdir(root / _FOLDER))
+    except (FileNotFoundError, NotADirectoryError):
+        return found, broken
+    for file_name in names:
+        name = file_name.removesuffix(".json")
+        if name == file_name or not _NAME.fullmatch(name):
+            continue
+        try:
+            found.append(read_deployment(root, name))
+        except BrokenDeployment as error:
+            broken[name] = error
+        except UnknownDeployment:  # removed this moment
+            continue
+    return found, broken
+
+
+def write_deployment(
+    root: Path, deployment: Deployment, precondition: Precondition | None = None
+) -> tuple[Deployment, bool]:
+    """Make or replace it; on the disk when this returns. The times in it are set here.
+
+    :return: what was written, and whether it is new.
+    """
+    path = _path(root, deployment.name)
+    with folder_locked(path.parent):
+        present = _present(root, deployment.name)
+        if precondition is not None:
+            precondition(present)
+        body = deployment.as_json() | {"updated_at": now_iso()}
+        made_at = present.created_at if isinstance(present, Deployment) else ""
+        body["created_at"] = made_at or body["updated_at"]
+        replace_file(path, encode(body))
+        return deployment_of(deployment.name, body), present is None
+
+
+def remove_deployment(root: Path, name: str, precondition: Precondition | None = None) -> None:
+    """Its runs stay, and those that run go on.
+
+    :raises UnknownDeployment: there is none.
+    """
+    path = _path(root, name)
+    if not path.parent.is_dir():
+        read_deployment(root, name)
+    with folder_locked(path.parent):
+        present = _present(root, name)
+        if present is None:
+            read_deployment(root, name)  # tells that there is none
+        if precondition is not None:
+            precondition(present)
+        path.unlink()
+        sync_folder(path.parent)
+
+
+def _path(root: Path, name: str) -> Path:
+    return root / _FOLDER / f"{check_deployment_name(name)}.json"
+
+
+def _present(root: Path, name: str) -> Deployment | BrokenDeployment | None:
+    try:
+        return read_deployment(root, name)
+    except BrokenDeployment as error:
+        return error
+    except UnknownDeployment:
+        return None
+
+
+def _read(path: Path) -> bytes:
+    # Without waiting, should someone have put a pipe there.
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise ValueError("it is not a file")
+        body = file.read(_MAX_BYTES + 1)
+    if len(body) > _MAX_BYTES:
+        raise ValueError(f"it is over {_MAX_BYTES:,} bytes")
+    return body
+
+
+def _bad(name: str, told: str) -> BadDeployment:
+    return BadDeployment(f"`{name[:100]}` of the deployment: {told}", pointer=f"/{name[:100]}")
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(name, str) for name in value)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_whole(value: Any) -> bool:
+    return type(value) is int
+
+
+_KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "workflow": (lambda v: isinstance(v, str) and 0 < len(v) <= 200, "the name of a workflow"),
+    "description": (_is_text, "text"),
+    "prompt": (
+        lambda v: v is None or isinstance(v, str | list),
+        "text, or a list of content blocks",
+    ),
+    "params": (_is_object, "an object"),
+    "interactive": (lambda v: isinstance(v, bool), "true or false"),
+    "limits": (_is_object, "an object"),
+    "priority": (
+        lambda v: _is_whole(v) and abs(v) <= MAX_PRIORITY,
+        f"a whole number from -{MAX_PRIORITY} to {MAX_PRIORITY}",
+    ),
+    "max_running": (lambda v: v is None or (_is_whole(v) and v >= 1), "at least 1, or null"),
+    "allowed_overrides": (
+        lambda v: isinstance(v, list | tuple) and all(map(_is_text, v)),
+        "a list of names of params",
+    ),
+    "created_at": (_is_text, "a time"),
+    "updated_at": (_is_text, "a time"),
+}

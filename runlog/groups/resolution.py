@@ -1,0 +1,228 @@
+"""What a start asks for, made whole by its deployment and checked against the catalog.
+
+Neither HTTP nor files: the command line asks the same of it, so a deployment means the same by both ways.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jsonschema import Draft202012Validator, validators
+from jsonschema.exceptions import ValidationError as ParamsError
+from referencing import Registry
+
+from .. import BadMessage
+from ..run.inbox_lines import check_message
+from .catalog import CatalogEntry
+from .dependencies import DEPENDENCIES_KEYWORD, in_order
+from .deployments import Deployment
+
+__all__ = [
+    "Fault",
+    "Refused",
+    "Start",
+    "check_deployment",
+    "check_start",
+    "entry_of",
+    "refused",
+    "start_of_deployment",
+]
+
+_MAX_FAULTS = 20
+# With schemas of ours alone: a `$ref` to elsewhere fetches nothing.
+_NOTHING_FETCHED: dict[str, Any] = {"registry": Registry()}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """`pointer` leads into what was sent: `/params/argv/0`."""
+
+    pointer: str
+    detail: str
+
+
+class Refused(Exception):
+    """What is asked can't be granted. `kind` is for programs: `invalid-request` or `bad-params`."""
+
+    def __init__(self, kind: str, detail: str, faults: list[Fault]) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+        self.faults = faults
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A run to make: all that `create_run` takes, beside its id."""
+
+    workflow: str
+    prompt: str | list[Any] | None
+    params: dict[str, Any]
+    interactive: bool
+    chat_history: list[Any]
+    deployment: str | None
+    priority: int
+    limits: dict[str, float]
+
+    def fields(self) -> dict[str, Any]:
+        """As arguments of `create_run`."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def entry_of(entries: Mapping[str, CatalogEntry], workflow: str, pointer: str) -> CatalogEntry:
+    """:raises Refused: it can't be started here; `pointer` is who names it."""
+    entry = entries.get(workflow)
+    if entry is None:
+        known = ", ".join(sorted(entries))
+        raise refused(pointer, f"There is no workflow {workflow[:100]!r} here. Use one of: {known}")
+    return entry
+
+
+def start_of_deployment(
+    deployment: Deployment,
+    *,
+    prompt: str | list[Any] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    interactive: bool | None = None,
+    chat_history: list[Any] | None = None,
+    priority: int | None = None,
+    limits: Mapping[str, float] | None = None,
+) -> Start:
+    """The start that a deployment and what was sent with it come to; None leaves a thing to the deployment.
+
+    :param overrides: params, in place of the deployment's own of those names.
+    :param limits: each a limit (see `check_limits`), in place of the deployment's, or beside them.
+    :raises Refused: an override is not allowed, or a limit is looser than the deployment's.
+    """
+    allowed = ", ".join(deployment.allowed_overrides) or "none"
+    faults = [
+        Fault(
+            f"/runtime_overrides/{name}",
+            f"`{deployment.name}` does not allow to override {name[:100]!r}. Allowed: {allowed}",
+        )
+        for name in overrides or {}
+        if name not in deployment.allowed_overrides
+    ]
+    for name, value in (limits or {}).items():
+        own = deployment.limits.get(name)
+        if own is not None and value > own:
+            told = f"`{deployment.name}` has {own:g}; a start may only go below that"
+            faults.append(Fault(f"/limits/{name}", told))
+    if faults:
+        told = "; ".join(fault.detail for fault in faults[:_MAX_FAULTS])
+        raise Refused("invalid-request", told, faults[:_MAX_FAULTS])
+    return Start(
+        workflow=deployment.workflow,
+        prompt=deployment.prompt if prompt is None else prompt,
+        params=deployment.params | dict(overrides or {}),
+        interactive=deployment.interactive if interactive is None else interactive,
+        chat_history=chat_history or [],
+        deployment=deployment.name,
+        priority=deployment.priority if priority is None else priority,
+        limits=deployment.limits | dict(limits or {}),
+    )
+
+
+def check_start(entry: CatalogEntry, start: Start, overrides: Collection[str] = ()) -> None:
+    """:param overrides: names of the params that did not come from the deployment.
+    :raises Refused: the workflow can't be started so.
+    """
+    _check_prompt(entry, start.prompt, start.interactive)
+    if start.prompt is None and entry.prompt == "required" and not start.interactive:
+        raise refused("/prompt", f"`{entry.name}` needs a prompt: say what is to be done")
+    faults = _faults(entry.params, start.params)
+    if start.deployment is None:
+        _raise_bad_params(entry, [_fault(fault) for fault in faults])
+    else:
+        _raise_bad_params(entry, [_placed(fault, start.deployment, overrides) for fault in faults])
+
+
+def check_deployment(entry: CatalogEntry, deployment: Deployment) -> None:
+    """Check what is there: a required param that a start may give can be left to it, and so can the prompt.
+
+    :raises Refused: it could never be started so.
+    """
+    _check_prompt(entry, deployment.prompt, deployment.interactive)
+    unknown = [
+        Fault(f"/allowed_overrides/{number}", f"`{entry.name}` has no param {name[:100]!r}")
+        for number, name in enumerate(deployment.allowed_overrides)
+        if not _may_have(entry.params, name)
+    ]
+    if unknown:
+        told = "; ".join(fault.detail for fault in unknown[:_MAX_FAULTS])
+        raise Refused("invalid-request", told, unknown[:_MAX_FAULTS])
+    required = entry.params.get("required", [])
+    left = [name for name in required if name not in deployment.allowed_overrides]
+    faults = _faults(entry.params | {"required": left}, deployment.params)
+    _raise_bad_params(entry, [_fault(fault) for fault in faults])
+
+
+def _check_prompt(entry: CatalogEntry, prompt: str | list[Any] | None, interactive: bool) -> None:
+    if prompt is not None:
+        if entry.prompt == "none":
+            raise refused("/prompt", f"`{entry.name}` takes no prompt: leave it out")
+        try:
+            check_message({"type": "message", "content": prompt})
+        except BadMessage as error:
+            raise refused("/prompt", str(error).replace("the message", "the prompt")) from None
+    if interactive and not entry.interactive:
+        raise refused("/interactive", f"`{entry.name}` can't be interactive: leave it out")
+
+
+def _check_dependencies(
+    _: object, names: Mapping[str, str], items: object, __: object
+) -> Iterator[ParamsError]:
+    """What `DEPENDENCIES_KEYWORD` asks for; items of another shape are for the other keywords to refuse."""
+    try:
+        in_order((item[names["id"]], item.get(names["depends_on"], [])) for item in items)  # type: ignore[attr-defined]
+    except ValueError as error:
+        yield ParamsError(str(error))
+    except (KeyError, TypeError, AttributeError):
+        return
+
+
+_Validator: Any = validators.extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator, {DEPENDENCIES_KEYWORD: _check_dependencies}
+)
+
+
+def _faults(schema: dict[str, Any], params: dict[str, Any]) -> list[ParamsError]:
+    validator = _Validator(schema, **_NOTHING_FETCHED)
+    faults = validator.iter_errors(params)
+    return sorted(faults, key=lambda fault: list(map(str, fault.path)))[:_MAX_FAULTS]
+
+
+def _fault(fault: ParamsError, of: str = "/params") -> Fault:
+    # The message quotes the value, which may be all of 10 MiB.
+    path = "".join(f"/{part}" for part in fault.absolute_path)
+    return Fault(f"{of}{path}", fault.message[:500])
+
+
+def _placed(fault: ParamsError, deployment: str, overrides: Collection[str]) -> Fault:
+    """A fault of the merged params, at the place where they came from."""
+    told = fault.message[:500]
+    if not fault.absolute_path:
+        # What is missing is for the start to bring; what is too much is the deployment's, whose names are checked.
+        place = "/runtime_overrides" if fault.validator == "required" else "/deployment"
+        return Fault(place, f"With the params of `{deployment}`: {told}")
+    if fault.absolute_path[0] in overrides:
+        return _fault(fault, "/runtime_overrides")
+    name = ".".join(map(str, fault.absolute_path))
+    return Fault("/deployment", f"Param {name} of `{deployment}`: {told}")
+
+
+def _may_have(schema: dict[str, Any], name: str) -> bool:
+    known = schema.get("properties")
+    is_open = schema.get("additionalProperties") or schema.get("patternProperties")
+    return known is None or name in known or bool(is_open)
+
+
+def _raise_bad_params(entry: CatalogEntry, faults: list[Fault]) -> None:
+    if faults:
+        told = f"The params do not fit `{entry.name}`; GET /api/v1/catalog has their schema"
+        raise Refused("bad-params", told, faults)
+
+
+def refused(pointer: str, detail: str) -> Refused:
+    """For one fault."""
+    return Refused("invalid-request", detail, [Fault(pointer, detail)])

@@ -1,0 +1,1 @@
+"""One run: its manifest, what its lines mean, its state and status, what people say to it."""

@@ -1,0 +1,180 @@
+"""Lines of `_inbox.jsonl`: what people may say to a run. Reading and checking; posting is in `inbox`.
+
+Anyone may append by hand: a line needs only a `type` and what that type asks for. Without an `id` it gets one from
+its place in the file, so it too takes effect once.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ..disk.layout import Workspace
+from ..disk.records import Event
+from ..disk.tail import LogReplaced, Record, read_records
+from ..errors import BadMessage
+from .state import RunState
+
+__all__ = [
+    "DELIVERIES",
+    "INBOX_TYPES",
+    "PLACE_ID",
+    "Delivery",
+    "InboxLine",
+    "RefusedLine",
+    "answer_id",
+    "check_message",
+    "has_pending_resume",
+    "parse_line",
+    "pending_lines",
+    "read_inbox",
+]
+
+Delivery = Literal["steer", "queue", "interrupt"]
+DELIVERIES: tuple[Delivery, ...] = ("steer", "queue", "interrupt")
+
+# type -> fields it must have, each a text
+INBOX_TYPES: dict[str, tuple[str, ...]] = {
+    "message": (),
+    "cancel": ("message_id",),
+    "answer": ("question_id",),
+    "permission": ("request_id", "decision"),
+    "interrupt": (),
+    "pause": (),
+    "resume": (),
+    "stop": (),
+    "set_model": (),
+    "set_permission_mode": ("mode",),
+}
+
+# A line without an `id` gets this and its offset.
+PLACE_ID = "inbox-"
+
+_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+# With its kind before it, it still is an id.
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9._:-]{1,100}")
+
+
+@dataclass(frozen=True, slots=True)
+class InboxLine:
+    """A checked line. `offset` is just after it; `body` is the whole object."""
+
+    offset: int
+    id: str
+    type: str
+    body: Event
+
+    @property
+    def delivery(self) -> Delivery:
+        delivery: Delivery = self.body.get("delivery", "steer")
+        return delivery
+
+    @property
+    def content(self) -> str | list[Any]:
+        """Of a `message`: text, or Claude content blocks."""
+        content: str | list[Any] = self.body["content"]
+        return content
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedLine:
+    """A line that can't be used, and why."""
+
+    offset: int
+    why: str
+
+
+def check_message(body: Event) -> None:
+    """:raises BadMessage: what is wrong with an inbox line, and how to write it right."""
+    kind = body.get("type")
+    if not isinstance(kind, str) or kind not in INBOX_TYPES:
+        raise BadMessage(
+            f"inbox type {_shown(kind)} is unknown", f"Use one of {', '.join(INBOX_TYPES)}"
+        )
+    if "id" in body and not (isinstance(body["id"], str) and _ID.fullmatch(body["id"])):
+        raise BadMessage(
+            f"message id {_shown(body['id'])} can't be used",
+            "An id is 1 to 128 of A-Z, a-z, 0-9 and . _ : -",
+        )
+    for name in INBOX_TYPES[kind]:
+        if not (isinstance(body.get(name), str) and body[name]):
+            raise BadMessage(f"`{kind}` needs `{name}`", f"Add `{name}`, a text that is not empty")
+    if kind == "message":
+        _check_content(body.get("content"))
+        if body.get("delivery", "steer") not in DELIVERIES:
+            raise BadMessage(
+                f"delivery {_shown(body['delivery'])} is unknown",
+                f"Use one of {', '.join(DELIVERIES)}",
+            )
+    if kind == "permission" and body["decision"] not in ("allow", "deny"):
+        raise BadMessage(f"decision {body['decision'][:40]!r} is unknown", "Use allow or deny")
+    if kind == "answer" and not isinstance(body.get("answers"), dict):
+        raise BadMessage("`answer` needs `answers`", "Send an object: question -> answer")
+
+
+def answer_id(kind: Literal["answer", "permission"], key: str) -> str:
+    """One id for all answers to the question or request `key`: the first of them counts, also of two at once."""
+    if not _PLAIN_KEY.fullmatch(key):
+        key = hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
+    return f"{kind}:{key}"
+
+
+def read_inbox(path: Path, after: int = 0) -> Iterator[InboxLine | RefusedLine]:
+    """The lines from the cursor `after` up to the present end, in order, repeats of an id included.
+
+    :raises LogReplaced: the file ends before `after`.
+    """
+    for record in read_records(path, after):
+        yield parse_line(record)
+
+
+def parse_line(record: Record) -> InboxLine | RefusedLine:
+    """A record of an inbox, checked."""
+    body = record.event()
+    if body.get("type") == "malformed":
+        return RefusedLine(record.offset, "it is not a JSON object on one line")
+    try:
+        check_message(body)
+    except BadMessage as error:
+        return RefusedLine(record.offset, str(error))
+    return InboxLine(
+        record.offset, body.get("id", f"{PLACE_ID}{record.offset}"), body["type"], body
+    )
+
+
+def pending_lines(workspace: Workspace, state: RunState) -> list[InboxLine]:
+    """Lines posted since the run ended, not taken yet; none if `state` is not of a run that the runner ended."""
+    if state.inbox_offset is None:
+        return []
+    try:
+        lines = list(read_inbox(workspace.inbox, state.inbox_offset))
+    except LogReplaced:
+        return []
+    return [line for line in lines if isinstance(line, InboxLine) and line.id not in state.messages]
+
+
+def has_pending_resume(workspace: Workspace, state: RunState) -> bool:
+    """Whether a message asks an ended run to go on, posted after its end and not taken yet."""
+    return any(
+        line.type == "message" and line.body.get("resume") is True
+        for line in pending_lines(workspace, state)
+    )
+
+
+def _shown(value: object) -> str:
+    # Not `str(value)` of anything: that of a deeply nested list is a RecursionError.
+    return repr(value[:40]) if isinstance(value, str) else f"(a {type(value).__name__})"
+
+
+def _check_content(content: object) -> None:
+    if isinstance(content, str) and content.strip():
+        return
+    if isinstance(content, list) and content:
+        if all(isinstance(b, dict) and isinstance(b.get("type"), str) for b in content):
+            return
+        raise BadMessage(
+            "a content block is no object with a `type`", 'Write {"type": "text", "text": "…"}'
+        )
+    raise BadMessage("the message is empty", "Send a text, or a list of Claude content blocks")

@@ -1,0 +1,230 @@
+"""`run.json`: what was asked. Written once, by an atomic rename of the whole folder, never changed."""
+
+import contextlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ..disk.durable import sync_folder
+from ..disk.layout import RunId, Workspace, check_run_id, make_root, new_run_id
+from ..disk.records import decode, encode, from_iso, now_iso, to_iso
+from ..disk.tail import read_records
+from ..errors import RunExists, UnknownRun
+
+__all__ = [
+    "EXTERNAL",
+    "MAX_PRIORITY",
+    "Manifest",
+    "create_run",
+    "read_manifest",
+    "remove_run",
+    "start_order",
+]
+
+# The workflow of a folder that holds a stream and no run.json: someone else's writing, listed and relayed.
+EXTERNAL = "external"
+# Of queued runs, either way: enough for any order, and a number that every JSON reader knows.
+MAX_PRIORITY = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What was asked of a run.
+
+    `created_at` is an ISO time in UTC. `prompt` is text or a list of Claude content blocks. `params` were checked
+    against the schema of the workflow by whoever created the run; the run process checks them again.
+    `deployment` and `batch_id` name what it was started from. Of queued runs the one of the highest `priority` is
+    started first. `limits`: name -> number; to pass one ends the run.
+    """
+
+    run_id: str
+    workflow: str
+    created_at: str
+    prompt: str | list[Any] | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+    interactive: bool = False
+    chat_history: list[Any] = field(default_factory=list)
+    deployment: str | None = None
+    batch_id: str | None = None
+    priority: int = 0
+    limits: dict[str, Any] = field(default_factory=dict)
+
+
+def create_run(
+    root: Path,
+    workflow: str,
+    *,
+    prompt: str | list[Any] | None = None,
+    params: dict[str, Any] | None = None,
+    interactive: bool = False,
+    chat_history: list[Any] | None = None,
+    deployment: str | None = None,
+    batch_id: str | None = None,
+    priority: int = 0,
+    limits: dict[str, Any] | None = None,
+    run_id: str | None = None,
+) -> Workspace:
+    """Put a queued run on the disk; when this returns it survives a power cut.
+
+    :raises BadRunId: the given `run_id` can't be one.
+    :raises RunExists: it is taken.
+    :raises ValueError: something in it is not JSON.
+    """
+    manifest = Manifest(
+        run_id=check_run_id(run_id) if run_id is not None else new_run_id(workflow),
+        workflow=workflow,
+        created_at=now_iso(),
+        prompt=prompt,
+        params=params or {},
+        interactive=interactive,
+        chat_history=chat_history or [],
+        deployment=deployment,
+        batch_id=batch_id,
+        priority=priority,
+        limits=limits or {},
+    )
+    return write_run(make_root(root), manifest)
+
+
+def write_run(root: Path, manifest: Manifest, *, durable: bool = True) -> Workspace:
+    """Put a run on the disk as its manifest says, whose `run_id` was checked. The rest as `create_run`.
+
+    :param durable: False leaves it to `sync_run` of each run, and one `sync_folder` of the root, that they survive
+        a power cut.
+    """
+    workspace = Workspace(root, RunId(manifest.run_id))
+    # Not by `asdict`, which copies deep and so ends at a far smaller depth of nesting than JSON.
+    body = encode({f.name: getattr(manifest, f.name) for f in fields(manifest)})
+    building = root / f"{_building(manifest.run_id)}-{secrets.token_hex(4)}"
+    building.mkdir(mode=0o700)
+    try:
+        (building / "files").mkdir(mode=0o700)
+        _write_new(building / "run.json", body)
+        if durable:
+            sync_run(Workspace(root, RunId(building.name)))
+        try:
+            os.rename(building, workspace.path)
+        except OSError as error:
+            if workspace.path.exists():
+                raise RunExists(
+                    f"run {manifest.run_id!r} exists already",
+                    "Choose another run_id, or leave it out and get one made",
+                ) from error
+            raise
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise
+    if durable:
+        sync_folder(root)
+    return workspace
+
+
+def sync_run(workspace: Workspace) -> None:
+    """Bring what was asked of a run onto the disk."""
+    fd = os.open(workspace.manifest, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    sync_folder(workspace.path)
+
+
+def read_manifest(workspace: Workspace) -> Manifest:
+    """What was asked; for a folder without `run.json`, a manifest of the workflow `external`.
+
+    :raises UnknownRun: the folder holds neither `run.json` nor a stream, or a `run.json` that can't be read.
+    """
+    try:
+        raw = workspace.manifest.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return _external(workspace)
+    data = decode(raw)
+    if data is None:
+        raise UnknownRun(
+            f"{workspace.manifest} is not a JSON object", "Mend the file, or remove the folder"
+        )
+    workflow, created_at = data.get("workflow"), data.get("created_at")
+    prompt, params, history = data.get("prompt"), data.get("params"), data.get("chat_history")
+    deployment, batch_id = data.get("deployment"), data.get("batch_id")
+    priority, limits = data.get("priority"), data.get("limits")
+    return Manifest(
+        run_id=workspace.run_id,
+        workflow=workflow if isinstance(workflow, str) else EXTERNAL,
+        created_at=created_at if isinstance(created_at, str) else "",
+        prompt=prompt if isinstance(prompt, str | list) else None,
+        params=params if isinstance(params, dict) else {},
+        interactive=data.get("interactive") is True,
+        chat_history=history if isinstance(history, list) else [],
+        deployment=deployment if isinstance(deployment, str) else None,
+        batch_id=batch_id if isinstance(batch_id, str) else None,
+        priority=priority if type(priority) is int else 0,
+        limits=limits if isinstance(limits, dict) else {},
+    )
+
+
+def remove_run(workspace: Workspace) -> None:
+    """Remove the folder of a run. That it has ended is for the caller to know.
+
+    The folder is renamed first, so nobody sees half a run.
+    """
+    grave = workspace.root / f".old-{workspace.run_id[:60]}-{secrets.token_hex(4)}"
+    os.rename(workspace.path, grave)
+    shutil.rmtree(grave, ignore_errors=True)
+    if grave.exists():
+        _make_writable(grave)
+        shutil.rmtree(grave)
+
+
+def start_order(queued: Iterable[Manifest]) -> list[Manifest]:
+    """The highest priority first, and of one priority the oldest."""
+    return sorted(queued, key=lambda run: (-run.priority, run.created_at, run.run_id))
+
+
+def remove_building(root: Path, run_ids: Iterable[str]) -> None:
+    """Remove folders of runs whose maker died before they had their name. That he did is for the caller to know."""
+    stems = {_building(run_id) for run_id in run_ids}
+    with os.scandir(root) as entries:
+        for entry in entries:
+            if entry.name.rpartition("-")[0] in stems:
+                shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def _building(run_id: str) -> str:
+    return f".new-{run_id[:60]}"
+
+
+def _external(workspace: Workspace) -> Manifest:
+    try:
+        os.stat(workspace.stream)
+        made = os.stat(workspace.path).st_mtime
+        first = next(read_records(workspace.stream), None)
+    except (FileNotFoundError, NotADirectoryError):
+        raise UnknownRun(f"no run {workspace.run_id!r} under {workspace.root}") from None
+    began = from_iso(first.event().get("timestamp")) if first else None
+    return Manifest(
+        run_id=workspace.run_id,
+        workflow=EXTERNAL,
+        created_at=to_iso(began or datetime.fromtimestamp(made, UTC)),
+    )
+
+
+def _write_new(path: Path, body: bytes) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(fd, "wb") as file:
+        file.write(body)
+
+
+def _make_writable(folder: Path) -> None:
+    """Agents leave read-only folders behind (Go's module cache is one); give the owner his rights back."""
+    os.chmod(folder, 0o700)
+    for path, names, _ in os.walk(folder):
+        for name in names:  # before the walk goes into it
+            inner = os.path.join(path, name)
+            if not os.path.islink(inner):
+                with contextlib.suppress(OSError):
+                    os.chmod(inner, 0o700)

@@ -1,0 +1,241 @@
+"""The status of a run and what a listing shows of it, from its files and its lock. Nothing is stored."""
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from ..disk.layout import Workspace
+from ..disk.lock import is_locked
+from ..disk.records import MAX_LINE_BYTES, Event
+from ..disk.tail import CHUNK_BYTES, LogFile, LogReplaced, Record, records_of
+from ..errors import UnknownRun
+from .events import Status, is_terminal
+from .inbox_lines import has_pending_resume
+from .manifest import Manifest, read_manifest
+from .state import RunState
+from .view import reason_of, workflow_of
+
+__all__ = [
+    "StateReader",
+    "Summary",
+    "ended_status",
+    "prompt_text",
+    "read_state",
+    "run_status",
+    "summarize",
+    "tail_state",
+    "title_of",
+]
+
+# A terminal line is at the end; if none is there, an open question or the present progress is within the last MiB.
+_TAIL_BYTES = (4 * 1024, 64 * 1024, 1024 * 1024)
+# Where even that holds no whole line: the longest line there can be, and the one before it.
+_LONGEST_TAIL_BYTES = 2 * MAX_LINE_BYTES
+_TITLE_CHARS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A row of a listing. Times are ISO; `size_bytes` is of the stream. Numbers are of its last MiB at most.
+
+    `queue_position` is of a queued run that a `RunIndex` tells of, 1 for the next; else None.
+    """
+
+    run_id: str
+    workflow: str
+    status: Status
+    created_at: str
+    title: str
+    ended_at: str | None
+    duration_s: float | None
+    progress: float | None
+    message: str | None
+    cost_usd: float | None
+    reason: str | None
+    attempt: int
+    open_questions: int
+    size_bytes: int
+    deployment: str | None
+    batch_id: str | None
+    queue_position: int | None = None
+
+
+class StateReader:
+    """The state of one run, folded as far as it was read; each `read` folds only what is new."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self._state = RunState()
+        self._log: LogFile | None = None
+
+    def read(self) -> RunState:
+        """Fold up to the present end. The same object is returned each time, and changes with the next read."""
+        try:
+            if self._log is not None and not self._log.is_current():
+                raise LogReplaced
+            if self._log is None:
+                self._log = LogFile(self.workspace.stream)
+            # A file whose first line is not whole yet has begun all the same.
+            self._state.lifecycle = self._state.lifecycle or "running"
+            while chunk := self._log.read(self._state.offset, CHUNK_BYTES):
+                for record in records_of(chunk):
+                    _apply(self._state, record)
+                self._state.offset = chunk.end
+        except FileNotFoundError:
+            pass
+        except LogReplaced:
+            self.close()
+            self._state = RunState()
+            if self.workspace.stream.exists():
+                return self.read()
+        return self._state
+
+    def close(self) -> None:
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+
+
+def read_state(workspace: Workspace) -> RunState:
+    """The state of a run, folded from the whole stream."""
+    reader = StateReader(workspace)
+    try:
+        return reader.read()
+    finally:
+        reader.close()
+
+
+def run_status(workspace: Workspace, state: RunState | None = None) -> Status:
+    """The status, from the last lines (or from a `state` at hand), the lock and the inbox.
+
+    A run whose lock is free and that wrote no terminal line is `failed`: its process died, and the runner has not
+    yet said so in the stream.
+
+    :raises UnknownRun: there is no such run.
+    """
+    return _look(workspace, state)[1]
+
+
+def ended_status(workspace: Workspace) -> Status | None:
+    """`completed`, `failed` or `stopped` if the run has ended and nobody asked it to go on; None if not.
+
+    Cheaper than `run_status` for a run that lives.
+
+    :raises UnknownRun: there is no such run.
+    """
+    windows = _TAIL_BYTES[:2] if is_locked(workspace.lock) else _TAIL_BYTES
+    _, status = _look(workspace, tail_state(workspace, windows))
+    return status if is_terminal(status) else None
+
+
+def summarize(
+    workspace: Workspace, manifest: Manifest | None = None, state: RunState | None = None
+) -> Summary:
+    """What a listing shows of a run, from `run.json` and the tail of its stream (or a `state` at hand).
+
+    :raises UnknownRun: there is no such run.
+    """
+    manifest = manifest or read_manifest(workspace)
+    state, status = _look(workspace, state)
+    try:
+        size = os.stat(workspace.stream).st_size
+    except FileNotFoundError:
+        size = 0
+    return Summary(
+        run_id=workspace.run_id,
+        workflow=workflow_of(manifest, state),
+        status=status,
+        created_at=manifest.created_at,
+        title=title_of(manifest),
+        ended_at=state.ended_at,
+        duration_s=state.duration_s,
+        progress=state.progress,
+        message=state.message,
+        cost_usd=state.cost_usd,
+        reason=reason_of(state, status),
+        attempt=state.attempt,
+        open_questions=len(state.open_questions) + len(state.open_permissions),
+        size_bytes=size,
+        deployment=manifest.deployment,
+        batch_id=manifest.batch_id,
+    )
+
+
+def title_of(manifest: Manifest) -> str:
+    """One line that says what the run is about: its prompt, or its command."""
+    text = prompt_text(manifest.prompt)
+    if not text and isinstance(argv := manifest.params.get("argv"), list):
+        text = " ".join(map(str, argv))
+    return " ".join(text.split())[:_TITLE_CHARS]
+
+
+def prompt_text(prompt: str | list[Any] | None) -> str:
+    """The text of a prompt or message: itself, or its text blocks."""
+    if isinstance(prompt, list):
+        blocks = (b.get("text", "") for b in prompt if isinstance(b, dict))
+        return "\n".join(text for text in blocks if isinstance(text, str) and text)
+    return prompt or ""
+
+
+def tail_state(workspace: Workspace, windows: tuple[int, ...] = _TAIL_BYTES) -> RunState:
+    """What the last lines say: as many as tell how the run ended, or else the last MiB."""
+    state = RunState()
+    try:
+        log = LogFile(workspace.stream)
+    except FileNotFoundError:
+        return state
+    with log:
+        size = log.size()
+        for window in (*windows, _LONGEST_TAIL_BYTES):
+            state = RunState()
+            start: int | None
+            try:
+                start = 0 if window >= size else log.align(size - window)
+                while start is not None and (chunk := log.read(start)):
+                    for record in records_of(chunk):
+                        _apply(state, record)
+                    start = chunk.end
+            except LogReplaced:
+                break  # cut or replaced this moment: whoever looks again sees what it is now
+            ended = state.lifecycle is not None and is_terminal(state.lifecycle)
+            if window >= size or ended or (window >= windows[-1] and state.offset):
+                break
+        # A file with a first line that is not whole yet has begun all the same.
+        if state.lifecycle is None:
+            state.lifecycle = "running"
+    return state
+
+
+def _look(workspace: Workspace, state: RunState | None = None) -> tuple[RunState, Status]:
+    # The lock first: a process that ends in between has then written its terminal line before we read.
+    alive = is_locked(workspace.lock)
+    if state is None:
+        state = tail_state(workspace)
+    owned = os.path.exists(workspace.manifest)
+    if not owned and not os.path.exists(workspace.stream):
+        raise UnknownRun(f"no run {workspace.run_id!r} under {workspace.root}")
+    if owned and not alive and state.lifecycle is not None and not is_terminal(state.status):
+        # It looks lost. Or it began after we asked for the lock, or ended after `state` was read: look again.
+        alive = is_locked(workspace.lock)
+        state = tail_state(workspace)
+        if not alive and not is_terminal(state.status):
+            return state, "failed"
+    if is_terminal(state.status) and owned and alive and not has_pending_resume(workspace, state):
+        # Its process has the last word, and gives its lock back with that: this line is someone else's.
+        return state, "running"
+    if is_terminal(state.status):
+        # Asked to go on: until the run process says so in the stream, it waits for its turn.
+        resumes = owned and has_pending_resume(workspace, state)
+        return state, "queued" if resumes else state.status
+    if state.status == "queued" and (alive or not owned):
+        return state, "running"
+    return state, state.status
+
+
+def _apply(state: RunState, record: Record) -> None:
+    # Partial text is most of a stream and changes nothing here: do not parse it.
+    if record.line.startswith(b'{"type":"stream_event"') and record.line.endswith(b"}"):
+        state.skip("stream_event", record.offset)
+    else:
+        event: Event = record.event()
+        state.apply(event, record.offset)

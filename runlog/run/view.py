@@ -1,0 +1,84 @@
+"""What is shown of a run: over HTTP and by the command line alike, under the same names."""
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+from ..disk.records import from_iso
+from .events import Status, is_terminal
+from .manifest import EXTERNAL, Manifest
+from .state import RunState
+
+__all__ = ["duration_of", "reason_of", "state_view", "workflow_of"]
+
+
+def state_view(
+    manifest: Manifest, state: RunState, status: Status, queue_position: int | None
+) -> dict[str, Any]:
+    """All that is known of a run at one moment, as plain JSON data.
+
+    A copy as deep as the state changes in place: it stays as it is while the state is folded on.
+    """
+    return {
+        "run_id": manifest.run_id,
+        "workflow": workflow_of(manifest, state),
+        "status": status,
+        "attempt": state.attempt,
+        "created_at": manifest.created_at,
+        "started_at": state.started_at,
+        "ended_at": state.ended_at,
+        "duration_s": duration_of(state, status),
+        "last_event_at": state.last_event_at,
+        "progress": state.progress,
+        "message": state.message,
+        "activity": state.activity,
+        "fields": dict(state.fields),
+        "counts": {
+            "events": dict(state.event_counts),
+            "tool_calls": state.tool_calls,
+            "turns": state.turns,
+            "messages": dict(Counter(state.messages.values())),
+        },
+        "current_node": state.current_node,
+        "current_tool": state.current_tool,
+        "open_questions": list(state.open_questions.values()),
+        "open_permissions": list(state.open_permissions.values()),
+        "usage": dict(state.usage),
+        "cost_usd": state.cost_usd,
+        "output_bytes": state.offset,
+        "session_id": state.session_id,
+        "model": state.model,
+        "result": state.result,
+        "error": state.error,
+        "reason": reason_of(state, status),
+        "prompt": manifest.prompt,
+        "params": manifest.params,
+        "interactive": manifest.interactive,
+        "deployment": manifest.deployment,
+        "batch_id": manifest.batch_id,
+        "priority": manifest.priority,
+        "queue_position": queue_position,
+        "limits": manifest.limits,
+        "offset": state.offset,
+    }
+
+
+def workflow_of(manifest: Manifest, state: RunState) -> str:
+    """Of an external run: the name that it gives itself, if it does."""
+    if manifest.workflow == EXTERNAL:
+        return state.workflow or EXTERNAL
+    return manifest.workflow
+
+
+def duration_of(state: RunState, status: Status) -> float | None:
+    """In seconds; of a run that goes on: until now."""
+    if is_terminal(status):
+        return state.duration_s
+    began = from_iso(state.started_at)
+    return None if began is None else max(0.0, (datetime.now(UTC) - began).total_seconds())
+
+
+def reason_of(state: RunState, status: Status) -> str | None:
+    """As the terminal line tells it; `lost` where the process died and nobody has said so yet."""
+    lost = status == "failed" and state.ended_at is None
+    return state.reason or ("lost" if lost else None)

@@ -1,0 +1,311 @@
+"""The life of a run process: take the lock, do one attempt, end the tree, write the terminal line.
+
+Appends block the loop for the microseconds of a write and, once a second, a disk flush: it is the loop of this one
+run, and an event that is written later is an event told in the wrong order.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+import traceback
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from runlog import (
+    BadLimit,
+    InboxLine,
+    InboxReader,
+    Manifest,
+    RefusedLine,
+    RunId,
+    RunLock,
+    StateReader,
+    Workspace,
+    encode,
+    read_manifest,
+    run_status,
+)
+from runlog.disk.records import MAX_LINE_BYTES
+from runlog.run.inbox import inbox_closed
+from runlog.run.limits import check_limits, tightest
+
+from ..keeper.tree import TreeSurvived, end_marked
+from .catalog import check_params, load_workflow
+from .environment import mark_of
+from .limits import LimitPassed, LimitWatch
+from .options import RunOptions
+from .run import Run
+from .workflow import RunFailed, RunStopped, Workflow
+
+__all__ = ["main"]
+
+_INBOX_POLL_S = 0.02
+_FOLDER_POLL_S = 1.0
+# The agent's last words on a stop: it is asked to end its turn first, so that the turn's cost is told.
+_LAST_WORDS_S = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    event_type: str
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+def main(folder: Path) -> None:
+    """Do one attempt of the run in `folder`; how it ended is in the stream. Raises only if it could not begin.
+
+    Does nothing if another process holds the run, or if it has ended and nobody asked it to go on.
+    """
+    workspace = Workspace(folder.parent, RunId(folder.name))
+    lock = RunLock(workspace.lock)
+    if not lock.acquire():
+        return
+    options = RunOptions.from_environment()
+    reader = StateReader(workspace)
+    state = reader.read()
+    if state.lifecycle is not None:
+        lock.release()  # our own hold would read as "running"
+        if run_status(workspace, state) != "queued" or not lock.acquire():
+            return
+    try:
+        manifest = read_manifest(workspace)
+        asyncio.run(_attempt(workspace, manifest, reader, options, lock))
+    finally:
+        lock.release()
+
+
+async def _attempt(
+    workspace: Workspace,
+    manifest: Manifest,
+    reader: StateReader,
+    options: RunOptions,
+    lock: RunLock,
+) -> None:
+    state = reader.read()
+    began = time.monotonic()
+    first = state.lifecycle is None
+    # What was delivered stays taken; what was only queued when the last attempt died is taken again.
+    taken = frozenset(key for key, receipt in state.messages.items() if receipt != "queued")
+    run = Run(
+        workspace,
+        manifest,
+        params=None,
+        attempt=state.attempt + 1,
+        earlier=None if first else state.copy(),  # the reader's own goes on with the stream
+        grace_s=options.grace_s,
+    )
+    run.emit(
+        "workflow_started",
+        workflow=manifest.workflow,
+        params=manifest.params,
+        pid=os.getpid(),
+        attempt=run.attempt,
+    )
+    inbox = InboxReader(workspace, taken)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    outcome = await _work_until_ended(run, inbox, stop, options, reader)
+    loop.set_exception_handler(lambda *_: None)
+    try:
+        # In this thread, with the loop standing still: nothing of the run may be written while its tree ends.
+        end_marked(mark_of(workspace.path), options.grace_s, frozenset({os.getpid()}))
+    except TreeSurvived as error:
+        run.log("error", str(error))
+    if _is_gone(workspace):
+        return  # there is nowhere to tell the end
+    reader.read()  # the long part of the fold, before others are kept waiting
+    with inbox_closed(workspace):
+        for line in inbox.read():
+            if isinstance(line, InboxLine):
+                run.inbox.put(line)
+        run.questions.drop_all("the run ended")
+        run.inbox.drop_all("the run ended")
+        run.emit(
+            outcome.event_type,
+            duration_s=round(time.monotonic() - began, 3),
+            **outcome.fields,
+            stats=reader.read().summary_stats(),
+            inbox_offset=inbox.offset,
+        )
+        # In the same breath: a terminal line counts only once the lock is free, and listeners wait for it.
+        lock.release()
+    run.close()
+
+
+async def _work_until_ended(
+    run: Run,
+    inbox: InboxReader,
+    stop: asyncio.Event,
+    options: RunOptions,
+    reader: StateReader,
+) -> _Outcome:
+    """The work to its end: by itself, by a stop, or by a limit."""
+    try:
+        workflow = _prepare(run, options)
+        limits = LimitWatch(run.limits, reader)
+        limits.check_counts()  # of earlier attempts
+    except (Exception, SystemExit) as error:
+        return _failure(run, error)
+    run.stream.on_append = limits.grown_to
+    reading = asyncio.create_task(_read_inbox(run, inbox, stop))
+    leaving = asyncio.create_task(_folder_gone(run.workspace))
+    work = asyncio.create_task(_work(run, workflow))
+    stopping = asyncio.create_task(stop.wait())
+    watching = asyncio.create_task(limits.watch())
+    tasks = {reading, leaving, work, stopping, watching}
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if reading.done() and not work.done():
+            reading.result()  # the inbox can't be read: a run that nobody can reach is ended as failed
+        over = watching.done()
+        if not work.done():
+            await _stop(run, work, workflow, options)
+            if not over:
+                return _Outcome("workflow_stopped", {"reason": "stop", **_kept(work)})
+        try:
+            if over:
+                watching.result()
+            limits.check_counts()  # what its last line told, such as the cost
+        except LimitPassed as passed:
+            failure = _failure(run, passed)
+            return replace(failure, fields=failure.fields | _kept(work))
+        return work.result()
+    except Exception as error:
+        return _failure(run, error)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=options.grace_s)
+
+
+async def _stop(
+    run: Run, work: asyncio.Task[_Outcome], workflow: type[Workflow], options: RunOptions
+) -> None:
+    run.stopping.set()
+    if getattr(workflow, "graceful_stop", False):
+        run.pauses.give_way()
+        await asyncio.wait({work}, timeout=options.grace_s)
+        if work.done():
+            if "error" in (fields := work.result().fields):
+                run.log("warning", f"the workflow failed while it stopped: {fields['error']}")
+            return
+        run.log("warning", f"the workflow did not end by itself within {options.grace_s:g} s")
+    if run.on_stop is not None:
+        try:
+            await asyncio.wait_for(run.on_stop(), _LAST_WORDS_S)
+        except Exception as error:
+            run.log("warning", f"the agent did not end its turn when asked: {error!r}")
+    work.cancel()
+    # A workflow that does not let itself be cancelled loses its processes all the same, by the sweep.
+    await asyncio.wait({work}, timeout=options.grace_s + _LAST_WORDS_S)
+
+
+def _kept(work: asyncio.Task[_Outcome]) -> dict[str, Any]:
+    """The result of a run that is told as stopped or failed, if it has one."""
+    fields = work.result().fields if work.done() and not work.cancelled() else {}
+    return {name: value for name, value in fields.items() if name == "result"}
+
+
+def _prepare(run: Run, options: RunOptions) -> type[Workflow]:
+    """The class of the run's workflow; its request is checked. Before the inbox is read: what may be told depends.
+
+    :raises RunFailed: it can't be run.
+    """
+    workflow = load_workflow(run.manifest.workflow)
+    run.params = check_params(workflow, run.manifest.params)
+    _check_request(workflow, run)
+    run.pauses.allowed = getattr(workflow, "pausable", False)
+    try:
+        run.limits = tightest(check_limits(run.manifest.limits), options.limits)
+    except BadLimit as error:
+        raise RunFailed("bad_limit", str(error)) from error
+    return workflow
+
+
+async def _work(run: Run, workflow: type[Workflow]) -> _Outcome:
+    try:
+        result = await workflow().run(run)
+    except RunStopped as stopped:
+        return _Outcome("workflow_stopped", {"reason": stopped.reason})
+    except (Exception, SystemExit) as error:
+        return _failure(run, error)
+    return _completed(result)
+
+
+def _completed(result: Any) -> _Outcome:
+    """The result has to fit into a line of the stream, or nobody would learn of the end."""
+    try:
+        size = len(encode({"result": result}))
+    except ValueError as error:
+        text = f"the workflow's result can't be told: {error}"
+        return _Outcome("workflow_failed", {"reason": "bad_result", "error": text})
+    if size > MAX_LINE_BYTES // 2:
+        text = f"the workflow's result has {size} bytes, too many for a line; put it into a file"
+        return _Outcome("workflow_failed", {"reason": "bad_result", "error": text})
+    return _Outcome("workflow_completed", {"result": result})
+
+
+def _check_request(workflow: type[Workflow], run: Run) -> None:
+    if run.earlier is not None and not workflow.resumable:
+        raise RunFailed("not_resumable", f"`{run.manifest.workflow}` can't go on after its end")
+    if workflow.prompt == "required" and not run.prompt and not run.interactive:
+        raise RunFailed("bad_params", f"`{run.manifest.workflow}` needs a prompt")
+    if run.interactive and not workflow.interactive:
+        raise RunFailed("bad_params", f"`{run.manifest.workflow}` can't be interactive")
+
+
+def _failure(run: Run, error: BaseException) -> _Outcome:
+    if isinstance(error, RunFailed):
+        reason, text, fields = error.reason, error.error, error.fields
+    else:
+        traceback.print_exception(error, file=sys.stderr)
+        reason, text, fields = "error", f"{type(error).__name__}: {error}", {}
+    tail = run.stderr_tail()
+    if tail and tail not in text:
+        text = f"{text}\n{tail}"
+    return _Outcome("workflow_failed", {"reason": reason, "error": text, **fields})
+
+
+async def _folder_gone(workspace: Workspace) -> None:
+    """Return when someone has removed the run's folder: nobody could reach the run any more, or end it."""
+    while True:
+        await asyncio.sleep(_FOLDER_POLL_S)
+        if _is_gone(workspace):
+            return
+
+
+def _is_gone(workspace: Workspace) -> bool:
+    try:
+        os.stat(workspace.manifest)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        pass  # a disk with troubles has not lost it
+    return False
+
+
+async def _read_inbox(run: Run, inbox: InboxReader, stop: asyncio.Event) -> None:
+    told = (run.earlier.inbox_offset if run.earlier else None) or 0
+    while True:
+        for line in inbox.read():
+            if isinstance(line, RefusedLine):
+                if line.offset <= told:
+                    continue  # an earlier attempt has said so
+                run.log("warning", f"inbox line ending at {line.offset} is refused: {line.why}")
+            elif line.type == "stop":
+                run.inbox.receipt(line, "completed")
+                stop.set()
+            elif line.type in ("answer", "permission"):
+                run.questions.answer(line)
+            elif line.type in ("pause", "resume"):
+                run.pauses.take(line)
+            elif line.type == "cancel":
+                await run.inbox.cancel(line)
+            else:
+                run.inbox.put(line)
+        await asyncio.sleep(_INBOX_POLL_S)

@@ -1,0 +1,207 @@
+"""The `Run` object: all that a workflow sees of the run it is."""
+
+import asyncio
+import collections
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from runlog import Event, InboxLine, Manifest, RunState, Workspace
+
+from .pauses import Pauses
+from .questions import Questions
+from .stream import RunStream
+
+__all__ = ["Inbox", "Run"]
+
+Level = Literal["debug", "info", "warning", "error"]
+
+
+class Run:
+    """One attempt of a run.
+
+    `params` are checked; `earlier` is the state that the attempts before this one left (None for the first);
+    the run process ends it when it passes one of `limits`.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        manifest: Manifest,
+        *,
+        params: Any,
+        attempt: int,
+        earlier: RunState | None,
+        grace_s: float,
+    ) -> None:
+        self.workspace = workspace
+        self.manifest = manifest
+        self.run_id = manifest.run_id
+        self.params = params
+        self.prompt = manifest.prompt
+        self.interactive = manifest.interactive
+        self.attempt = attempt
+        self.earlier = earlier
+        self.grace_s = grace_s
+        self.limits: Mapping[str, float] = {}
+        self.stream = RunStream(workspace)
+        self.inbox = Inbox(self.stream)
+        self.pauses = Pauses(self.stream, manifest.workflow)
+        self.questions = Questions(self.stream, asked_before=earlier is not None)
+        # Set when the run is to stop: a workflow with `graceful_stop` then ends by itself, and its result counts.
+        self.stopping = asyncio.Event()
+        # Asked of the workflow before it is cancelled on stop: end the agent's turn so that its last words are told.
+        self.on_stop: Callable[[], Awaitable[None]] | None = None
+
+    @property
+    def files(self) -> Path:
+        """The agent's working directory."""
+        return self.workspace.files
+
+    @property
+    def paused(self) -> bool:
+        """Whether a person has paused the run. One that is to stop is paused no longer."""
+        return self.pauses.asked and not self.stopping.is_set()
+
+    async def unpaused(self) -> None:
+        """Wait while the run is paused; at once if it is not. For the safe points of a `pausable` workflow."""
+        await self.pauses.over()
+
+    def earlier_events(self, *event_types: str) -> list[Event]:
+        """The events of these types that earlier attempts have left, in order; reads the stream in this thread."""
+        return [] if self.earlier is None else self.stream.earlier_events(*event_types)
+
+    def emit(self, event_type: str, /, **fields: Any) -> int:
+        """Append an event of ours to the stream and return the offset after it.
+
+        :raises ValueError: a field holds what JSON cannot say.
+        """
+        return self.stream.emit(event_type, **fields)
+
+    def append(self, lines: bytes, *, sync: bool = False) -> int:
+        """Append whole lines as they are (an agent's own); returns the offset after them."""
+        return self.stream.append(lines, sync=sync)
+
+    def sync(self) -> None:
+        """Bring the stream onto the disk, whoever wrote it."""
+        self.stream.sync()
+
+    def progress(
+        self,
+        progress: float | None = None,
+        message: str | None = None,
+        status: str | None = None,
+        **counts: Any,
+    ) -> int:
+        """Say how far the work is: `progress` 0 to 100, a `message` for people, and what the workflow counts."""
+        told = {"progress": progress, "message": message, "status": status}
+        return self.emit(
+            "progress_update", **{k: v for k, v in told.items() if v is not None}, **counts
+        )
+
+    def log(self, level: Level, message: str, **data: Any) -> int:
+        return self.emit("log", level=level, message=message, **({"data": data} if data else {}))
+
+    async def ask(
+        self,
+        questions: list[dict[str, Any]],
+        *,
+        smart_defaults: dict[str, Any] | None = None,
+        timeout_s: float = 300.0,
+        question_id: str | None = None,
+    ) -> dict[str, Any]:
+        """Ask a person; returns the answers, question -> label or free text.
+
+        The time that is left is told (`countdown_tick`): each ten seconds, and each of the last ten.
+
+        :param questions: of the shape of Claude's AskUserQuestion: `question`, `header`, `options`, `multiSelect`.
+        :param smart_defaults: the answers that count when nobody answers in time.
+        :param question_id: made if not given. With that of a question that an earlier attempt left open, an answer
+            posted meanwhile counts.
+        """
+        return await self.questions.ask(questions, smart_defaults or {}, timeout_s, question_id)
+
+    def stderr_tail(self, max_bytes: int = 2000) -> str:
+        """The last of `_stderr.log`."""
+        return stderr_tail(self.workspace, max_bytes)
+
+    def close(self) -> None:
+        self.stream.close()
+
+
+class Inbox:
+    """Messages and commands for the workflow, in order. Those about questions, stop and cancel come elsewhere.
+
+    The workflow tells by `receipt` what it did with a line; what is left at the end is `dropped`.
+    """
+
+    def __init__(self, stream: RunStream) -> None:
+        self._stream = stream
+        self._lines: collections.deque[InboxLine] = collections.deque()
+        self._arrived = asyncio.Event()
+        self._open: dict[str, InboxLine] = {}  # messages that are queued, here or in the agent
+        # A workflow that hands messages on before they are read sets this: takes one back, or returns False.
+        self.recall: Callable[[InboxLine], Awaitable[bool]] | None = None
+
+    def put(self, line: InboxLine) -> None:
+        self._lines.append(line)
+        if line.type == "message":
+            self._open[line.id] = line
+            self.receipt(line, "queued")
+        self._arrived.set()
+
+    async def get(self) -> InboxLine:
+        """The next line; waits until there is one."""
+        while not self._lines:
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self._lines.popleft()
+
+    async def decline(self, reason: str) -> None:
+        """For a workflow that takes no messages: drop each as it comes, but one that asked the run to go on.
+
+        Without end: run it as a task beside the work.
+        """
+        while True:
+            line = await self.get()
+            if line.body.get("resume") is True:
+                self.receipt(line, "completed")
+            else:
+                self.receipt(line, "dropped", reason=reason)
+
+    def receipt(self, line: InboxLine, state: str, **fields: Any) -> None:
+        """Write a `message_received` line; `state` is queued, delivered, completed or dropped."""
+        if state != "queued":
+            self._open.pop(line.id, None)
+        self._stream.receipt(line, state, **fields)
+
+    async def cancel(self, line: InboxLine) -> None:
+        """Take back the message that `line` names, if it was not delivered yet."""
+        target = self._open.get(line.body["message_id"])
+        if target is None:
+            self.receipt(line, "dropped", reason="that message is not queued any more")
+            return
+        if target in self._lines:
+            self._lines.remove(target)
+        elif self.recall is None or not await self.recall(target):
+            self.receipt(line, "dropped", reason="that message was delivered meanwhile")
+            return
+        self.receipt(target, "dropped", reason="cancelled")
+        self.receipt(line, "completed")
+
+    def drop_all(self, reason: str) -> None:
+        """Tell of everything that was never taken."""
+        for line in [*self._open.values(), *(li for li in self._lines if li.type != "message")]:
+            self.receipt(line, "dropped", reason=reason)
+        self._lines.clear()
+
+
+def stderr_tail(workspace: Workspace, max_bytes: int = 2000) -> str:
+    """The last of what a run's processes wrote on their standard error, as text."""
+    try:
+        with open(workspace.stderr, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - max_bytes))
+            return file.read(max_bytes).decode(errors="replace").strip()
+    except OSError:
+        return ""

@@ -1,0 +1,76 @@
+"""The stream of a run as its own process writes it: events and receipts, brought onto the disk in time."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from runlog import AppendFile, Event, InboxLine, Workspace, encode, now_iso, read_records
+
+__all__ = ["RunStream"]
+
+# The stream is brought onto the disk at most this often, and at the lines that people wait for.
+_SYNC_S = 1.0
+_SYNCED_TYPES = frozenset({"permission_requested", "questions_presented"})
+
+
+class RunStream:
+    """`_stream.jsonl`, opened to append. `began_at` is its length in bytes before this attempt."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._path = workspace.stream
+        self._run_id = workspace.run_id
+        self._file = AppendFile(self._path)
+        self.began_at = self._path.stat().st_size
+        # Told of each append how long the stream is now.
+        self.on_append: Callable[[int], None] = lambda offset: None
+        self._sync_at = 0.0
+
+    def emit(self, event_type: str, /, **fields: Any) -> int:
+        """Append an event of ours and return the offset after it.
+
+        :raises ValueError: a field holds what JSON cannot say.
+        """
+        event = {"type": event_type, "timestamp": now_iso(), "run_id": self._run_id, **fields}
+        return self.append(encode(event), sync=event_type in _SYNCED_TYPES)
+
+    def receipt(self, line: InboxLine, state: str, **fields: Any) -> None:
+        """Write a `message_received` line; `state` is queued, delivered, completed or dropped."""
+        self.emit(
+            "message_received",
+            message_id=line.id,
+            state=state,
+            inbox_offset=line.offset,
+            message_type=line.type,
+            **fields,
+        )
+
+    def append(self, lines: bytes, *, sync: bool = False) -> int:
+        """Append whole lines as they are (an agent's own); returns the offset after them."""
+        offset = self._file.append(lines)
+        self.on_append(offset)
+        now = asyncio.get_running_loop().time()
+        if sync or now >= self._sync_at:
+            self._file.sync()
+            self._sync_at = now + _SYNC_S
+        return offset
+
+    def earlier_events(self, *event_types: str) -> list[Event]:
+        """The events of these types before this attempt, in order; reads the stream in this thread."""
+        marks = [event_type.encode() for event_type in event_types]
+        found: list[Event] = []
+        for record in read_records(self._path):
+            if record.offset > self.began_at:
+                break
+            if any(mark in record.line for mark in marks):
+                event = record.event()
+                if event.get("type") in event_types:
+                    found.append(event)
+        return found
+
+    def sync(self) -> None:
+        """Bring the stream onto the disk, whoever wrote it."""
+        self._file.sync()
+
+    def close(self) -> None:
+        self._file.sync()
+        self._file.close()

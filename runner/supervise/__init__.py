@@ -1,0 +1,1 @@
+"""All runs of a root: which are started, which have died."""

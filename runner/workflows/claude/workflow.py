@@ -1,0 +1,372 @@
+"""Claude by the real Agent SDK and its CLI. The CLI's own lines are the stream, written by the guard as they are.
+
+A message of the inbox goes to the CLI under its own id, and the CLI's `command_lifecycle` frames of that id become
+its receipts. docs/claude.md says what was measured of the CLI.
+"""
+
+import asyncio
+import collections
+import os
+import time
+import warnings
+from collections.abc import AsyncIterator, Coroutine
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import BaseModel
+
+from runlog import Event, InboxLine
+
+from ...attempt.run import Run
+from ...attempt.workflow import RunFailed, RunStopped
+from .environment import claude_environment, config_folder
+from .frames import AgentEnded, follow_frames, prompt_was_read
+from .params import ClaudeParams, claude_options, find_cli
+from .session import has_session, import_session, with_history, write_launcher
+
+if TYPE_CHECKING:
+    from claude_agent_sdk import (
+        ClaudeSDKClient,
+        PermissionResultAllow,
+        PermissionResultDeny,
+        ToolPermissionContext,
+    )
+
+__all__ = ["Claude"]
+
+_CONTROL_S = (
+    10.0  # the CLI answers a control request in 20 ms; one that does not in 10 s never will
+)
+_IDLE_CHECK_S = 0.5
+
+# The SDK's words for "its stderr went elsewhere"; ours adds what it was.
+_PLACEHOLDER = "\nError output: Check stderr output for details"
+
+_REASONS: dict[object, str] = {
+    401: "authentication",
+    403: "authentication",
+    404: "unknown_model",
+    429: "rate_limit",
+    529: "overloaded",
+    "max_turns": "max_turns",
+    "budget_exhausted": "max_budget",
+    "api_error": "api_error",
+    "blocking_limit": "too_long",
+}
+
+
+class Claude:
+    """Run Claude Code on a prompt, by the Claude Agent SDK: one-shot, or `interactive` and kept open for messages."""
+
+    Params: ClassVar[type[BaseModel]] = ClaudeParams
+    prompt: ClassVar[Literal["required", "optional", "none"]] = "required"
+    interactive: ClassVar[bool] = True
+    resumable: ClassVar[bool] = True
+    imports: ClassVar[tuple[str, ...]] = ("claude_agent_sdk",)  # 0.75 to 1.2 s
+
+    async def run(self, run: Run) -> Any:
+        params: ClaudeParams = run.params
+        with claude_environment(run) as environment:
+            # The SDK hands the CLI the whole of os.environ.
+            os.environ.clear()
+            os.environ.update(environment)
+            session_id = run.earlier.session_id if run.earlier else None
+            config = config_folder(environment)
+            if session_id and not has_session(config, session_id):
+                session_id = (
+                    None  # killed before the CLI wrote anything: begin anew, with the prompt
+                )
+            if session_id is None and params.resume_session_id:
+                session_id = params.resume_session_id
+                import_session(run, session_id, config)
+            return await _Conversation(run, params).hold(session_id)
+
+
+class _Conversation:
+    """One session of the CLI, from its first prompt to its last turn.
+
+    `_sent` are the messages that the CLI has and has not done with; `_held` those that wait for a turn of their own.
+    """
+
+    def __init__(self, run: Run, params: ClaudeParams) -> None:
+        self._run = run
+        self._params = params
+        self._client: ClaudeSDKClient
+        self._sent: dict[str, InboxLine | None] = {}
+        self._known: set[str] = set()  # ids of which the CLI has said anything
+        self._held: collections.deque[InboxLine] = collections.deque()
+        self._unheard: list[Any] = []  # of the chat before the run: told with the first message
+        self._busy = False
+        self._idle = asyncio.Event()
+        self._idle_since = time.monotonic()
+        self._last_result: Event | None = None
+        self._began = False  # the CLI has told its session
+        self._done = asyncio.Event()
+
+    async def hold(self, session_id: str | None) -> Any:
+        from claude_agent_sdk import (
+            CanUseToolShadowedWarning,
+            ClaudeSDKClient,
+            ClaudeSDKError,
+        )
+
+        # That allowed tools are not asked about is what our params say they are for.
+        warnings.simplefilter("ignore", CanUseToolShadowedWarning)
+        run, params = self._run, self._params
+        cwd = run.files / (params.cwd or "")
+        if not cwd.is_dir():
+            raise RunFailed("bad_params", f"params.cwd: {cwd} is no directory")
+        asks = run.interactive if params.ask_permissions is None else params.ask_permissions
+        options = claude_options(
+            run,
+            params,
+            cli=write_launcher(run, find_cli(params)),
+            session_id=session_id,
+            ask=self._ask if asks else None,
+        )
+        start = run.workspace.stream.stat().st_size
+        run.inbox.recall = self._recall
+        run.on_stop = self._end_turn
+        try:
+            async with ClaudeSDKClient(options) as self._client:
+                await self._converse(start, session_id)
+        except (ClaudeSDKError, AgentEnded) as error:
+            code = getattr(error, "exit_code", None)
+            fields = {} if code is None else {"exit_code": code}
+            reason = "agent_exit" if self._began else "cannot_start"
+            raise RunFailed(reason, str(error).replace(_PLACEHOLDER, ""), **fields) from error
+        return self._outcome()
+
+    async def _converse(self, start: int, session_id: str | None) -> None:
+        run = self._run
+        self._idle_since = time.monotonic()
+        prompt_id = f"prompt-{run.run_id}"
+        goes_on = session_id is not None and run.earlier is not None
+        heard = goes_on and (not run.prompt or prompt_was_read(run.workspace, prompt_id))
+        if not heard:
+            self._unheard = run.manifest.chat_history
+        if run.prompt and not heard:
+            await self._send(prompt_id, run.prompt, None)
+        elif run.interactive:
+            await self._settle()  # else a message is on its way, that asked the run to go on
+        parts: list[Coroutine[Any, Any, None]] = [
+            self._drain(),
+            self._follow(start),
+            self._take_messages(),
+        ]
+        tasks = [asyncio.create_task(part) for part in parts]
+        ending = asyncio.create_task(self._done.wait())
+        try:
+            while not ending.done() and not self._idle_too_long():
+                done, _ = await asyncio.wait(
+                    [*tasks, ending],
+                    timeout=_IDLE_CHECK_S,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                for task in done:
+                    task.result()
+        finally:
+            for task in (*tasks, ending):
+                task.cancel()
+            await asyncio.gather(*tasks, ending, return_exceptions=True)
+
+    async def _drain(self) -> None:
+        """Take the SDK's typed messages off its queue; their lines are in the stream already."""
+        async for _ in self._client.receive_messages():
+            pass
+        raise AgentEnded("the Claude CLI ended while the run still needed it")
+
+    async def _follow(self, start: int) -> None:
+        async for frame in follow_frames(self._run.workspace, start):
+            kind = frame.get("type")
+            if kind == "command_lifecycle":
+                self._on_lifecycle(str(frame.get("command_uuid")), frame.get("state"))
+            elif kind == "result":
+                self._last_result = frame
+                self._run.sync()  # the guard wrote it; a turn that is told as done stays done
+                if frame.get("api_error_status") in (401, 403):
+                    self._done.set()  # no message will mend it
+            elif kind == "user":
+                self._on_replay(str(frame.get("uuid")))
+            elif kind == "system" and frame.get("subtype") == "init":
+                self._began = True
+            elif kind == "system":
+                self._busy = frame.get("state") != "idle"
+            await self._settle()
+
+    def _on_lifecycle(self, message_id: str, state: object) -> None:
+        self._known.add(message_id)
+        line = self._sent.get(message_id)
+        if state == "started" and line is not None:
+            self._run.inbox.receipt(line, "delivered")
+        elif state in ("completed", "cancelled") and message_id in self._sent:
+            del self._sent[message_id]
+            if line is not None:
+                cut = {"reason": "its turn was cut short"} if state == "cancelled" else {}
+                self._run.inbox.receipt(line, "completed", **cut)
+
+    def _on_replay(self, message_id: str) -> None:
+        # An id that the session has read in an earlier life comes back at once, without a lifecycle of its own.
+        if message_id in self._sent and message_id not in self._known:
+            line = self._sent.pop(message_id)
+            if line is not None:
+                self._run.inbox.receipt(line, "completed", reason="an earlier attempt had read it")
+
+    async def _settle(self) -> None:
+        """Between two turns: give the next held message its turn, or see that the work is done."""
+        if self._busy or self._sent:
+            self._idle.clear()
+            return
+        first = not self._idle.is_set()
+        self._idle.set()
+        if self._held:
+            line = self._held.popleft()
+            await self._send(line.id, line.content, line)
+        elif not self._run.interactive:
+            self._done.set()
+        elif first:
+            self._idle_since = time.monotonic()
+            self._run.progress(status="waiting", message="waiting for a message")
+
+    async def _send(
+        self, message_id: str, content: str | list[Any], line: InboxLine | None
+    ) -> None:
+        self._sent[message_id] = line
+        self._busy = True
+        self._idle.clear()
+        content, self._unheard = with_history(self._unheard, content), []
+
+        async def one() -> AsyncIterator[dict[str, Any]]:
+            yield {
+                "type": "user",
+                "message": {"role": "user", "content": content},
+                "parent_tool_use_id": None,
+                "uuid": message_id,
+            }
+
+        await self._client.query(one())
+
+    async def _take_messages(self) -> None:
+        while True:
+            line = await self._run.inbox.get()
+            if line.type == "message":
+                await self._take(line)
+            else:
+                await self._control(line)
+
+    async def _take(self, line: InboxLine) -> None:
+        if line.delivery == "queue" and (self._busy or self._sent or self._held):
+            self._held.append(line)
+            return
+        if line.delivery == "interrupt" and self._busy:
+            self._sent[line.id] = (
+                line  # first, so that the end of this turn is not the end of the run
+            )
+            await asyncio.wait_for(self._client.interrupt(), _CONTROL_S)
+        await self._send(line.id, line.content, line)
+
+    async def _control(self, line: InboxLine) -> None:
+        inbox = self._run.inbox
+        try:
+            async with asyncio.timeout(_CONTROL_S):
+                if line.type == "interrupt":
+                    if not self._busy:
+                        inbox.receipt(line, "dropped", reason="no turn is running")
+                        return
+                    await self._client.interrupt()
+                elif line.type == "set_model":
+                    await self._client.set_model(line.body.get("model"))
+                elif line.type == "set_permission_mode":
+                    await self._client.set_permission_mode(line.body["mode"])
+                else:
+                    inbox.receipt(
+                        line, "dropped", reason=f"a claude run can't be told to {line.type}"
+                    )
+                    return
+        except Exception as error:
+            inbox.receipt(line, "dropped", reason=str(error) or repr(error))
+            return
+        inbox.receipt(line, "completed")
+
+    async def _recall(self, line: InboxLine) -> bool:
+        if line in self._held:
+            self._held.remove(line)
+            return True
+        sent = self._sent.pop(line.id, None)  # first: its `cancelled` frame comes before the answer
+        # No public method of the SDK asks for this (0.2.186); the test of cancelling holds the name.
+        answer = await asyncio.wait_for(
+            self._client._query._send_control_request(  # type: ignore[union-attr]
+                {"subtype": "cancel_async_message", "message_uuid": line.id}
+            ),
+            _CONTROL_S,
+        )
+        if answer.get("cancelled"):
+            await self._settle()
+            return True
+        self._sent[line.id] = sent
+        return False
+
+    async def _end_turn(self) -> None:
+        if self._busy:
+            await self._client.interrupt()
+            await self._idle.wait()
+
+    def _idle_too_long(self) -> bool:
+        idle_s = time.monotonic() - self._idle_since
+        quiet = not (self._busy or self._sent or self._held)
+        return self._run.interactive and quiet and idle_s > self._params.idle_timeout_s
+
+    def _outcome(self) -> Any:
+        last = self._last_result
+        if last is None:
+            return None
+        terminal = str(last.get("terminal_reason"))
+        if terminal.startswith("aborted"):
+            raise RunStopped("interrupt")
+        if last.get("is_error"):
+            subtype = str(last.get("subtype"))
+            reason = _REASONS.get(last.get("api_error_status")) or _REASONS.get(terminal)
+            if reason is None and subtype == "success":
+                reason = str(last.get("terminal_reason") or "error")  # it alone tells the kind
+            errors = last.get("errors")
+            text = last.get("result") or "; ".join(map(str, errors or [subtype]))
+            raise RunFailed(reason or subtype, str(text))
+        return last.get("result")
+
+    async def _ask(
+        self, tool_name: str, tool_input: dict[str, Any], context: "ToolPermissionContext"
+    ) -> "PermissionResultAllow | PermissionResultDeny":
+        from claude_agent_sdk import PermissionResultAllow, PermissionResultDeny, PermissionUpdate
+
+        if tool_name == "AskUserQuestion":
+            answers = await self._run.ask(
+                tool_input["questions"],
+                smart_defaults=_first_options(tool_input["questions"]),
+                timeout_s=self._params.question_timeout_s,
+            )
+            given = {question: _as_text(answer) for question, answer in answers.items()}
+            return PermissionResultAllow(updated_input={**tool_input, "answers": given})
+        decided = await self._run.questions.permission(
+            tool_name,
+            tool_input,
+            [suggestion.to_dict() for suggestion in context.suggestions],
+            self._params.permission_timeout_s,
+        )
+        if decided["decision"] == "allow":
+            taken_up = decided.get("updated_permissions") or []
+            return PermissionResultAllow(
+                updated_input=decided.get("updated_input") or tool_input,
+                updated_permissions=[PermissionUpdate.from_dict(update) for update in taken_up],
+            )
+        return PermissionResultDeny(message=decided.get("message") or "a person said no")
+
+
+def _first_options(questions: list[dict[str, Any]]) -> dict[str, str]:
+    return {
+        question["question"]: question["options"][0]["label"]
+        for question in questions
+        if question.get("options")
+    }
+
+
+def _as_text(answer: Any) -> str:
+    return ", ".join(map(str, answer)) if isinstance(answer, list) else str(answer)

@@ -1,0 +1,1 @@
+"""Workflows that show what can be built: long thought, research in parallel, design with people."""

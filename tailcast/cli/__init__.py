@@ -1,0 +1,1 @@
+"""What the commands share: options, what is asked, runs by name, errors."""

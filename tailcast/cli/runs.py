@@ -1,0 +1,126 @@
+"""Runs as commands need them: who begins a queued one, and what is told of a run."""
+
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runlog import (
+    Manifest,
+    RunIndex,
+    RunState,
+    Status,
+    Workspace,
+    is_terminal,
+    read_manifest,
+    read_state,
+    run_status,
+)
+from runlog.run.status import tail_state
+from runlog.run.view import duration_of, reason_of, state_view, workflow_of
+
+from .errors import CommandError
+from .options import command_line
+
+__all__ = ["OurProcess", "RunView", "begin", "check_scripted", "look_at", "tell_if_lost"]
+
+_RUNNER_TELLS_S = 5.0  # it looks ten times a second
+_POLL_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """All that is known of a run at one moment."""
+
+    workspace: Workspace
+    manifest: Manifest
+    state: RunState
+    status: Status
+    queue_position: int | None  # of a queued run, 1 for the next
+
+    @property
+    def workflow(self) -> str:
+        return workflow_of(self.manifest, self.state)
+
+    @property
+    def duration_s(self) -> float | None:
+        """Of a run that goes on: until now."""
+        return duration_of(self.state, self.status)
+
+    @property
+    def reason(self) -> str | None:
+        return reason_of(self.state, self.status)
+
+    def as_json(self) -> dict[str, Any]:
+        """With the names that `GET /workflows/{id}` uses, and the folder's `path`."""
+        view = state_view(self.manifest, self.state, self.status, self.queue_position)
+        return view | {"path": str(self.workspace.path)}
+
+
+def look_at(workspace: Workspace) -> RunView:
+    """:raises UnknownRun: it was removed this moment."""
+    state = read_state(workspace)
+    manifest, status = read_manifest(workspace), run_status(workspace, state)
+    queued = status == "queued"
+    place = RunIndex(workspace.root).queue_position(workspace.run_id) if queued else None
+    return RunView(workspace, manifest, state, status, place)
+
+
+class OurProcess:
+    """The process of a run that this command started. It outlives us."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self._process = process
+
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+
+def tell_if_lost(workspace: Workspace, *, never_began: bool = False) -> None:
+    """If the process of the run died, see to it that the stream says so: a runner here does, else we do.
+
+    :param never_began: its process ended; a run that is queued still was not taken up by it, and is lost too.
+    """
+    deadline = time.monotonic() + _RUNNER_TELLS_S
+    while _is_lost(workspace, never_began):
+        from runner.supervise.lost import end_run
+        from runner.supervise.supervisor import runner_is_active
+
+        if not runner_is_active(workspace.root):
+            end_run(workspace, "workflow_failed", "lost", "the run's process died")
+            return
+        if time.monotonic() > deadline:
+            return
+        time.sleep(_POLL_S)
+
+
+def _is_lost(workspace: Workspace, never_began: bool) -> bool:
+    status = run_status(workspace)
+    if status == "failed":
+        return workspace.manifest.exists() and not is_terminal(tail_state(workspace).status)
+    return never_began and status == "queued"
+
+
+def begin(workspace: Workspace, *, scripted_model: bool) -> OurProcess | None:
+    """See to it that a queued run begins: None if a runner is at work here, which takes it up."""
+    from runner.attempt.options import RunOptions
+    from runner.supervise.spawn import start_run_process
+    from runner.supervise.supervisor import runner_is_active
+
+    if runner_is_active(workspace.root):
+        return None
+    process = start_run_process(workspace, RunOptions(scripted_model=scripted_model))
+    return OurProcess(process)
+
+
+def check_scripted(root: Path, scripted_model: bool) -> None:
+    """:raises CommandError: a runner is at work that sends its runs to the real model."""
+    from runner.supervise.supervisor import active_options
+
+    options = active_options(root)
+    if scripted_model and options is not None and not options.scripted_model:
+        raise CommandError(
+            "the runner at work here sends its runs to the real model, so --scripted-model can't be had",
+            f"Start it as `{command_line(root, 'runner', '--scripted-model')}`, or use another --root",
+        )

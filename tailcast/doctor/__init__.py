@@ -1,0 +1,1 @@
+"""What `tailcast doctor` looks at."""

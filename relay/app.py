@@ -17,7 +17,7 @@ from runlog.disk.layout import make_root
 from runlog.groups.batches import remove_unmade
 
 from .dependencies import Json, Services, in_thread
-from .http.access import Doors
+from .http.access import Access
 from .http.models import Health, ProblemView
 from .http.problems import PROBLEM_MEDIA_TYPE, Problem, problem_handlers
 from .http.runs import RunStates
@@ -39,7 +39,7 @@ from .routes.docs_page import docs_page
 from .routes.static_page import NOT_BUILT, Page, is_built
 from .starting.create_run import Catalog
 from .streaming.feed import Feed
-from .streaming.registry import Tails
+from .streaming.registry import TailRegistry
 from .streaming.responses import HandOver
 
 __all__ = ["Relay", "create_app"]
@@ -68,7 +68,7 @@ class Relay:
         self.settings = settings
         self.api, self._services = _build(settings)
         page = Page(self.api, settings.page)
-        doors = Doors(
+        doors = Access(
             page,
             allowed_hosts=settings.allowed_hosts,
             token=settings.token,
@@ -95,7 +95,7 @@ def _build(settings: RelaySettings) -> tuple[FastAPI, Services]:
     services = Services(
         settings=settings,
         root=root,
-        tails=Tails(),
+        tails=TailRegistry(),
         states=RunStates(),
         catalog=Catalog(root),
         index=index,

@@ -21,7 +21,7 @@ from .http.runs import RunStates
 from .http.settings import RelaySettings
 from .starting.create_run import Catalog
 from .streaming.feed import Feed
-from .streaming.registry import Tails
+from .streaming.registry import TailRegistry
 
 __all__ = ["Json", "RunAt", "Services", "Shared", "StrictRoute", "in_thread", "parse_json"]
 
@@ -37,7 +37,7 @@ class Services:
 
     settings: RelaySettings
     root: Path
-    tails: Tails
+    tails: TailRegistry
     states: RunStates
     catalog: Catalog
     index: RunIndex

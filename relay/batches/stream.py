@@ -13,7 +13,7 @@ from starlette.types import Receive, Send
 from runlog import Batch, RunId, Workspace
 
 from ..dependencies import Services, in_thread
-from ..streaming.multi_cursor import MAX_OPEN_RUNS, BatchPlaces
+from ..streaming.multi_cursor import MAX_OPEN_RUNS, BatchCursor
 from ..streaming.multiplex import Multiplex
 from ..streaming.responses import SSE_HEADERS, LateResponse
 from ..streaming.sse import Variant
@@ -30,7 +30,7 @@ class BatchQuery:
     """`places` are where to begin."""
 
     batch: Batch
-    places: BatchPlaces
+    places: BatchCursor
     variant: Variant = field(default_factory=Variant)
 
 
@@ -48,7 +48,7 @@ class BatchStream(LateResponse):
             await send({"type": "http.response.body"})
             return
         tails = self._services.tails
-        listener = _Listener(self._services, self._query, send)
+        listener = _ManySubscriber(self._services, self._query, send)
         with ExitStack() as stack:
             stack.callback(listener.close_all)
             stack.enter_context(tails.told_of_closing(listener.nudge))
@@ -58,7 +58,7 @@ class BatchStream(LateResponse):
             await listener.run(receive)
 
 
-class _Listener(Multiplex):
+class _ManySubscriber(Multiplex):
     def __init__(self, services: Services, query: BatchQuery, send: Send) -> None:
         runs = [Workspace(services.root, RunId(run_id)) for run_id in query.batch.run_ids]
         keepalive_s = services.settings.keepalive_s

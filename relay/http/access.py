@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .problems import Problem, ProblemResponse
 
-__all__ = ["MAX_BODY_BYTES", "Doors", "chosen_subprotocol"]
+__all__ = ["MAX_BODY_BYTES", "Access", "chosen_subprotocol"]
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
 
@@ -36,7 +36,7 @@ _DEFAULT_PORTS = {b"http": b":80", b"https": b":443"}
 _Headers = dict[bytes, list[bytes]]
 
 
-class Doors:
+class Access:
     """ASGI middleware. Answers what may not come in; hands on everything else as it is.
 
     :param is_public: what needs no token, beside the probes.

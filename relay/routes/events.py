@@ -15,8 +15,8 @@ from runlog.disk.tail import records_of
 from ..dependencies import RunAt, Shared, StrictRoute, in_thread
 from ..http.models import EventsPage
 from ..streaming.envelope import spliceable
-from ..streaming.registry import Tails
-from ..streaming.shared_tail import Tail
+from ..streaming.registry import TailRegistry
+from ..streaming.shared_tail import SharedTail
 from ..streaming.sse import Variant
 from .runs import Exclude, Types, names_of
 
@@ -94,8 +94,8 @@ async def events(
 
 async def _wait(
     request: Request,
-    tails: Tails,
-    tail: Tail,
+    tails: TailRegistry,
+    tail: SharedTail,
     page: _Page,
     look: Callable[[int], Awaitable[_Page]],
     cursor: int,
@@ -139,7 +139,9 @@ async def _disconnect(request: Request) -> None:
         pass
 
 
-async def _has_ended(tail: Tail, page: _Page, look: Callable[[int], Awaitable[_Page]]) -> bool:
+async def _has_ended(
+    tail: SharedTail, page: _Page, look: Callable[[int], Awaitable[_Page]]
+) -> bool:
     """Whether the run has ended and nothing was written since the page was read."""
     ending = await tail.ending()
     if ending is None or not ending.told or page.after is None:

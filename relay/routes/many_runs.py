@@ -10,7 +10,7 @@ from runlog import Workspace, check_run_id, open_batch
 from ..batches.stream import BatchQuery, BatchStream
 from ..dependencies import Services, Shared, StrictRoute, in_thread
 from ..http.problems import Problem
-from ..streaming.multi_cursor import MAX_RUNS, BatchPlaces, ListPlaces
+from ..streaming.multi_cursor import MAX_RUNS, BatchCursor, ListCursor
 from ..streaming.multi_stream import ManyQuery, ManyStream
 from ..streaming.sse import Variant
 from .runs import Exclude, Types, names_of
@@ -77,10 +77,10 @@ async def stream(
             "invalid-request",
             "Send `run=` once for each run to follow, or `feed=1`, or `batch=`",
         )
-    cursors = [ListPlaces.parse(text, run_ids) for text in given]
+    cursors = [ListCursor.parse(text, run_ids) for text in given]
     query = ManyQuery(
         runs=tuple(Workspace(services.root, run_id) for run_id in run_ids),
-        places=cursors[0] if cursors else ListPlaces(run_ids, (0,) * len(run_ids)),
+        places=cursors[0] if cursors else ListCursor(run_ids, (0,) * len(run_ids)),
         again=bool(cursors),
         feed=feed,
         variant=variant,
@@ -92,6 +92,6 @@ async def _batch_stream(
     services: Services, batch_id: str, given: list[str], variant: Variant
 ) -> Response:
     batch = await in_thread(open_batch, services.root, batch_id)
-    cursors = [BatchPlaces.parse(text, batch.run_ids) for text in given]
-    places = cursors[0] if cursors else BatchPlaces(batch.run_ids)
+    cursors = [BatchCursor.parse(text, batch.run_ids) for text in given]
+    places = cursors[0] if cursors else BatchCursor(batch.run_ids)
     return BatchStream(services, BatchQuery(batch, places, variant))

@@ -6,7 +6,7 @@ from runlog.disk.tail import Chunk
 
 from .sse import Variant, frame_chunk
 
-__all__ = ["Budget", "Framed", "Ring"]
+__all__ = ["Budget", "Framed", "ChunkCache"]
 
 # The last MiB or so of a file: its bytes, and the frames of a variant or two.
 _RING_BYTES = 3 * 1024 * 1024
@@ -33,7 +33,7 @@ class Budget:
 
     def __init__(self) -> None:
         self.spent_bytes = 0
-        self.rings: set[Ring] = set()
+        self.rings: set[ChunkCache] = set()
 
     def spend(self, change_bytes: int) -> None:
         self.spent_bytes += change_bytes
@@ -42,7 +42,7 @@ class Budget:
                 ring.shrink(_RING_BYTES // 8)
 
 
-class Ring:
+class ChunkCache:
     """Chunks of one file by where they start; the one that was not wanted for the longest time goes first.
 
     It keeps one chunk at least, whatever its size: a line of 16 MiB is framed once for a hundred listeners too.

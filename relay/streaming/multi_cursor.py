@@ -10,7 +10,7 @@ from typing import Protocol
 
 from runlog import BadCursor, parse_cursor
 
-__all__ = ["MAX_OPEN_RUNS", "MAX_RUNS", "BatchPlaces", "ListPlaces", "Places"]
+__all__ = ["MAX_OPEN_RUNS", "MAX_RUNS", "BatchCursor", "ListCursor", "MultiCursor"]
 
 # Of a list, and the longest cursor there can be: a name, an offset and two marks for each run.
 MAX_RUNS = 100
@@ -22,7 +22,7 @@ _BATCH_CHARS = 8 * 1024
 _OVER = "end"
 
 
-class Places(Protocol):
+class MultiCursor(Protocol):
     """Where a client is in each of his runs, which have numbers."""
 
     def move(self, number: int, offset: int) -> None: ...
@@ -37,7 +37,7 @@ class Places(Protocol):
         """The id before and after the offset of one run."""
 
 
-class ListPlaces:
+class ListCursor:
     """An offset for each run: `9ae0daaf-1482,0,7`."""
 
     def __init__(self, run_ids: Sequence[str], offsets: Iterable[int]) -> None:
@@ -45,7 +45,7 @@ class ListPlaces:
         self._mark = _mark_of(run_ids)
 
     @classmethod
-    def parse(cls, text: str, run_ids: Sequence[str]) -> "ListPlaces":
+    def parse(cls, text: str, run_ids: Sequence[str]) -> "ListCursor":
         """From an `id` of ours or from `A:123,B:456`; runs that are not named begin at 0.
 
         :raises BadCursor: it is neither, or of other runs.
@@ -82,7 +82,7 @@ class ListPlaces:
         return f"{self._mark}-{before}".encode(), after.encode()
 
 
-class BatchPlaces:
+class BatchCursor:
     """Which runs were told to their end, and the offset of each that was begun: `9ae0daaf-0_16.18-17:4821,19:99`.
 
     Of all others nothing was told. At the very end: `9ae0daaf-end`.
@@ -98,7 +98,7 @@ class BatchPlaces:
         self._begun: list[int] = []  # the numbers of `offsets`, in order
 
     @classmethod
-    def parse(cls, text: str, run_ids: Sequence[str]) -> "BatchPlaces":
+    def parse(cls, text: str, run_ids: Sequence[str]) -> "BatchCursor":
         """From an `id` of ours.
 
         :raises BadCursor: it is none, or of another batch.

@@ -11,9 +11,9 @@ from runlog import Workspace, is_terminal
 from ..http.problems import Problem, ProblemResponse
 from ..http.runs import summary_view
 from .feed import Change, Feed
-from .multi_cursor import ListPlaces
+from .multi_cursor import ListCursor
 from .multiplex import Multiplex
-from .registry import Tails
+from .registry import TailRegistry
 from .responses import SSE_HEADERS, LateResponse
 from .run_cursors import End, Gone, Step
 from .sse import Variant
@@ -29,7 +29,7 @@ class ManyQuery:
     """`places` are where to begin; `again`: the client had a cursor, so he has been here before."""
 
     runs: tuple[Workspace, ...]
-    places: ListPlaces
+    places: ListCursor
     again: bool = False
     feed: bool = False
     variant: Variant = field(default_factory=Variant)
@@ -41,7 +41,9 @@ class ManyStream(LateResponse):
     204 if he has been here before, all his runs have ended and nothing is left; 404 if none of the runs is there.
     """
 
-    def __init__(self, tails: Tails, feed: Feed, query: ManyQuery, keepalive_s: float) -> None:
+    def __init__(
+        self, tails: TailRegistry, feed: Feed, query: ManyQuery, keepalive_s: float
+    ) -> None:
         super().__init__()
         self._tails = tails
         self._feed = feed
@@ -50,7 +52,9 @@ class ManyStream(LateResponse):
 
     async def stream(self, receive: Receive, send: Send) -> None:
         with ExitStack() as stack:
-            listener = _Listener(self._tails, self._feed, self._query, self._keepalive_s, send)
+            listener = _ManySubscriber(
+                self._tails, self._feed, self._query, self._keepalive_s, send
+            )
             stack.callback(listener.close_all)
             stack.enter_context(self._tails.told_of_closing(listener.nudge))
             if self._query.feed:
@@ -69,11 +73,11 @@ class ManyStream(LateResponse):
             await listener.run(receive)
 
 
-class _Listener(Multiplex):
+class _ManySubscriber(Multiplex):
     """All runs are followed from the beginning to the end of the connection: with `feed` they may be reopened."""
 
     def __init__(
-        self, tails: Tails, feed: Feed, query: ManyQuery, keepalive_s: float, send: Send
+        self, tails: TailRegistry, feed: Feed, query: ManyQuery, keepalive_s: float, send: Send
     ) -> None:
         super().__init__(tails, query.runs, query.places, query.variant, keepalive_s, send)
         self._feed = feed if query.feed else None

@@ -14,10 +14,10 @@ from runlog import Workspace, encode
 from runlog.disk.tail import Chunk, records_of
 
 from .envelope import spliceable
-from .multi_cursor import Places
-from .registry import Tails
+from .multi_cursor import MultiCursor
+from .registry import TailRegistry
 from .run_cursors import Cursor, End, Gone, Reset, Step
-from .sender import Outlet
+from .sender import Sender
 from .sse import KEEPALIVE, PREAMBLE, Variant
 
 __all__ = ["Multiplex"]
@@ -33,9 +33,9 @@ class Multiplex:
 
     def __init__(
         self,
-        tails: Tails,
+        tails: TailRegistry,
         runs: Sequence[Workspace],
-        places: Places,
+        places: MultiCursor,
         variant: Variant,
         keepalive_s: float,
         send: Send,
@@ -45,7 +45,7 @@ class Multiplex:
         self._places = places
         self._variant = variant
         self._keepalive_s = keepalive_s
-        self._outlet = Outlet(send, tails, self.nudge)
+        self._sender = Sender(send, tails, self.nudge)
         self._cursors: dict[int, Cursor] = {}
         self._open: dict[int, ExitStack] = {}
         self._ready: dict[int, None] = {}  # in the order of their turns
@@ -81,10 +81,10 @@ class Multiplex:
 
     async def run(self, receive: Receive) -> None:
         """Send the stream, up to and with the last message. The response has been started."""
-        client = asyncio.get_running_loop().create_task(self._outlet.watch(receive))
+        client = asyncio.get_running_loop().create_task(self._sender.watch(receive))
         try:
-            await self._outlet.write(PREAMBLE)
-            while not (self._outlet.gone or self._tails.closing):
+            await self._sender.write(PREAMBLE)
+            while not (self._sender.gone or self._tails.closing):
                 await self._attend()
                 if self._ready:
                     await self._serve(next(iter(self._ready)))
@@ -94,7 +94,7 @@ class Multiplex:
                     break
                 else:
                     await self._rest()
-            await self._outlet.end()
+            await self._sender.end()
         finally:
             client.cancel()
 
@@ -128,12 +128,12 @@ class Multiplex:
                 told = False
                 for frames in self._frames(number, step):
                     told = True
-                    await self._outlet.write(frames)
+                    await self._sender.write(frames)
                 self._places.move(number, step.end)
                 self._untold = 0 if told else self._untold + step.end - step.start
                 if self._untold > _UNTOLD_BYTES:
                     self._untold = 0
-                    await self._outlet.write(b"id: %b\n\n" % self._places.id())
+                    await self._sender.write(b"id: %b\n\n" % self._places.id())
             case Reset(reason):
                 self._places.move(number, 0)
                 await self._say("reset", {"run_id": run_id, "reason": reason}, with_id=False)
@@ -180,14 +180,14 @@ class Multiplex:
     async def _say(self, event: str, data: dict[str, object], *, with_id: bool = True) -> None:
         """Something of the relay's own, by name; with an id if it concerns a place."""
         place = b"id: %b\n" % self._places.id() if with_id else b""
-        await self._outlet.write(b"%bevent: %b\ndata: %b\n" % (place, event.encode(), encode(data)))
+        await self._sender.write(b"%bevent: %b\ndata: %b\n" % (place, event.encode(), encode(data)))
 
     async def _rest(self) -> None:
         self._wake.clear()
-        if self._ready or self._outlet.gone or self._tails.closing or not self._may_rest():
+        if self._ready or self._sender.gone or self._tails.closing or not self._may_rest():
             return
         try:
             async with asyncio.timeout(self._keepalive_s):
                 await self._wake.wait()
         except TimeoutError:
-            await self._outlet.write(KEEPALIVE)
+            await self._sender.write(KEEPALIVE)

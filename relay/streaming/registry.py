@@ -15,9 +15,9 @@ from runlog import Workspace
 from runlog.disk.watch import SWEEP_S, FolderWatch
 
 from .chunk_cache import Budget
-from .shared_tail import Tail
+from .shared_tail import SharedTail
 
-__all__ = ["Tails"]
+__all__ = ["TailRegistry"]
 
 # A tail without listeners stays open: they come back within a second or so after a network hiccup.
 _LINGER_S = 5.0
@@ -33,7 +33,7 @@ _DISK_THREADS = 8
 T = TypeVar("T")
 
 
-class Tails:
+class TailRegistry:
     """Lives on one event loop, from `start` to `close`."""
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Tails:
         self.closing = False  # every listener goes home
         self.sent_bytes = 0  # to all listeners, since the start
         self._closers: set[Callable[[], None]] = set()
-        self._tails: dict[Path, Tail] = {}
+        self._tails: dict[Path, SharedTail] = {}
         self._unbegun: dict[Path, tuple[Workspace, set[Callable[[Workspace], None]]]] = {}
         self._folders: frozenset[Path] = frozenset()
         self._threads = anyio.CapacityLimiter(_DISK_THREADS)
@@ -83,11 +83,11 @@ class Tails:
         self._tails.clear()
 
     @contextmanager
-    def follow(self, workspace: Workspace) -> Iterator[Tail]:
+    def follow(self, workspace: Workspace) -> Iterator[SharedTail]:
         """The tail of a run, for as long as the block runs."""
         tail = self._tails.get(workspace.path)
         if tail is None:
-            tail = self._tails[workspace.path] = Tail(workspace, self)
+            tail = self._tails[workspace.path] = SharedTail(workspace, self)
             self._plan_rewatch()
         tail.listeners += 1
         try:

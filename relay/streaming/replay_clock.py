@@ -7,14 +7,14 @@ from datetime import datetime
 from runlog import Record, decode
 from runlog.disk.records import from_iso
 
-__all__ = ["Pace"]
+__all__ = ["ReplayClock"]
 
 # A recorded gap is cut at this; and a replay that fell behind (a slow reader) makes up for this much at most.
 _MAX_GAP_S = 10.0
 _MAX_BEHIND_S = 1.0
 
 
-class Pace:
+class ReplayClock:
     """When to send each record of a replay: as far apart as their timestamps say, by `speed`.
 
     `records` are those of the present chunk that are still to be sent.

@@ -10,8 +10,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from runlog import Workspace
 
 from ..http.problems import Problem, ProblemResponse
-from .registry import Tails
-from .subscriber import Listener, StreamQuery
+from .registry import TailRegistry
+from .subscriber import StreamQuery, Subscriber
+from .timed_replay import TimedSubscriber
 
 __all__ = ["SSE_HEADERS", "EventStream", "HandOver", "LateResponse"]
 
@@ -61,7 +62,7 @@ class EventStream(LateResponse):
 
     def __init__(
         self,
-        tails: Tails,
+        tails: TailRegistry,
         workspace: Workspace,
         query: StreamQuery,
         keepalive_s: float,
@@ -77,7 +78,9 @@ class EventStream(LateResponse):
     async def stream(self, receive: Receive, send: Send) -> None:
         extra = [pair for pair in self.raw_headers if pair[0] != b"content-length"]
         with self._tails.follow(self._workspace) as tail:
-            listener = Listener(self._tails, tail, self._query, self._keepalive_s, send)
+            speed = self._query.speed
+            args = (self._tails, tail, self._query, self._keepalive_s, send)
+            listener = Subscriber(*args) if speed is None else TimedSubscriber(*args, speed=speed)
             try:
                 begun = await listener.begin()
             except OSError as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from runlog import LogReplaced, Status
 from runlog.disk.tail import Chunk
 
-from .shared_tail import Tail
+from .shared_tail import SharedTail
 
 __all__ = ["Cursor", "End", "Gone", "Reset", "Step"]
 
@@ -42,7 +42,7 @@ class Cursor:
     :param on_wake: called on the loop when it is worth calling `next` again, after it gave None.
     """
 
-    def __init__(self, tail: Tail, after: int, on_wake: Callable[[], None]) -> None:
+    def __init__(self, tail: SharedTail, after: int, on_wake: Callable[[], None]) -> None:
         self.finished = False
         self._tail = tail
         self._after = after

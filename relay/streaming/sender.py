@@ -7,15 +7,15 @@ from typing import Any, cast
 
 from starlette.types import Receive, Send
 
-from .registry import Tails
+from .registry import TailRegistry
 
-__all__ = ["MESSAGE_BYTES", "Outlet"]
+__all__ = ["MESSAGE_BYTES", "Sender"]
 
 # uvicorn holds `send` back at 64 KiB unsent, but takes each message whole.
 MESSAGE_BYTES = 256 * 1024
 
 
-class Outlet:
+class Sender:
     """Lives on one event loop. One caller at a time writes.
 
     :param on_gone: called when the client has gone.
@@ -23,7 +23,7 @@ class Outlet:
 
     __slots__ = ("_loop", "_on_gone", "_send", "_tails", "gone", "wrote_at")
 
-    def __init__(self, send: Send, tails: Tails, on_gone: Callable[[], None]) -> None:
+    def __init__(self, send: Send, tails: TailRegistry, on_gone: Callable[[], None]) -> None:
         self.gone = False
         self._send = send
         self._tails = tails

@@ -27,10 +27,10 @@ from runlog import (
 from runlog.disk.tail import Chunk
 from runlog.run.status import tail_state
 
-from .chunk_cache import Budget, Framed, Ring
+from .chunk_cache import Budget, ChunkCache, Framed
 from .sse import Variant
 
-__all__ = ["CHUNK_BYTES", "Ending", "Tail"]
+__all__ = ["CHUNK_BYTES", "Ending", "SharedTail"]
 
 # Framing is as fast at 64 as at 128 KiB, but each chunk has its share of the loop (measured; see benchmarks/). Not
 # more, because a listener that does not read holds about three of them.
@@ -48,7 +48,7 @@ T = TypeVar("T")
 
 
 class _Owner(Protocol):
-    """What a tail needs of the `Tails` it belongs to."""
+    """What a tail needs of the `TailRegistry` it belongs to."""
 
     budget: Budget
 
@@ -78,7 +78,7 @@ class Resting(Protocol):
     def on_change(self) -> None: ...
 
 
-class Tail:
+class SharedTail:
     """The shared reader of one stream file, which may not exist yet.
 
     `generation` counts the files that stood under the path: when it moves, every offset of before means nothing.
@@ -95,7 +95,7 @@ class Tail:
         self.size = 0  # of the file, as of the last look
         # (offset, size): at that size of the file there is no whole line at the offset
         self._nothing: tuple[int, int] | None = None
-        self._ring = Ring(owner.budget)
+        self._ring = ChunkCache(owner.budget)
         self._waiting: set[asyncio.Future[None]] = set()
         self._resting: set[Resting] = set()
         self._disk = asyncio.Lock()

@@ -8,17 +8,15 @@ from dataclasses import dataclass, field
 from starlette.types import Receive, Send
 
 from runlog import LogReplaced
-from runlog.disk.tail import records_of
 
-from .registry import Tails
-from .replay_clock import Pace
-from .sender import MESSAGE_BYTES, Outlet
-from .shared_tail import Tail
-from .sse import KEEPALIVE, PREAMBLE, Variant, end_frame, frame_record, id_frame, reset_frame
+from .registry import TailRegistry
+from .sender import MESSAGE_BYTES, Sender
+from .shared_tail import SharedTail
+from .sse import KEEPALIVE, PREAMBLE, Variant, end_frame, id_frame, reset_frame
 
-__all__ = ["Listener", "StreamQuery"]
+__all__ = ["SEND_BYTES", "StreamQuery", "Subscriber"]
 
-_SEND_BYTES = 128 * 1024
+SEND_BYTES = 128 * 1024
 # How far to search for what a filter takes before others get a turn.
 _LOOK_AHEAD_BYTES = 1024 * 1024
 # A filter that lets little through still has to move the client's cursor, or a reconnect would search it all again.
@@ -39,12 +37,14 @@ class StreamQuery:
     variant: Variant = field(default_factory=Variant)
 
 
-class Listener:
-    """A cursor, and the loop that moves it.
+class Subscriber:
+    """A cursor, and the loop that moves it. What is there is sent at once; `timed_replay` sends it as the run went.
 
     Only the task of its request moves it, but while that task has nothing to do: then the tail that learns of a new
     line does, in its own call (see `on_change`).
     """
+
+    _pushable = True  # whether the tail may send a new line in its own call
 
     __slots__ = (
         "_alarm",
@@ -55,8 +55,7 @@ class Listener:
         "_keepalive_s",
         "_loop",
         "_offset",
-        "_outlet",
-        "_pace",
+        "_sender",
         "_query",
         "_quiet",
         "_reset",
@@ -69,14 +68,19 @@ class Listener:
     )
 
     def __init__(
-        self, tails: Tails, tail: Tail, query: StreamQuery, keepalive_s: float, send: Send
+        self,
+        tails: TailRegistry,
+        tail: SharedTail,
+        query: StreamQuery,
+        keepalive_s: float,
+        send: Send,
     ) -> None:
         self._tails = tails
         self._tail = tail
         self._query = query
         self._variant = query.variant
         self._keepalive_s = keepalive_s
-        self._outlet = Outlet(send, tails, self._nudge)
+        self._sender = Sender(send, tails, self._nudge)
         self._loop = asyncio.get_running_loop()
         self._generation = tail.generation
         self._offset: int | None = 0  # None: `query.after` is inside a line that is not whole yet
@@ -90,7 +94,6 @@ class Listener:
         self._waiting: asyncio.Future[None] = self._loop.create_future()
         self._idle = False  # the task waits for a line to send, and for nothing else
         self._held_back: Awaitable[None] | None = None  # what is left of a message that was pushed
-        self._pace = None if query.speed is None else Pace(query.speed, self._loop.time())
 
     async def begin(self) -> bool:
         """Find the place to start from; False if nothing is there to send and nothing will come."""
@@ -122,18 +125,18 @@ class Listener:
 
     async def run(self, receive: Receive) -> None:
         """Send the stream, up to and with the last message. The response has been started."""
-        client = self._loop.create_task(self._outlet.watch(receive))
+        client = self._loop.create_task(self._sender.watch(receive))
         self._alarm = self._loop.call_later(self._keepalive_s, self._on_alarm)
         try:
             await self._pump()
-            await self._outlet.end()
+            await self._sender.end()
         finally:
             self._alarm.cancel()
             client.cancel()
 
     async def _pump(self) -> None:
         await self._write(PREAMBLE + (reset_frame(self._reset) if self._reset else b""))
-        while not (self._outlet.gone or self._tails.closing):
+        while not (self._sender.gone or self._tails.closing):
             if self._tail.generation != self._generation:
                 await self._start_over()
             elif self._quiet:
@@ -156,7 +159,7 @@ class Listener:
                 await self._start_over()
             return self._offset is not None
         before = self._offset
-        payload = await (self._gather() if self._pace is None else self._gather_paced(self._pace))
+        payload = await self._gather()
         if self._offset == before:
             return False  # with no await since the look that found nothing: see `_rest`
         if payload := self._with_cursor(payload):
@@ -174,7 +177,7 @@ class Listener:
 
     def _is_behind(self) -> bool:
         """Whether there is more to do at once. Never waits for the disk."""
-        if self._offset is None or self._pace is not None:
+        if self._offset is None:
             return True
         try:
             return self._tail.take(self._offset) is not None
@@ -203,7 +206,7 @@ class Listener:
             self._offset = framed.chunk.end
             if payload := self._with_cursor(frames):
                 try:
-                    self._held_back = self._outlet.push(payload)
+                    self._held_back = self._sender.push(payload)
                 except Exception as error:  # the server's; the task raises it
                     self._waiting.set_exception(error)
                     return False
@@ -211,11 +214,16 @@ class Listener:
         at_end = self._offset == tail.size and tail.generation == self._generation
         return at_end and self._held_back is None and not (tail.suspect or tail.removed)
 
+    def _next_due(self) -> float | None:
+        """When the next of what is held has to be sent, by the loop's clock; None if nothing is held."""
+        return None
+
     async def _gather(self) -> bytes:
+        """The frames of what is to be sent now; moves the cursor past them."""
         offset = before = self._offset or 0
         parts: list[bytes] = []
         size = 0
-        while size < _SEND_BYTES and offset - before < _LOOK_AHEAD_BYTES:
+        while size < SEND_BYTES and offset - before < _LOOK_AHEAD_BYTES:
             framed = await self._tail.fetch(offset)
             if framed is None or self._tail.generation != self._generation:
                 break
@@ -226,27 +234,6 @@ class Listener:
         self._offset = offset
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    async def _gather_paced(self, pace: Pace) -> bytes:
-        parts: list[bytes] = []
-        size = 0
-        while size < _SEND_BYTES:
-            if not pace.records:
-                framed = await self._tail.fetch(self._offset or 0)
-                if framed is None or self._tail.generation != self._generation:
-                    break
-                pace.records.extend(records_of(framed.chunk))
-                if not pace.records:  # blank lines alone
-                    self._offset = framed.chunk.end
-                    continue
-            if pace.due() > self._loop.time():
-                break
-            record = pace.pop()
-            self._offset = record.offset
-            frame = frame_record(record, self._variant)
-            parts.append(frame)
-            size += len(frame)
-        return b"".join(parts)
-
     async def _rest(self) -> bool:
         """Wait until there may be more; True if there will be none. To be called in the breath that found nothing."""
         if self._tail.generation != self._generation:
@@ -255,13 +242,13 @@ class Listener:
         self._tail.rest(self)
         timer = None
         try:
-            if self._pace is not None and self._pace.records:
-                timer = self._loop.call_at(self._pace.due(), self._nudge)
+            if (due := self._next_due()) is not None:
+                timer = self._loop.call_at(due, self._nudge)
             elif self._tail.removed or await self._finish(waiting):
                 return True
             # What happened while `_finish` was asking has woken us already.
-            if not (self._outlet.gone or self._quiet or self._tails.closing):
-                self._idle = self._pace is None
+            if not (self._sender.gone or self._quiet or self._tails.closing):
+                self._idle = self._pushable
                 await waiting
                 if self._held_back is not None:
                     await self._held_back
@@ -295,14 +282,12 @@ class Listener:
         self._generation = self._tail.generation
         self._offset = self._told = 0
         self._asked = False
-        if self._pace is not None:
-            self._pace.records.clear()
         gone = "the run was removed" if self._tail.removed else "the stream file was replaced"
         await self._write(reset_frame(gone))
 
     async def _write(self, payload: bytes) -> None:
         self._quiet = False
-        await self._outlet.write(payload)
+        await self._sender.write(payload)
 
     def _sign_of_life(self) -> bytes:
         if self._variant.filters and self._offset is not None and self._offset > self._told:
@@ -312,7 +297,7 @@ class Listener:
 
     def _on_alarm(self) -> None:
         # One timer for each listener, set again when it rings: not moved at each write.
-        silent_s = self._loop.time() - self._outlet.wrote_at
+        silent_s = self._loop.time() - self._sender.wrote_at
         left_s = self._keepalive_s - silent_s
         if left_s <= 0.001:
             self._quiet = True

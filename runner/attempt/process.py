@@ -290,22 +290,30 @@ def _is_gone(workspace: Workspace) -> bool:
 
 
 async def _read_inbox(run: Run, inbox: InboxReader, stop: asyncio.Event) -> None:
+    """Hand on each line as it comes. What has to ask the agent runs beside: nothing there keeps a stop waiting."""
     told = (run.earlier.inbox_offset if run.earlier else None) or 0
-    while True:
-        for line in inbox.read():
-            if isinstance(line, RefusedLine):
-                if line.offset <= told:
-                    continue  # an earlier attempt has said so
-                run.log("warning", f"inbox line ending at {line.offset} is refused: {line.why}")
-            elif line.type == "stop":
-                run.inbox.receipt(line, "completed")
-                stop.set()
-            elif line.type in ("answer", "permission"):
-                run.questions.answer(line)
-            elif line.type in ("pause", "resume"):
-                run.pauses.take(line)
-            elif line.type == "cancel":
-                await run.inbox.cancel(line)
-            else:
-                run.inbox.put(line)
-        await asyncio.sleep(_INBOX_POLL_S)
+    calls: set[asyncio.Task[None]] = set()
+    try:
+        while True:
+            for line in inbox.read():
+                if isinstance(line, RefusedLine):
+                    if line.offset <= told:
+                        continue  # an earlier attempt has said so
+                    run.log("warning", f"inbox line ending at {line.offset} is refused: {line.why}")
+                elif line.type == "stop":
+                    run.inbox.receipt(line, "completed")
+                    stop.set()
+                elif line.type in ("answer", "permission"):
+                    run.questions.answer(line)
+                elif line.type in ("pause", "resume"):
+                    run.pauses.take(line)
+                elif line.type == "cancel":
+                    calls.add(call := asyncio.create_task(run.inbox.cancel(line)))
+                    call.add_done_callback(calls.discard)
+                else:
+                    run.inbox.put(line)
+            await asyncio.sleep(_INBOX_POLL_S)
+    finally:
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)

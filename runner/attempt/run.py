@@ -17,6 +17,9 @@ __all__ = ["Inbox", "Run"]
 
 Level = Literal["debug", "info", "warning", "error"]
 
+# How long an agent may take to give a message back.
+_RECALL_S = 10.0
+
 
 class Run:
     """One attempt of a run.
@@ -141,6 +144,7 @@ class Inbox:
         self._lines: collections.deque[InboxLine] = collections.deque()
         self._arrived = asyncio.Event()
         self._open: dict[str, InboxLine] = {}  # messages that are queued, here or in the agent
+        self._recalling = asyncio.Lock()  # one at a time: two may name the same message
         # A workflow that hands messages on before they are read sets this: takes one back, or returns False.
         self.recall: Callable[[InboxLine], Awaitable[bool]] | None = None
 
@@ -177,18 +181,37 @@ class Inbox:
         self._stream.receipt(line, state, **fields)
 
     async def cancel(self, line: InboxLine) -> None:
-        """Take back the message that `line` names, if it was not delivered yet."""
-        target = self._open.get(line.body["message_id"])
+        """Take back the message that `line` names, if it was not delivered yet. Asks the agent, if that has it."""
+        why = "the run ended"
+        try:
+            async with self._recalling:
+                why = await self._take_back(line.body["message_id"])
+        except Exception as error:  # the agent's, or that of the SDK
+            why = f"the agent could not be asked: {type(error).__name__}: {error}"
+        finally:
+            if why:
+                self.receipt(line, "dropped", reason=why)
+            else:
+                self.receipt(line, "completed")
+
+    async def _take_back(self, message_id: str) -> str:
+        """Why it can't be; empty if it was."""
+        target = self._open.get(message_id)
         if target is None:
-            self.receipt(line, "dropped", reason="that message is not queued any more")
-            return
+            return "that message is not queued any more"
         if target in self._lines:
             self._lines.remove(target)
-        elif self.recall is None or not await self.recall(target):
-            self.receipt(line, "dropped", reason="that message was delivered meanwhile")
-            return
+        elif self.recall is None:
+            return "that message was delivered meanwhile"
+        else:
+            try:
+                async with asyncio.timeout(_RECALL_S):
+                    if not await self.recall(target):
+                        return "that message was delivered meanwhile"
+            except TimeoutError:
+                return f"the agent did not answer within {_RECALL_S:g} s"
         self.receipt(target, "dropped", reason="cancelled")
-        self.receipt(line, "completed")
+        return ""
 
     def drop_all(self, reason: str) -> None:
         """Tell of everything that was never taken."""

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from relay.http.access import Doors
+from relay.http.access import Access
 from runlog import Workspace
 from tests.relay.live import PROJECT, Relay, running_relay
 from tests.relay.sse_client import read_all
@@ -287,7 +287,7 @@ def test_a_websocket_does_not_pass_the_doors() -> None:
     async def behind(scope: Scope, receive: Receive, send: Send) -> None:
         raise AssertionError("the doors let it pass")
 
-    doors = Doors(behind, allowed_hosts=frozenset({"*"}), token="sesame")
+    doors = Access(behind, allowed_hosts=frozenset({"*"}), token="sesame")
     token = (b"authorization", b"Bearer sesame")
     own, foreign = (b"host", b"here"), (b"origin", b"http://elsewhere")
     for headers, status in (

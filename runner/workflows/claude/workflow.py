@@ -293,17 +293,18 @@ class _Conversation:
             return True
         sent = self._sent.pop(line.id, None)  # first: its `cancelled` frame comes before the answer
         # No public method of the SDK asks for this (0.2.186); the test of cancelling holds the name.
-        answer = await asyncio.wait_for(
-            self._client._query._send_control_request(  # type: ignore[union-attr]
+        taken_back = False
+        try:
+            answer = await self._client._query._send_control_request(  # type: ignore[union-attr]
                 {"subtype": "cancel_async_message", "message_uuid": line.id}
-            ),
-            _CONTROL_S,
-        )
-        if answer.get("cancelled"):
+            )
+            taken_back = bool(answer.get("cancelled"))
+        finally:
+            if not taken_back:
+                self._sent[line.id] = sent
+        if taken_back:
             await self._settle()
-            return True
-        self._sent[line.id] = sent
-        return False
+        return taken_back
 
     async def _end_turn(self) -> None:
         if self._busy:

@@ -8,7 +8,6 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -18,8 +17,8 @@ from runlog.groups.batches import remove_unmade
 
 from .dependencies import Json, Services, in_thread
 from .http.access import Access
-from .http.models import Health, ProblemView
-from .http.problems import PROBLEM_MEDIA_TYPE, Problem, problem_handlers
+from .http.models import Health
+from .http.problems import Problem, problem_handlers
 from .http.runs import RunStates
 from .http.settings import RelaySettings
 from .routes import (
@@ -36,6 +35,7 @@ from .routes import (
     websocket,
 )
 from .routes.docs_page import docs_page
+from .routes.openapi import openapi_of
 from .routes.static_page import NOT_BUILT, Page, is_built
 from .starting.create_run import Catalog
 from .streaming.feed import Feed
@@ -148,11 +148,23 @@ def _build(settings: RelaySettings) -> tuple[FastAPI, Services]:
 
 
 def _add_probes(api: FastAPI, services: Services) -> None:
-    @api.get("/healthz", tags=["probes"], response_model=Health, summary="Whether it lives")
+    @api.get(
+        "/healthz",
+        operation_id="get_health",
+        tags=["probes"],
+        response_model=Health,
+        summary="Whether it lives",
+    )
     async def healthz() -> Response:
         return Json({"status": "ok"})
 
-    @api.get("/readyz", tags=["probes"], response_model=Health, summary="Whether it can work")
+    @api.get(
+        "/readyz",
+        operation_id="get_readiness",
+        tags=["probes"],
+        response_model=Health,
+        summary="Whether it can work",
+    )
     async def readyz() -> Response:
         """503 if the root of the workspaces can't be read and written."""
         root = services.root
@@ -175,40 +187,10 @@ def _add_docs(api: FastAPI, services: Services) -> None:
 
     def openapi() -> dict[str, Any]:
         if api.openapi_schema is None:
-            api.openapi_schema = _with_problems(
-                get_openapi(
-                    title=api.title,
-                    version=api.version,
-                    description=api.description,
-                    tags=api.openapi_tags,
-                    routes=api.routes,
-                )
-            )
+            api.openapi_schema = openapi_of(api)
         return api.openapi_schema
 
     api.openapi = openapi  # type: ignore[method-assign] # as FastAPI's documentation has it
-
-
-def _with_problems(schema: dict[str, Any]) -> dict[str, Any]:
-    """Every operation may answer with a problem; FastAPI's own shape of a 422 is none of ours."""
-    components = schema["components"]["schemas"]
-    components.pop("HTTPValidationError", None)
-    components.pop("ValidationError", None)
-    components["Problem"] = ProblemView.model_json_schema()
-    components |= schemas.event_components()
-    # Pydantic knows no shape that is not its own.
-    components["EventAt"]["properties"]["event"] = {"$ref": "#/components/schemas/Event"}
-    problem = {
-        "description": "What is wrong, and what to do next",
-        "content": {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-    }
-    for operations in schema["paths"].values():
-        for operation in operations.values():
-            operation["responses"].pop("422", None)
-            operation["responses"]["4XX"] = problem
-    schema["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-    schema["security"] = [{}, {"token": []}]
-    return schema
 
 
 def _version() -> str:

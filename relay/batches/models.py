@@ -6,7 +6,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from runlog.groups.batches import MAX_BATCH_RUNS
 
-from ..http.models import Asked, Blocks, Limits, Priority, Summary, Text
+from ..http.models import (
+    Asked,
+    Blocks,
+    Limits,
+    OwnId,
+    Priority,
+    Summary,
+    Text,
+    by_workflow_or_deployment,
+)
 
 __all__ = ["BatchInputAsked", "BatchMade", "BatchPage", "BatchStopped", "BatchView", "StartBatch"]
 
@@ -26,7 +35,7 @@ class BatchInputAsked(Asked):
     runtime_overrides: dict[str, Any] | None = Field(
         None, description="With a deployment: likewise, of those that it allows"
     )
-    run_id: str | None = Field(None, description="Your own id; left out, one is made")
+    run_id: OwnId | None = Field(None, description="Your own id; left out, one is made")
     chat_history: Blocks | None = None
     limits: Limits | None = None
     priority: Priority | None = None
@@ -36,8 +45,8 @@ class StartBatch(Asked):
     """Runs to start together: of one `workflow` or `deployment`, each with an input of its own."""
 
     model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
+        json_schema_extra=by_workflow_or_deployment(
+            [
                 {
                     "workflow": "command",
                     "inputs": [
@@ -51,9 +60,8 @@ class StartBatch(Asked):
                     "deployment": "nightly-review",
                     "inputs": [{"prompt": "src/a.py"}, {"prompt": "src/b.py", "priority": 5}],
                 },
-            ],
-            "oneOf": [{"required": ["workflow"]}, {"required": ["deployment"]}],
-        },
+            ]
+        )
     )
 
     workflow: Text | None = None
@@ -69,7 +77,7 @@ class StartBatch(Asked):
         None, ge=1, description="So many of its runs at once. Left out: as many as the runner may"
     )
     description: str | None = Field(None, max_length=2000)
-    batch_id: str | None = Field(
+    batch_id: OwnId | None = Field(
         None, description="Your own id: 1 to 80 of a-z, 0-9 and '-'. Left out, one is made"
     )
 

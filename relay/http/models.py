@@ -1,5 +1,6 @@
 """What clients send, checked; and the shapes of what they get, for the OpenAPI page."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -8,6 +9,9 @@ from runlog.run.limits import LIMITS
 from runlog.run.manifest import MAX_PRIORITY
 
 __all__ = [
+    "ID_PATTERN",
+    "MESSAGE_ID_PATTERN",
+    "OFFSET_PATTERN",
     "Accepted",
     "AnswerPermission",
     "AnswerQuestion",
@@ -21,6 +25,7 @@ __all__ = [
     "HistoryView",
     "Limits",
     "Listing",
+    "OwnId",
     "Priority",
     "ProblemView",
     "RunPage",
@@ -33,15 +38,24 @@ __all__ = [
     "Summary",
     "Text",
     "WorkflowView",
+    "by_workflow_or_deployment",
 ]
 
 _RUN_ID_EXAMPLE = "claude-20250119t103045-k7f2qa"
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Blocks = list[dict[str, Any]]
+# For the schema alone: what does not fit is refused further below, by the one place that knows.
+ID_PATTERN = "^[a-z0-9][a-z0-9-]{0,79}$"
+MESSAGE_ID_PATTERN = "^[A-Za-z0-9._:-]{1,128}$"
+OFFSET_PATTERN = "^(0|[1-9][0-9]{0,15})$"
+OwnId = Annotated[str, Field(json_schema_extra={"pattern": ID_PATTERN})]
 MessageId = Annotated[
     str,
-    Field(description="1 to 128 of A-Z a-z 0-9 . _ : -; posted twice it takes effect once"),
+    Field(
+        description="1 to 128 of A-Z a-z 0-9 . _ : -; posted twice it takes effect once",
+        json_schema_extra={"pattern": MESSAGE_ID_PATTERN},
+    ),
 ]
 Priority = Annotated[int, Field(ge=-MAX_PRIORITY, le=MAX_PRIORITY)]
 Limits = Annotated[
@@ -64,6 +78,37 @@ class Asked(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
+def by_workflow_or_deployment(examples: list[Any]) -> Callable[[dict[str, Any]], None]:
+    """For the schema of a body that names a `workflow` or a `deployment`: each form as a shape of its own."""
+
+    def reshape(schema: dict[str, Any]) -> None:
+        fields = schema.pop("properties")
+        required = schema.pop("required", [])
+        for name in ("type", "additionalProperties"):
+            schema.pop(name, None)
+
+        def form(title: str, by: str, without: set[str]) -> dict[str, Any]:
+            properties = {name: field for name, field in fields.items() if name not in without}
+            properties[by] = fields[by] | fields[by]["anyOf"][0]  # it is there, so it is no null
+            del properties[by]["anyOf"], properties[by]["default"]
+            return {
+                "title": title,
+                "type": "object",
+                "properties": properties,
+                "required": [by, *required],
+                "additionalProperties": False,
+            }
+
+        name = schema["title"]
+        schema["oneOf"] = [
+            form(f"{name}OfWorkflow", "workflow", {"deployment", "runtime_overrides"}),
+            form(f"{name}OfDeployment", "deployment", {"workflow", "params"}),
+        ]
+        schema["examples"] = examples
+
+    return reshape
+
+
 class StartRun(Asked):
     """A run to start: of a `workflow` with `params`, or of a `deployment`, perhaps with `runtime_overrides`.
 
@@ -71,8 +116,8 @@ class StartRun(Asked):
     """
 
     model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
+        json_schema_extra=by_workflow_or_deployment(
+            [
                 {"workflow": "claude", "prompt": "Write a haiku about tail -f into haiku.txt"},
                 {
                     "workflow": "command",
@@ -81,9 +126,8 @@ class StartRun(Asked):
                     "limits": {"wall_time_s": 600, "output_bytes": 10_000_000},
                 },
                 {"deployment": "nightly-review", "runtime_overrides": {"max_turns": 20}},
-            ],
-            "oneOf": [{"required": ["workflow"]}, {"required": ["deployment"]}],
-        }
+            ]
+        )
     )
 
     workflow: Text | None = None
@@ -99,7 +143,7 @@ class StartRun(Asked):
         None,
         description="With a deployment: params in place of its own, of those that it allows to be set",
     )
-    run_id: str | None = Field(
+    run_id: OwnId | None = Field(
         None, description="Your own id: 1 to 80 of a-z, 0-9 and '-'. Left out, one is made"
     )
     interactive: bool | None = Field(
@@ -286,7 +330,7 @@ class EventsPage(BaseModel):
         json_schema_extra={
             "examples": [
                 {
-                    "events": [{"offset": 82, "event": {"type": "workflow_started"}}],
+                    "events": [{"offset": 82, "event": {"type": "assistant", "message": {}}}],
                     "next": 82,
                     "end": False,
                 }

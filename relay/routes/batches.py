@@ -45,6 +45,7 @@ _BatchAt = Annotated[Batch, Depends(_batch_at)]
 
 @router.post(
     "/batches",
+    operation_id="start_batch",
     status_code=201,
     response_model=BatchMade,
     summary="Start a batch",
@@ -73,7 +74,9 @@ async def start(
     return Json(body, 201, {"location": links["self"]})
 
 
-@router.get("/batches", response_model=BatchPage, summary="List batches")
+@router.get(
+    "/batches", operation_id="list_batches", response_model=BatchPage, summary="List batches"
+)
 async def list_all(
     services: Shared,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
@@ -83,7 +86,12 @@ async def list_all(
     return Json(await in_thread(_page, services, limit, cursor))
 
 
-@router.get("/batches/{batch_id}", response_model=BatchView, summary="State of a batch")
+@router.get(
+    "/batches/{batch_id}",
+    operation_id="get_batch",
+    response_model=BatchView,
+    summary="State of a batch",
+)
 async def show(
     services: Shared,
     batch: _BatchAt,
@@ -98,6 +106,7 @@ async def show(
 
 @router.post(
     "/batches/{batch_id}/stop",
+    operation_id="stop_batch",
     status_code=202,
     response_model=BatchStopped,
     summary="Stop a batch",
@@ -107,7 +116,9 @@ async def stop(services: Shared, batch: _BatchAt) -> Response:
     return Json(await in_thread(_stop, services, batch), 202)
 
 
-@router.delete("/batches/{batch_id}", status_code=204, summary="Remove a batch")
+@router.delete(
+    "/batches/{batch_id}", operation_id="remove_batch", status_code=204, summary="Remove a batch"
+)
 async def remove(
     services: Shared,
     batch: _BatchAt,

@@ -44,7 +44,12 @@ IfMatch = Annotated[
 _ETAG = {"ETag": {"schema": {"type": "string"}, "description": "of what was put, for `If-Match`"}}
 
 
-@router.get("/deployments", response_model=DeploymentPage, summary="List deployments")
+@router.get(
+    "/deployments",
+    operation_id="list_deployments",
+    response_model=DeploymentPage,
+    summary="List deployments",
+)
 async def list_all(services: Shared) -> Response:
     """By name, each with the statistics of its runs; and those whose file can't be used."""
     return Json(await in_thread(_list, services))
@@ -52,6 +57,7 @@ async def list_all(services: Shared) -> Response:
 
 @router.get(
     "/deployments/{name}",
+    operation_id="get_deployment",
     response_model=DeploymentView,
     summary="A deployment, with the statistics of its runs",
     responses={200: {"headers": _ETAG}},
@@ -63,6 +69,7 @@ async def show(services: Shared, name: Name) -> Response:
 
 @router.put(
     "/deployments/{name}",
+    operation_id="put_deployment",
     response_model=DeploymentView,
     summary="Make or replace a deployment",
     responses={
@@ -96,7 +103,12 @@ async def put(
     return Json(await in_thread(_view, services, written), 201 if is_new else 200, headers)
 
 
-@router.delete("/deployments/{name}", status_code=204, summary="Remove a deployment")
+@router.delete(
+    "/deployments/{name}",
+    operation_id="remove_deployment",
+    status_code=204,
+    summary="Remove a deployment",
+)
 async def remove(services: Shared, name: Name, if_match: IfMatch = None) -> Response:
     """Its runs stay, and those that run go on."""
     await in_thread(remove_deployment, services.root, name, _precondition(if_match, None))

@@ -93,7 +93,7 @@ def _operation(method: str, path: str, operation: _Json, schemas: _Json) -> str:
         parts.append(f"<p>Body: {_schema_link(body['schema'])}</p>")
         parts += [_code(example) for example in _examples(body["schema"], schemas)]
     for status, answer in operation["responses"].items():
-        if status == "4XX":
+        if status in ("4XX", "5XX"):
             continue
         content = answer.get("content", {})
         shapes = " ".join(_schema_link(c["schema"]) for c in content.values() if "schema" in c)

@@ -52,6 +52,7 @@ class _Page:
 
 @router.get(
     "/workflows/{run_id}/events",
+    operation_id="list_events",
     response_model=EventsPage,
     tags=["events"],
     summary="Events by the page",

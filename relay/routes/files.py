@@ -60,7 +60,12 @@ _FIXED_HEADERS = {
 
 
 @router.head("/workflows/{run_id}/files", include_in_schema=False)
-@router.get("/workflows/{run_id}/files", response_model=Listing, summary="List the workspace")
+@router.get(
+    "/workflows/{run_id}/files",
+    operation_id="list_files",
+    response_model=Listing,
+    summary="List the workspace",
+)
 async def list_root(
     run: RunAt, recursive: Annotated[bool, Query(description="with the folders below")] = False
 ) -> Response:
@@ -71,6 +76,7 @@ async def list_root(
 @router.head("/workflows/{run_id}/files/{path:path}", include_in_schema=False)
 @router.get(
     "/workflows/{run_id}/files/{path:path}",
+    operation_id="read_file",
     response_class=Response,
     summary="Read a file",
     responses={

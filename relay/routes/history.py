@@ -33,6 +33,7 @@ class _Read:
 
 @router.get(
     "/workflows/{run_id}/history",
+    operation_id="get_history",
     response_model=HistoryView,
     response_model_exclude_unset=True,
     tags=["events"],

@@ -22,6 +22,7 @@ router = APIRouter(route_class=StrictRoute)
 
 @router.get(
     "/stream",
+    operation_id="stream_runs",
     tags=["events"],
     summary="Follow many runs on one connection",
     response_class=Response,

@@ -51,11 +51,16 @@ def post_line(services: Services, run: Workspace, line: dict[str, Any]) -> Poste
             return post(run, line)
 
 
-def _accepted(summary: str) -> dict[str, Any]:
-    return {"status_code": 202, "response_model": Accepted, "summary": summary}
+def _accepted(operation_id: str, summary: str) -> dict[str, Any]:
+    return {
+        "status_code": 202,
+        "response_model": Accepted,
+        "operation_id": operation_id,
+        "summary": summary,
+    }
 
 
-@router.post("/workflows/{run_id}/messages", **_accepted("Say something to a run"))
+@router.post("/workflows/{run_id}/messages", **_accepted("send_message", "Say something to a run"))
 async def send(services: Shared, run: RunAt, asked: SendMessage) -> Response:
     """The run tells what becomes of it by `message_received` events: queued, delivered, completed or dropped.
 
@@ -64,30 +69,40 @@ async def send(services: Shared, run: RunAt, asked: SendMessage) -> Response:
     return await _post(partial(_send, services, run, asked))
 
 
-@router.delete("/workflows/{run_id}/messages/{message_id}", **_accepted("Take a message back"))
+@router.delete(
+    "/workflows/{run_id}/messages/{message_id}",
+    **_accepted("cancel_message", "Take a message back"),
+)
 async def cancel(run: RunAt, message_id: Annotated[str, PathParam(max_length=128)]) -> Response:
     """One that was not delivered yet. Whether it came in time, a `message_received` event tells: `dropped`."""
     return await _post(partial(cancel_message, run, message_id))
 
 
-@router.post("/workflows/{run_id}/answers", **_accepted("Answer an open question"))
+@router.post(
+    "/workflows/{run_id}/answers", **_accepted("answer_question", "Answer an open question")
+)
 async def answer(services: Shared, run: RunAt, asked: AnswerQuestion) -> Response:
     """409 if there is no such question, or it was answered. The open ones are in the state of the run."""
     return await _post(partial(_answer, services, run, asked))
 
 
-@router.post("/workflows/{run_id}/permissions", **_accepted("Allow or deny a tool call"))
+@router.post(
+    "/workflows/{run_id}/permissions", **_accepted("answer_permission", "Allow or deny a tool call")
+)
 async def permit(services: Shared, run: RunAt, asked: AnswerPermission) -> Response:
     """409 if there is no such request, or it was decided. Undecided in time it is denied."""
     return await _post(partial(_permit, services, run, asked))
 
 
-@router.post("/workflows/{run_id}/model", **_accepted("Change the model"))
+@router.post("/workflows/{run_id}/model", **_accepted("set_model", "Change the model"))
 async def set_model(run: RunAt, asked: SetModel) -> Response:
     return await _post(partial(post, run, _line("set_model", asked.id, model=asked.model)))
 
 
-@router.post("/workflows/{run_id}/permission-mode", **_accepted("Change what needs asking"))
+@router.post(
+    "/workflows/{run_id}/permission-mode",
+    **_accepted("set_permission_mode", "Change what needs asking"),
+)
 async def set_permission_mode(run: RunAt, asked: SetPermissionMode) -> Response:
     return await _post(partial(post, run, _line("set_permission_mode", asked.id, mode=asked.mode)))
 
@@ -95,23 +110,23 @@ async def set_permission_mode(run: RunAt, asked: SetPermissionMode) -> Response:
 _Command = Annotated[Command | None, Body()]
 
 
-@router.post("/workflows/{run_id}/stop", **_accepted("Stop a run"))
+@router.post("/workflows/{run_id}/stop", **_accepted("stop_run", "Stop a run"))
 async def stop(run: RunAt, asked: _Command = None) -> Response:
     """Asked first, then signalled, and killed after its grace period, with every process it has started."""
     return await _command(run, "stop", asked)
 
 
-@router.post("/workflows/{run_id}/interrupt", **_accepted("End the running turn"))
+@router.post("/workflows/{run_id}/interrupt", **_accepted("interrupt_run", "End the running turn"))
 async def interrupt(run: RunAt, asked: _Command = None) -> Response:
     return await _command(run, "interrupt", asked)
 
 
-@router.post("/workflows/{run_id}/pause", **_accepted("Pause a run"))
+@router.post("/workflows/{run_id}/pause", **_accepted("pause_run", "Pause a run"))
 async def pause(run: RunAt, asked: _Command = None) -> Response:
     return await _command(run, "pause", asked)
 
 
-@router.post("/workflows/{run_id}/resume", **_accepted("Go on after a pause"))
+@router.post("/workflows/{run_id}/resume", **_accepted("resume_run", "Go on after a pause"))
 async def resume(run: RunAt, asked: _Command = None) -> Response:
     """Of a paused run. One that has ended is reopened by a message with `"resume": true`."""
     return await _command(run, "resume", asked)

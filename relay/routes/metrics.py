@@ -21,7 +21,12 @@ router = APIRouter(tags=["probes"])
 _MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-@router.get("/metrics", summary="Numbers for Prometheus", response_class=Response)
+@router.get(
+    "/metrics",
+    operation_id="get_metrics",
+    summary="Numbers for Prometheus",
+    response_class=Response,
+)
 async def metrics(services: Shared) -> Response:
     """Runs by status, listeners, cached bytes, and bytes delivered. Needs the token, if one is set."""
     counts = await in_thread(_count_runs, services)

@@ -42,6 +42,7 @@ Exclude = Annotated[
 
 @router.post(
     "/workflows",
+    operation_id="start_run",
     status_code=201,
     response_model=RunStarted,
     tags=["runs"],
@@ -50,6 +51,7 @@ Exclude = Annotated[
         201: {
             "description": "It is on the disk, and queued. With `Accept: text/event-stream` the body is its stream",
             "headers": {"Location": {"schema": {"type": "string"}, "description": "of the run"}},
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
         }
     },
 )
@@ -76,7 +78,13 @@ async def start(
     return Json(body, 201, headers)
 
 
-@router.get("/workflows", response_model=RunPage, tags=["runs"], summary="List runs")
+@router.get(
+    "/workflows",
+    operation_id="list_runs",
+    response_model=RunPage,
+    tags=["runs"],
+    summary="List runs",
+)
 async def list_runs(
     services: Shared,
     status: Annotated[StatusName | None, Query()] = None,
@@ -105,12 +113,24 @@ def _page(services: Services, read: Callable[[], Page]) -> dict[str, Any]:
     return {"runs": [summary_view(summary) for summary in page.runs], "next": page.next}
 
 
-@router.get("/workflows/{run_id}", response_model=RunView, tags=["runs"], summary="State of a run")
+@router.get(
+    "/workflows/{run_id}",
+    operation_id="get_run",
+    response_model=RunView,
+    tags=["runs"],
+    summary="State of a run",
+)
 async def show(services: Shared, run: RunAt) -> Response:
     return Json(await in_thread(run_view, services.states, run, services.queue_position))
 
 
-@router.delete("/workflows/{run_id}", status_code=204, tags=["runs"], summary="Remove a run")
+@router.delete(
+    "/workflows/{run_id}",
+    operation_id="remove_run",
+    status_code=204,
+    tags=["runs"],
+    summary="Remove a run",
+)
 async def remove(services: Shared, run: RunAt) -> Response:
     """Its folder and everything in it, for good. Only of a run that has ended."""
     await in_thread(remove_ended, run)
@@ -142,6 +162,7 @@ _streams = APIRouter(route_class=_StreamRoute)
 
 @_streams.get(
     "/workflows/{run_id}/stream",
+    operation_id="stream_run",
     tags=["events"],
     summary="Follow or replay a run",
     response_class=Response,
@@ -206,7 +227,13 @@ def names_of(listed: str | None) -> frozenset[str] | None:
     return frozenset(name for part in (listed or "").split(",") if (name := part.strip())) or None
 
 
-@router.get("/catalog", response_model=CatalogView, tags=["runs"], summary="What can be started")
+@router.get(
+    "/catalog",
+    operation_id="get_catalog",
+    response_model=CatalogView,
+    tags=["runs"],
+    summary="What can be started",
+)
 async def catalog(services: Shared) -> Response:
     """As the runner last said."""
     entries = await in_thread(services.catalog.entries)

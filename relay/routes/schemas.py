@@ -20,6 +20,7 @@ class _JsonSchema(Json):
 
 @router.get(
     "/events/schema",
+    operation_id="get_events_schema",
     response_class=_JsonSchema,
     tags=["events"],
     summary="What events look like, as JSON Schema",
@@ -31,6 +32,7 @@ async def events_schema() -> Response:
 
 @router.get(
     "/inbox/schema",
+    operation_id="get_inbox_schema",
     response_class=_JsonSchema,
     tags=["messages"],
     summary="What inbox lines look like, as JSON Schema",

@@ -17,7 +17,14 @@ _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def _of(kind: str | list[str], description: str = "", **more: Any) -> Schema:
-    return {"type": kind, **({"description": description} if description else {}), **more}
+    # Said to generators of clients: an object of no named fields holds any, and a list anything.
+    any_within: Schema = {}
+    if kind == "object" and "properties" not in more:
+        any_within = {"additionalProperties": True}
+    elif kind == "array" and "items" not in more:
+        any_within = {"items": {}}
+    told = {"description": description} if description else {}
+    return {"type": kind, **told, **any_within, **more}
 
 
 def _one_of(*values: str, description: str = "") -> Schema:

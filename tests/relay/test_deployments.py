@@ -461,7 +461,8 @@ def test_openapi(relay: Relay) -> None:
     assert asked["examples"][0]["allowed_overrides"] == ["max_turns"]
     answer = paths["/api/v1/deployments/{name}"]["put"]["responses"]["201"]
     assert answer["content"]["application/json"]["schema"]["$ref"].endswith("/DeploymentView")
-    start = schema["components"]["schemas"]["StartRun"]
+    start = schema["components"]["schemas"]["StartRunOfDeployment"]
     assert {"deployment", "runtime_overrides"} <= start["properties"].keys()
+    assert "workflow" not in start["properties"] and start["required"] == ["deployment"]
     for example in asked["examples"]:
         assert put(relay, "example", example | {"params": {"max_turns": 10}}).status_code < 300

@@ -3,8 +3,9 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import get_args
 
-from .http.settings import LOOPBACK_HOSTS, PAGE, RelayError, RelaySettings
+from .http.settings import LOOPBACK_HOSTS, PAGE, RelayError, RelaySettings, Watch
 from .server import serve
 
 
@@ -16,6 +17,7 @@ def main() -> int:
     parser.add_argument("--token")
     parser.add_argument("--allow-host", action="append", default=[])
     parser.add_argument("--keepalive", type=float, default=15.0, metavar="SECONDS")
+    parser.add_argument("--watch", choices=get_args(Watch), default="watchfiles")
     parser.add_argument("--page", type=Path, default=PAGE, help="folder of the built web page")
     asked = parser.parse_args()
     settings = RelaySettings(
@@ -24,6 +26,7 @@ def main() -> int:
         allowed_hosts=LOOPBACK_HOSTS | {name.lower() for name in asked.allow_host},
         keepalive_s=asked.keepalive,
         page=asked.page,
+        watch=asked.watch,
     )
     try:
         ended_by = serve(settings, asked.host, asked.port, _announce)

@@ -95,7 +95,7 @@ def _build(settings: RelaySettings) -> tuple[FastAPI, Services]:
     services = Services(
         settings=settings,
         root=root,
-        tails=TailRegistry(),
+        tails=TailRegistry(in_loop=settings.watch == "inotify"),
         states=RunStates(),
         catalog=Catalog(root),
         index=index,

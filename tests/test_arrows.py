@@ -28,7 +28,7 @@ ROOMS = {
         "client", "workflow", "terminal", "cli", "doctor", "demo", "commands", "app", "main", "__main__",
     ],
 }  # fmt: skip
-RUNLOG_NEEDS = {"orjson", "watchfiles", "aiofiles", "jsonschema", "referencing"}
+RUNLOG_NEEDS = {"orjson", "watchfiles", "aiofiles", "asyncinotify", "jsonschema", "referencing"}
 HEAVY = (
     "fastapi", "claude_agent_sdk", "pydantic", "watchfiles", "typer", "aiofiles", "asyncio", "jsonschema",
 )  # fmt: skip

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-__all__ = ["LOOPBACK_HOSTS", "PAGE", "RelayError", "RelaySettings"]
+__all__ = ["LOOPBACK_HOSTS", "PAGE", "RelayError", "RelaySettings", "Watch"]
 
 PAGE = Path(__file__).parents[1] / "ui" / "dist"
+Watch = Literal["watchfiles", "inotify"]
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -26,6 +28,7 @@ class RelaySettings:
     """:param token: what callers must send as `Authorization: Bearer …`; None lets everyone in who gets here.
     :param allowed_hosts: names that a `Host` header may carry, without port, in lower case; `*` allows all.
     :param keepalive_s: silence after which a stream sends a comment, so that nothing between cuts it.
+    :param watch: what tells of changes: watchfiles in a thread of its own, or inotify in the event loop.
     :param page: the folder of the built web page, which need not be there.
     """
 
@@ -34,3 +37,4 @@ class RelaySettings:
     allowed_hosts: frozenset[str] = LOOPBACK_HOSTS
     keepalive_s: float = 15.0
     page: Path = PAGE
+    watch: Watch = "watchfiles"

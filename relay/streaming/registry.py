@@ -12,6 +12,7 @@ import anyio
 import anyio.to_thread
 
 from runlog import Workspace
+from runlog.disk.loop_watch import LoopWatch
 from runlog.disk.watch import SWEEP_S, FolderWatch
 
 from .chunk_cache import Budget
@@ -34,9 +35,13 @@ T = TypeVar("T")
 
 
 class TailRegistry:
-    """Lives on one event loop, from `start` to `close`."""
+    """Lives on one event loop, from `start` to `close`.
 
-    def __init__(self) -> None:
+    :param in_loop: wait for notifications in the loop itself (inotify), not in a thread of watchfiles.
+    """
+
+    def __init__(self, *, in_loop: bool = False) -> None:
+        self._in_loop = in_loop
         self.budget = Budget()
         self.closing = False  # every listener goes home
         self.sent_bytes = 0  # to all listeners, since the start
@@ -48,7 +53,9 @@ class TailRegistry:
 
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._watch = FolderWatch(self._from_watch)
+        self._watch: FolderWatch | LoopWatch = (
+            LoopWatch(self._on_change) if self._in_loop else FolderWatch(self._from_watch)
+        )
         self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
         self._rewatch: asyncio.TimerHandle | None = None
 
@@ -77,7 +84,10 @@ class TailRegistry:
         self._sweeper.cancel()
         if self._rewatch is not None:
             self._rewatch.cancel()
-        await anyio.to_thread.run_sync(self._watch.close)
+        if isinstance(self._watch, LoopWatch):
+            self._watch.close()
+        else:
+            await anyio.to_thread.run_sync(self._watch.close)
         for tail in self._tails.values():
             tail.close()
         self._tails.clear()

@@ -18,8 +18,8 @@ __all__ = ["SWEEP_S", "FolderWatch"]
 SWEEP_S = 1.0
 
 # Notifications come some 2 ms after the write with a step of 1 ms (52 ms with watchfiles' defaults), for 2 % of a
-# core. After a second of silence the first one may take 4 ms more, for a third of that. While nothing is watched the
-# thread sleeps.
+# core. After a second of silence the first one may take 4 ms more, for a third of that (unless `quiet_step_ms` says
+# else). While nothing is watched the thread sleeps.
 _STEP_MS, _QUIET_STEP_MS = 1, 3
 
 
@@ -28,9 +28,18 @@ class FolderWatch:
     all of them".
 
     The set is given whole by `set`, from any thread. Call `close` at the end.
+
+    :param quiet_step_ms: after a second of silence, how long the first notification may wait: less is quicker, and
+        costs more wake-ups.
     """
 
-    def __init__(self, wake: Callable[[frozenset[Path] | None], None]) -> None:
+    def __init__(
+        self,
+        wake: Callable[[frozenset[Path] | None], None],
+        *,
+        quiet_step_ms: int = _QUIET_STEP_MS,
+    ) -> None:
+        self._quiet_step_ms = quiet_step_ms
         self._wake = wake
         self._folders: frozenset[Path] = frozenset()
         self._changed = threading.Event()  # the set changed, or the end
@@ -75,7 +84,7 @@ class FolderWatch:
             while not self._changed.is_set():
                 now = time.monotonic()
                 left_ms = max(1, int((sweep_at - now) * 1000))
-                step_ms = _STEP_MS if now < quiet_at else _QUIET_STEP_MS
+                step_ms = _STEP_MS if now < quiet_at else self._quiet_step_ms
                 changes = notify.watch(0, step_ms, left_ms, self._changed)
                 if isinstance(changes, set):
                     quiet_at = time.monotonic() + SWEEP_S

@@ -5,6 +5,7 @@ one of them has passed it still when it is reopened.
 """
 
 import asyncio
+import contextlib
 import math
 import os
 import time
@@ -13,12 +14,13 @@ from collections.abc import Mapping
 from runlog import StateReader
 from runlog.run.limits import passed_count
 
+from .wakes import Waiter
 from .workflow import RunFailed
 
 __all__ = ["LimitPassed", "LimitWatch"]
 
-# A look is a `stat`; where cost or turns are limited, also a parse of what is new.
-_LOOK_S = 0.05
+# A limit is passed when more than it has gone by.
+_OVER_S = 0.01
 # Statuses in which the run waits for a person: no idling.
 _WAITS = ("waiting", "paused")
 _FORMATS = {
@@ -42,12 +44,12 @@ class LimitPassed(RunFailed):
 class LimitWatch:
     """The limits of one attempt, which begins now. Used by the thread of the loop alone, with the `reader`."""
 
-    def __init__(self, limits: Mapping[str, float], reader: StateReader) -> None:
+    def __init__(self, limits: Mapping[str, float], reader: StateReader, folder: Waiter) -> None:
         self.limits = limits
         self._reader = reader
         self._began_at = self._written_at = time.monotonic()
         self._output_bytes = 0
-        self._grown = asyncio.Event()
+        self._folder = folder
 
     def check_counts(self) -> None:
         """:raises LimitPassed: cost, turns or output are more than the run may have."""
@@ -57,7 +59,7 @@ class LimitWatch:
     def grown_to(self, output_bytes: int) -> None:
         """Look at once if the stream has now more bytes than it may have."""
         if output_bytes > self.limits.get("output_bytes", math.inf):
-            self._grown.set()
+            self._folder.wake()
 
     async def watch(self) -> None:
         """Wait until a limit is passed; for ever if there are none.
@@ -68,11 +70,10 @@ class LimitWatch:
             await asyncio.Event().wait()
         while True:
             self._look()
-            try:
-                async with asyncio.timeout(_LOOK_S):
-                    await self._grown.wait()
-            except TimeoutError:
-                pass
+            # A change, or the second's sweep, comes before what it finds; a time runs out between them.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._left_s()):
+                    await self._folder.change()
 
     def _look(self) -> None:
         now = time.monotonic()
@@ -89,6 +90,15 @@ class LimitWatch:
                 self._written_at = now
             else:
                 self._check("idle_time_s", idle_s)
+
+    def _left_s(self) -> float:
+        """Until the next limit of time may be passed."""
+        now = time.monotonic()
+        since = {"wall_time_s": self._began_at, "idle_time_s": self._written_at}
+        left_s = [
+            self.limits[name] - (now - at) for name, at in since.items() if name in self.limits
+        ]
+        return max(0.0, min(left_s, default=math.inf)) + _OVER_S
 
     def _check(self, name: str, reached: float) -> None:
         if reached > self.limits.get(name, math.inf):

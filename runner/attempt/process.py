@@ -38,12 +38,11 @@ from .environment import mark_of
 from .limits import LimitPassed, LimitWatch
 from .options import RunOptions
 from .run import Run
+from .wakes import Waiter
 from .workflow import RunFailed, RunStopped, Workflow
 
 __all__ = ["main"]
 
-_INBOX_POLL_S = 0.02
-_FOLDER_POLL_S = 1.0
 # The agent's last words on a stop: it is asked to end its turn first, so that the turn's cost is told.
 _LAST_WORDS_S = 1.5
 
@@ -147,13 +146,13 @@ async def _work_until_ended(
     """The work to its end: by itself, by a stop, or by a limit."""
     try:
         workflow = _prepare(run, options)
-        limits = LimitWatch(run.limits, reader)
+        limits = LimitWatch(run.limits, reader, run.wakes.waiter())
         limits.check_counts()  # of earlier attempts
     except (Exception, SystemExit) as error:
         return _failure(run, error)
     run.stream.on_append = limits.grown_to
     reading = asyncio.create_task(_read_inbox(run, inbox, stop))
-    leaving = asyncio.create_task(_folder_gone(run.workspace))
+    leaving = asyncio.create_task(_folder_gone(run.workspace, run.wakes.waiter()))
     work = asyncio.create_task(_work(run, workflow))
     stopping = asyncio.create_task(stop.wait())
     watching = asyncio.create_task(limits.watch())
@@ -271,12 +270,10 @@ def _failure(run: Run, error: BaseException) -> _Outcome:
     return _Outcome("workflow_failed", {"reason": reason, "error": text, **fields})
 
 
-async def _folder_gone(workspace: Workspace) -> None:
+async def _folder_gone(workspace: Workspace, folder: Waiter) -> None:
     """Return when someone has removed the run's folder: nobody could reach the run any more, or end it."""
-    while True:
-        await asyncio.sleep(_FOLDER_POLL_S)
-        if _is_gone(workspace):
-            return
+    while not _is_gone(workspace):
+        await folder.change()
 
 
 def _is_gone(workspace: Workspace) -> bool:
@@ -292,6 +289,7 @@ def _is_gone(workspace: Workspace) -> bool:
 async def _read_inbox(run: Run, inbox: InboxReader, stop: asyncio.Event) -> None:
     """Hand on each line as it comes. What has to ask the agent runs beside: nothing there keeps a stop waiting."""
     told = (run.earlier.inbox_offset if run.earlier else None) or 0
+    folder = run.wakes.waiter()
     calls: set[asyncio.Task[None]] = set()
     try:
         while True:
@@ -312,7 +310,7 @@ async def _read_inbox(run: Run, inbox: InboxReader, stop: asyncio.Event) -> None
                     call.add_done_callback(calls.discard)
                 else:
                     run.inbox.put(line)
-            await asyncio.sleep(_INBOX_POLL_S)
+            await folder.change()
     finally:
         for call in calls:
             call.cancel()

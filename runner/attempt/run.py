@@ -12,6 +12,7 @@ from runlog import Event, InboxLine, Manifest, RunState, Workspace
 from .pauses import Pauses
 from .questions import Questions
 from .stream import RunStream
+from .wakes import FolderWakes
 
 __all__ = ["Inbox", "Run"]
 
@@ -48,6 +49,7 @@ class Run:
         self.earlier = earlier
         self.grace_s = grace_s
         self.limits: Mapping[str, float] = {}
+        self.wakes = FolderWakes(workspace.path)
         self.stream = RunStream(workspace)
         self.inbox = Inbox(self.stream)
         self.pauses = Pauses(self.stream, manifest.workflow)
@@ -131,6 +133,7 @@ class Run:
 
     def close(self) -> None:
         self.stream.close()
+        self.wakes.close()
 
 
 class Inbox:

@@ -53,6 +53,8 @@ _LOCK_NAME = "_runner.lock"
 # A wake-up comes when a folder is made or a run reopened; this is for what no wake-up tells: a process's end.
 _LOOK_S = 0.1
 _SWEEP_S = 1.0
+# A start after a silence may take this much longer, for a tenth of the wake-ups.
+_QUIET_STEP_MS = 20
 _FULL_DISK_S = 5.0
 _OPTIONS_TRIES = 100
 
@@ -102,7 +104,7 @@ class Supervisor:
             return
         # For `active_options`. Written over, never replaced: the file is the lock.
         self._lock_path.write_bytes(encode(asdict(self._options)))
-        watch = FolderWatch(lambda _: self._wake.set())
+        watch = FolderWatch(lambda _: self._wake.set(), quiet_step_ms=_QUIET_STEP_MS)
         try:
             write_catalog(self.root, describe_all())
             self._heavy = heavy_workflows()

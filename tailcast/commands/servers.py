@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -17,7 +17,7 @@ from ..terminal.output import note, print_json, print_line
 from ..terminal.text import plural
 
 if TYPE_CHECKING:
-    from relay.http.settings import RelaySettings
+    from relay.http.settings import RelaySettings, Watch
 
 __all__ = ["relay", "runner", "serve"]
 
@@ -42,6 +42,14 @@ _AllowHost = Annotated[
         "--allow-host",
         metavar="NAME",
         help="A Host name to answer to, as behind a proxy; repeat it",
+    ),
+]
+_Watch = Annotated[
+    Literal["watchfiles", "inotify"],
+    typer.Option(
+        "--watch",
+        help="What tells the relay of new lines: `watchfiles` in a thread, or `inotify` in its loop (quicker, "
+        "and silent while nothing happens)",
     ),
 ]
 _MaxRunning = Annotated[
@@ -89,6 +97,7 @@ def serve(
     open_browser: Annotated[
         bool, typer.Option("--open", help="Open the web page in the browser, once it is there")
     ] = False,
+    watch: _Watch = "watchfiles",
     root: Root = DEFAULT_ROOT,
     as_json: AsJson = False,
 ) -> int:
@@ -115,7 +124,7 @@ def serve(
     child = RunnerProcess(arguments, environment, note)
     try:
         return _serve(
-            _settings(root, token, allow_host),
+            _settings(root, token, allow_host, watch),
             host,
             port,
             as_json=as_json,
@@ -131,6 +140,7 @@ def relay(
     port: _Port = 8700,
     token: _Token = None,
     allow_host: _AllowHost = None,
+    watch: _Watch = "watchfiles",
     root: Root = DEFAULT_ROOT,
     as_json: AsJson = False,
 ) -> int:
@@ -141,7 +151,7 @@ def relay(
     from runlog.disk.layout import make_root
 
     make_root(root)
-    return _serve(_settings(root, token, allow_host), host, port, as_json=as_json)
+    return _serve(_settings(root, token, allow_host, watch), host, port, as_json=as_json)
 
 
 def runner(
@@ -187,11 +197,13 @@ def runner(
     return 130 if signal.SIGINT in ended_by else 0
 
 
-def _settings(root: Path, token: str | None, allowed: list[str] | None) -> "RelaySettings":
+def _settings(
+    root: Path, token: str | None, allowed: list[str] | None, watch: "Watch"
+) -> "RelaySettings":
     from relay.http.settings import LOOPBACK_HOSTS, RelaySettings
 
     names = frozenset(name.lower() for name in allowed or ())
-    return RelaySettings(root=root, token=token, allowed_hosts=LOOPBACK_HOSTS | names)
+    return RelaySettings(root=root, token=token, allowed_hosts=LOOPBACK_HOSTS | names, watch=watch)
 
 
 def _serve(

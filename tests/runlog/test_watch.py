@@ -1,16 +1,20 @@
 """Wake-ups of watched folders."""
 
+import asyncio
+import errno
 import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from runlog.disk.loop_watch import LoopWatch
 from runlog.disk.watch import SWEEP_S, FolderWatch
 
-SOON_S = 10.0
+SOON_S = 60.0
 
 
 class Woken:
@@ -42,9 +46,40 @@ def woken() -> Woken:
     return Woken()
 
 
-@pytest.fixture
-def watch(woken: Woken) -> Iterator[FolderWatch]:
-    opened = FolderWatch(woken)
+class InLoop:
+    """A `LoopWatch` in a loop of its own, behind the calls of a `FolderWatch`."""
+
+    def __init__(self, wake: Callable[[frozenset[Path] | None], None]) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever)
+        self._thread.start()
+        self._watch = self._call(lambda: LoopWatch(wake))
+
+    def set(self, folders: frozenset[Path]) -> None:
+        self._call(lambda: self._watch.set(folders))
+
+    def close(self) -> None:
+        if self.loop.is_closed():
+            return
+        self._call(self._watch.close)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(SOON_S)
+        self.loop.close()
+
+    def _call(self, call: Callable[[], Any]) -> Any:
+        async def inside() -> Any:
+            return call()
+
+        return asyncio.run_coroutine_threadsafe(inside(), self.loop).result(SOON_S)
+
+
+Driver = FolderWatch | InLoop
+DRIVERS = [pytest.param(FolderWatch, id="watchfiles"), pytest.param(InLoop, id="inotify")]
+
+
+@pytest.fixture(params=DRIVERS)
+def watch(request: pytest.FixtureRequest, woken: Woken) -> Iterator[Driver]:
+    opened: Driver = request.param(woken)
     yield opened
     opened.close()
     assert not opened._thread.is_alive()
@@ -62,7 +97,7 @@ def append(folder: Path) -> None:
         file.write(b"{}\n")
 
 
-def test_each_of_many_folders_wakes(tmp_path: Path, watch: FolderWatch, woken: Woken) -> None:
+def test_each_of_many_folders_wakes(tmp_path: Path, watch: Driver, woken: Woken) -> None:
     many = folders(tmp_path, 300)
     watch.set(frozenset(many))
     assert woken.all_since(0)  # the watch stands
@@ -75,7 +110,7 @@ def test_each_of_many_folders_wakes(tmp_path: Path, watch: FolderWatch, woken: W
     assert woken.one_since(mark, many[7])
 
 
-def test_only_what_changed_is_named(tmp_path: Path, watch: FolderWatch, woken: Woken) -> None:
+def test_only_what_changed_is_named(tmp_path: Path, watch: Driver, woken: Woken) -> None:
     one, other = folders(tmp_path, 2)
     watch.set(frozenset([one, other]))
     assert woken.all_since(0)
@@ -85,7 +120,7 @@ def test_only_what_changed_is_named(tmp_path: Path, watch: FolderWatch, woken: W
 
 
 def test_nothing_is_missed_between_looking_and_watching(
-    tmp_path: Path, watch: FolderWatch, woken: Woken
+    tmp_path: Path, watch: Driver, woken: Woken
 ) -> None:
     """After each new set everything is woken once the watch stands."""
     known: list[Path] = []
@@ -97,9 +132,7 @@ def test_nothing_is_missed_between_looking_and_watching(
         assert woken.since(mark, lambda call, f=folder: call is None or f in call)  # type: ignore[misc]
 
 
-def test_a_set_without_a_folder_lets_it_sleep(
-    tmp_path: Path, watch: FolderWatch, woken: Woken
-) -> None:
+def test_a_set_without_a_folder_lets_it_sleep(tmp_path: Path, watch: Driver, woken: Woken) -> None:
     one, other = folders(tmp_path, 2)
     watch.set(frozenset([one, other]))
     assert woken.all_since(0)
@@ -113,9 +146,7 @@ def test_a_set_without_a_folder_lets_it_sleep(
     assert not any(call and one in call for call in woken.calls[mark:])
 
 
-def test_an_empty_set_sleeps_and_wakes_again(
-    tmp_path: Path, watch: FolderWatch, woken: Woken
-) -> None:
+def test_an_empty_set_sleeps_and_wakes_again(tmp_path: Path, watch: Driver, woken: Woken) -> None:
     (one,) = folders(tmp_path, 1)
     watch.set(frozenset([one]))
     assert woken.all_since(0)
@@ -128,7 +159,7 @@ def test_an_empty_set_sleeps_and_wakes_again(
 
 @pytest.mark.parametrize("how", ["removed", "renamed"])
 def test_a_folder_that_goes_and_comes_again(
-    tmp_path: Path, watch: FolderWatch, woken: Woken, how: str
+    tmp_path: Path, watch: Driver, woken: Woken, how: str
 ) -> None:
     one, other = folders(tmp_path, 2)
     watch.set(frozenset([one, other]))
@@ -151,7 +182,7 @@ def test_a_folder_that_goes_and_comes_again(
     assert woken.one_since(mark, other)
 
 
-def test_a_folder_that_comes_later(tmp_path: Path, watch: FolderWatch, woken: Woken) -> None:
+def test_a_folder_that_comes_later(tmp_path: Path, watch: Driver, woken: Woken) -> None:
     late = tmp_path / "late"
     watch.set(frozenset([late]))
     assert woken.all_since(0)
@@ -167,7 +198,7 @@ def test_a_folder_that_comes_later(tmp_path: Path, watch: FolderWatch, woken: Wo
 
 
 def test_a_busy_folder_does_not_keep_the_sweep_from_the_others(
-    tmp_path: Path, watch: FolderWatch, woken: Woken
+    tmp_path: Path, watch: Driver, woken: Woken
 ) -> None:
     (busy,) = folders(tmp_path, 1)
     watch.set(frozenset([busy]))
@@ -180,12 +211,13 @@ def test_a_busy_folder_does_not_keep_the_sweep_from_the_others(
     assert None in woken.calls[mark:]
 
 
-def test_closing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_closing(tmp_path: Path, driver: type[Driver]) -> None:
     (one,) = folders(tmp_path, 1)
     for watched in (frozenset[Path](), frozenset([one])):
-        for _ in range(30):
+        for _ in range(15):
             woken = Woken()
-            watch = FolderWatch(woken)
+            watch = driver(woken)
             watch.set(watched)
             watch.close()
             assert not watch._thread.is_alive()
@@ -193,3 +225,19 @@ def test_closing(tmp_path: Path) -> None:
             append(one)
             assert len(woken.calls) == calls
             watch.close()
+
+
+def test_without_an_instance_everything_is_woken(
+    tmp_path: Path, woken: Woken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(**_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("runlog.disk.loop_watch.Inotify", none_left)
+    watch = InLoop(woken)
+    try:
+        watch.set(frozenset(folders(tmp_path, 1)))
+        for _ in range(3):
+            assert woken.all_since(len(woken.calls))
+    finally:
+        watch.close()

@@ -3,11 +3,12 @@
 The SDK's typed messages leave these frames out. Format: stream-json of the Claude Code CLI 2.1 (docs/claude.md).
 """
 
-import asyncio
 from collections.abc import AsyncIterator
 
 from runlog import Event, LogFile, Workspace
 from runlog.disk.tail import records_of
+
+from ...attempt.wakes import Waiter
 
 __all__ = ["AgentEnded", "follow_frames", "prompt_was_read"]
 
@@ -19,14 +20,13 @@ _MARKS = (
     b'"subtype":"init"',
     b'"isReplay":true',
 )
-_POLL_S = 0.01
 
 
 class AgentEnded(Exception):
     """The CLI ended while the run still needed it."""
 
 
-async def follow_frames(workspace: Workspace, offset: int) -> AsyncIterator[Event]:
+async def follow_frames(workspace: Workspace, offset: int, folder: Waiter) -> AsyncIterator[Event]:
     """The frames after `offset` that tell of turns, sessions and messages, as they are written; without end."""
     with LogFile(workspace.stream) as log:
         while True:
@@ -35,7 +35,7 @@ async def follow_frames(workspace: Workspace, offset: int) -> AsyncIterator[Even
                     if any(mark in record.line for mark in _MARKS):
                         yield record.event()
                 offset = chunk.end
-            await asyncio.sleep(_POLL_S)
+            await folder.change()
 
 
 def prompt_was_read(workspace: Workspace, prompt_id: str) -> bool:

@@ -36,7 +36,7 @@ __all__ = ["Claude"]
 _CONTROL_S = (
     10.0  # the CLI answers a control request in 20 ms; one that does not in 10 s never will
 )
-_IDLE_CHECK_S = 0.5
+_IDLE_CHECK_S = 1.0
 
 # The SDK's words for "its stderr went elsewhere"; ours adds what it was.
 _PLACEHOLDER = "\nError output: Check stderr output for details"
@@ -176,7 +176,7 @@ class _Conversation:
         raise AgentEnded("the Claude CLI ended while the run still needed it")
 
     async def _follow(self, start: int) -> None:
-        async for frame in follow_frames(self._run.workspace, start):
+        async for frame in follow_frames(self._run.workspace, start, self._run.wakes.waiter()):
             kind = frame.get("type")
             if kind == "command_lifecycle":
                 self._on_lifecycle(str(frame.get("command_uuid")), frame.get("state"))

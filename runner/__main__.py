@@ -1,14 +1,14 @@
-"""`python -m runner <workspace>`: the process of one run. `--spare-…`: the same, to be told it later."""
+"""`python -m runner <workspace>`: the process of one run. `--fork-server`: one that forks such processes."""
 
 import sys
 from pathlib import Path
 
 if len(sys.argv) != 2:
     sys.exit("usage: python -m runner WORKSPACE")
-if sys.argv[1].startswith("--spare"):
-    from .supervise.spare import wait_for_work
+if sys.argv[1] == "--fork-server":
+    from .supervise.fork_server import serve_forks
 
-    folder = wait_for_work(sys.argv[1])
+    folder = serve_forks()
 else:
     folder = Path(sys.argv[1]).absolute()
 if folder is not None:

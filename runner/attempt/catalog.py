@@ -17,7 +17,6 @@ __all__ = [
     "check_params",
     "describe",
     "describe_all",
-    "heavy_workflows",
     "load_workflow",
     "workflow_names",
 ]
@@ -87,13 +86,6 @@ def all_workflows() -> dict[str, type[Workflow]]:
         with contextlib.suppress(RunFailed):
             loaded[name] = load_workflow(name)
     return loaded
-
-
-def heavy_workflows() -> frozenset[str]:
-    """Those that declare `imports` which take long."""
-    return frozenset(
-        name for name, workflow in all_workflows().items() if getattr(workflow, "imports", ())
-    )
 
 
 @cache

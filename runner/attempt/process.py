@@ -37,6 +37,7 @@ from .catalog import check_params, load_workflow
 from .environment import mark_of
 from .limits import LimitPassed, LimitWatch
 from .options import RunOptions
+from .process_title import show_in_ps
 from .run import Run
 from .wakes import Waiter
 from .workflow import RunFailed, RunStopped, Workflow
@@ -62,6 +63,7 @@ def main(folder: Path) -> None:
     lock = RunLock(workspace.lock)
     if not lock.acquire():
         return
+    show_in_ps(workspace.run_id)
     options = RunOptions.from_environment()
     reader = StateReader(workspace)
     state = reader.read()

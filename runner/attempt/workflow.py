@@ -45,7 +45,7 @@ class Workflow(Protocol):
     Four more class variables may be there. `pausable`: it awaits `run.unpaused()` at its safe points.
     `messages`, False: it reads none, and declines them (`run.inbox.decline`).
     `graceful_stop`: it ends by itself, within the grace, when `run.stopping` is set, and what it returns is the
-    `result` of the stopped run. `imports`: names of modules that take long, imported ahead by a spare process.
+    `result` of the stopped run. `imports`: names of modules that take long, imported ahead, once, for all runs.
     """
 
     Params: ClassVar[type[BaseModel]]

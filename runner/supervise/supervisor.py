@@ -7,7 +7,6 @@ of a root is at work, by a lock; a second one stands by.
 import contextlib
 import errno
 import os
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -41,10 +40,10 @@ from runlog.run.limits import check_limits
 from runlog.run.manifest import EXTERNAL
 from runlog.run.status import tail_state
 
-from ..attempt.catalog import describe_all, heavy_workflows
+from ..attempt.catalog import describe_all
 from ..attempt.options import RunOptions
+from .fork_server import ForkServer, Started
 from .lost import end_run
-from .spare import Spares
 from .spawn import start_run_process
 
 __all__ = ["Supervisor", "active_options", "runner_is_active"]
@@ -90,13 +89,12 @@ class Supervisor:
         self._lock_path = self.root / _LOCK_NAME
         self._lock = RunLock(self._lock_path)
         self._runs: dict[str, _Run] = {}
-        self._started: dict[str, subprocess.Popen[bytes]] = {}
+        self._started: dict[str, Started] = {}
         self._running: set[str] = set()
         self._wake = threading.Event()
         self._root_mtime_ns = -1
         self._swept_at = 0.0
-        self._spares = Spares(self._options)
-        self._heavy: frozenset[str] = frozenset()
+        self._fork_server = ForkServer(self._options)
 
     def work(self, stop: threading.Event) -> None:
         """Work until `stop` is set (and `wake` called). The runs go on."""
@@ -107,16 +105,15 @@ class Supervisor:
         watch = FolderWatch(lambda _: self._wake.set(), quiet_step_ms=_QUIET_STEP_MS)
         try:
             write_catalog(self.root, describe_all())
-            self._heavy = heavy_workflows()
             watch.set(frozenset({self.root}))
             while not stop.is_set():
                 self.look()
-                self._spares.tend()
+                self._fork_server.tend()
                 self._wake.wait(_LOOK_S)
                 self._wake.clear()
         finally:
             watch.close()
-            self._spares.close()
+            self._fork_server.close()
             self._lock_path.write_bytes(b"")  # the next one's options are not these
             self._lock.release()
 
@@ -240,8 +237,8 @@ class Supervisor:
         run_id = run.manifest.run_id
         workspace = self._workspace(run_id)
         try:
-            spare = self._spares.start(workspace, run.manifest.workflow in self._heavy)
-            self._started[run_id] = spare or start_run_process(workspace, self._options)
+            forked = self._fork_server.start(workspace)
+            self._started[run_id] = forked or start_run_process(workspace, self._options)
         except OSError as error:
             end_run(workspace, "workflow_failed", "cannot_start", f"no process: {error}")
             self._tell(f"{run_id} failed: {error}")

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from .server import serve
-from .settings import LOOPBACK_HOSTS, PAGE, RelayError, RelaySettings
+from .settings import LOOPBACK_HOSTS, PAGE, ConnectionLimits, RelayError, RelaySettings
 
 
 def main() -> int:
@@ -17,6 +17,9 @@ def main() -> int:
     parser.add_argument("--allow-host", action="append", default=[])
     parser.add_argument("--keepalive", type=float, default=15.0, metavar="SECONDS")
     parser.add_argument("--page", type=Path, default=PAGE, help="folder of the built web page")
+    usual = ConnectionLimits()
+    parser.add_argument("--head-timeout", type=float, default=usual.head_s, metavar="SECONDS")
+    parser.add_argument("--max-connections", type=int, default=usual.connections, metavar="N")
     asked = parser.parse_args()
     settings = RelaySettings(
         root=asked.root,
@@ -24,6 +27,7 @@ def main() -> int:
         allowed_hosts=LOOPBACK_HOSTS | {name.lower() for name in asked.allow_host},
         keepalive_s=asked.keepalive,
         page=asked.page,
+        limits=ConnectionLimits(head_s=asked.head_timeout, connections=asked.max_connections),
     )
     try:
         ended_by = serve(settings, asked.host, asked.port, _announce)

@@ -33,6 +33,7 @@ from .resolution import Refused
 
 __all__ = [
     "KINDS",
+    "PROBLEM_CONTENT_TYPE",
     "PROBLEM_MEDIA_TYPE",
     "Problem",
     "ProblemResponse",
@@ -41,6 +42,8 @@ __all__ = [
 ]
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
+# JSON is UTF-8 anyway; but some clients take what is not told for Latin-1.
+PROBLEM_CONTENT_TYPE = f"{PROBLEM_MEDIA_TYPE}; charset=utf-8"
 
 _RUNLOG_PROBLEMS: dict[type[RunlogError], tuple[int, str]] = {
     BadRunId: (400, "bad-run-id"),
@@ -69,17 +72,18 @@ KINDS = {
     "bad-message": "The run would not understand the message.",
     "bad-params": "The params do not fit the schema of the workflow.",
     "bad-path": "The path can't be one below the workspace.",
-    "bad-request": "The body can't be read as JSON.",
+    "bad-request": "The request can't be read as HTTP, or its body not as JSON.",
     "bad-run-id": "The id can't be a run's.",
     "batch-active": "Runs of the batch have not ended.",
     "batch-exists": "The id of a batch is taken.",
     "batch-removed": "The batch was there, and has been removed.",
     "broken-deployment": "The file of the deployment can't be used.",
-    "content-too-large": "The body is over 10 MiB.",
+    "content-too-large": "The body is over 10 MiB, or has too many values.",
     "disk-full": "The disk of the workspaces is full.",
     "fault": "The relay itself has a fault, and has logged it.",
     "foreign-origin": "A web page of elsewhere tried to change something.",
     "host-not-allowed": "The `Host` header names none of the relay's own names.",
+    "head-too-large": "The request line and the headers are too large, or too many.",
     "idempotency-key-reused": "The key was used for another request.",
     "invalid-request": "A field or parameter is missing, unknown or wrong; `errors` has them all.",
     "method-not-allowed": "The path is there, the method is not.",
@@ -89,9 +93,10 @@ KINDS = {
     "not-found": "There is nothing at this path.",
     "not-open": "The question or permission request is not open, or never was.",
     "not-readable": "The relay may not read the file.",
+    "overloaded": "The relay has no room for more at the moment.",
     "precondition-failed": "`If-Match` or `If-None-Match` does not hold.",
     "range-not-satisfiable": "The file has no such bytes.",
-    "request-timeout": "The body did not come.",
+    "request-timeout": "The head or the body did not come.",
     "run-active": "The run has not ended.",
     "run-exists": "The id is taken.",
     "run-finished": "The run has ended.",
@@ -159,7 +164,7 @@ class Problem(Exception):
 class ProblemResponse(Response):
     """A problem as an answer."""
 
-    media_type = PROBLEM_MEDIA_TYPE
+    media_type = PROBLEM_CONTENT_TYPE
 
     def __init__(self, problem: Problem) -> None:
         headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
@@ -269,6 +274,9 @@ async def _on_os_error(request: Request, error: OSError) -> Response:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         detail = "The disk of the workspaces is full, so nothing was written. Make room and send it again"
         return ProblemResponse(Problem(507, "disk-full", detail))
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        detail = "The relay has as many files and connections open as it may: come again"
+        return ProblemResponse(Problem(503, "overloaded", detail, headers={"retry-after": "2"}))
     raise error
 
 

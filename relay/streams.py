@@ -18,7 +18,7 @@ __all__ = ["SSE_HEADERS", "EventStream", "HandOver", "LateResponse"]
 _HANDED = "tailcast.streams"
 
 SSE_HEADERS = [
-    (b"content-type", b"text/event-stream"),
+    (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache, no-transform"),
     (b"x-accel-buffering", b"no"),
     (b"x-content-type-options", b"nosniff"),

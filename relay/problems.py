@@ -29,16 +29,19 @@ from runlog import (
 )
 from runlog.errors import BadDeployment, BrokenDeployment, UnknownDeployment
 
+from .models import UNION_TAGS
 from .resolution import Refused
 
 __all__ = [
     "KINDS",
+    "MAX_FAULTS",
     "PROBLEM_CONTENT_TYPE",
     "PROBLEM_MEDIA_TYPE",
     "Problem",
     "ProblemResponse",
     "problem_handlers",
     "problem_of",
+    "told_of",
 ]
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
@@ -85,7 +88,7 @@ KINDS = {
     "host-not-allowed": "The `Host` header names none of the relay's own names.",
     "head-too-large": "The request line and the headers are too large, or too many.",
     "idempotency-key-reused": "The key was used for another request.",
-    "invalid-request": "A field or parameter is missing, unknown or wrong; `errors` has them all.",
+    "invalid-request": "A field or parameter is missing, unknown or wrong; `errors` has the first 20.",
     "method-not-allowed": "The path is there, the method is not.",
     "no-catalog": "No runner has said yet what it can start.",
     "no-root": "The folder of all workspaces can't be used.",
@@ -113,7 +116,8 @@ KINDS = {
 }
 
 _TOO_DEEP = "The body is nested too deep: send at most some hundred levels"
-_TOLD_FAULTS = 5  # in `detail`; `errors` has them all
+MAX_FAULTS = 20  # in `errors`
+_TOLD_FAULTS = 5  # in `detail`
 _SEE_DOCS = "See /docs for the paths there are and what they take"
 _HINTS = {
     400: _SEE_DOCS,
@@ -198,9 +202,7 @@ def problem_of(error: Exception) -> Problem:
         status, kind = _RUNLOG_PROBLEMS.get(type(error), (500, "fault"))
         return Problem(status, kind, str(error))
     if isinstance(error, ValidationError):  # of a model that was read by hand
-        return _invalid(
-            [_told({**fault, "loc": ("body", *fault["loc"])}) for fault in error.errors()]
-        )
+        return _invalid(told_of(error))
     if isinstance(error, RecursionError):
         return Problem(400, "too-deep", _TOO_DEEP)
     return Problem(500, "fault", _HINTS[500])
@@ -215,7 +217,17 @@ async def _on_own_error(request: Request, error: Exception) -> Response:
 
 
 async def _on_invalid_request(request: Request, error: RequestValidationError) -> Response:
-    return ProblemResponse(_invalid([_told(fault) for fault in error.errors()]))
+    faults = error.errors()
+    told = getattr(request.state, "body_faults", None)
+    if told is not None:  # of the body, whose check came before
+        faults = [fault for fault in faults if fault["loc"][0] != "body"]
+    return ProblemResponse(_invalid([_told(fault) for fault in faults[:MAX_FAULTS]] + (told or [])))
+
+
+def told_of(error: ValidationError) -> list[dict[str, str]]:
+    """The first faults of a body, as `Problem` takes them."""
+    faults = error.errors(include_url=False, include_input=False)[:MAX_FAULTS]
+    return [_told({**fault, "loc": ("body", *fault["loc"])}) for fault in faults]
 
 
 def _invalid(errors: Sequence[Mapping[str, str]]) -> Problem:
@@ -225,7 +237,7 @@ def _invalid(errors: Sequence[Mapping[str, str]]) -> Problem:
 
 
 def _told(fault: Mapping[str, Any]) -> dict[str, str]:
-    place, *path = fault["loc"]
+    place, *path = (part for part in fault["loc"] if part not in UNION_TAGS)
     message = str(fault["msg"]).removeprefix("Value error, ")
     if fault["type"] == "json_invalid":
         reason = fault.get("ctx", {}).get("error", message)

@@ -7,6 +7,7 @@ then it closes with 1000. To each line that came in: `{"posted": {"message_id", 
 
 import asyncio
 import json
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter
@@ -18,9 +19,10 @@ from runlog.tail import records_of
 
 from .cursors import Cursor, End, Gone, Reset, Step
 from .doors import chosen_subprotocol
+from .http.bodies import off_loop, parse_json
 from .messages import post_line
 from .problems import Problem, ProblemResponse, problem_of
-from .services import Services, in_thread, parse_json
+from .services import Services, in_thread
 from .splice import spliceable
 from .sse import Variant
 from .workflows import names_of
@@ -128,7 +130,8 @@ async def _listen(socket: WebSocket, services: Services, run: Workspace) -> None
 async def _answer(services: Services, run: Workspace, text: str) -> dict[str, Any]:
     given: dict[str, Any] = {}
     try:
-        body = parse_json(text.encode())
+        sent = text.encode()
+        body = await off_loop(sent, partial(parse_json, sent))
         if not isinstance(body, dict):
             raise Problem(422, "invalid-request", "Send one JSON object, a line of the inbox")
         if isinstance(body.get("id"), str):

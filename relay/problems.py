@@ -39,6 +39,7 @@ __all__ = [
     "PROBLEM_MEDIA_TYPE",
     "Problem",
     "ProblemResponse",
+    "no_room",
     "problem_handlers",
     "problem_of",
     "told_of",
@@ -286,10 +287,17 @@ async def _on_os_error(request: Request, error: OSError) -> Response:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         detail = "The disk of the workspaces is full, so nothing was written. Make room and send it again"
         return ProblemResponse(Problem(507, "disk-full", detail))
-    if error.errno in (errno.EMFILE, errno.ENFILE):
-        detail = "The relay has as many files and connections open as it may: come again"
-        return ProblemResponse(Problem(503, "overloaded", detail, headers={"retry-after": "2"}))
+    if (problem := no_room(error)) is not None:
+        return ProblemResponse(problem)
     raise error
+
+
+def no_room(error: OSError) -> Problem | None:
+    """The problem, if it is that no descriptor is left."""
+    if error.errno not in (errno.EMFILE, errno.ENFILE):
+        return None
+    detail = "The relay has as many files and connections open as it may: come again"
+    return Problem(503, "overloaded", detail, headers={"retry-after": "2"})
 
 
 async def _on_fault(request: Request, error: Exception) -> Response:

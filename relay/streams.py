@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from runlog import Workspace
 
 from .listener import Listener, StreamQuery
-from .problems import Problem, ProblemResponse
+from .problems import Problem, ProblemResponse, no_room
 from .tails import Tails
 
 __all__ = ["SSE_HEADERS", "EventStream", "HandOver", "LateResponse"]
@@ -82,9 +82,8 @@ class EventStream(LateResponse):
                 begun = await listener.begin()
             except OSError as error:
                 detail = f"{self._workspace.stream} can't be read ({error.strerror}): mend the file"
-                await ProblemResponse(Problem(500, "unreadable-stream", detail))(
-                    {"type": "http"}, receive, send
-                )
+                problem = no_room(error) or Problem(500, "unreadable-stream", detail)
+                await ProblemResponse(problem)({"type": "http"}, receive, send)
                 return
             if not begun:
                 await send({"type": "http.response.start", "status": 204, "headers": extra})

@@ -8,7 +8,6 @@ Nothing here knows a route. Bodies are bounded by the doors, which know whether 
 """
 
 import ipaddress
-import resource
 import sys
 from asyncio import AbstractEventLoop, TimerHandle, Transport
 from collections import Counter
@@ -32,18 +31,17 @@ from websockets.exceptions import SecurityError
 
 from runlog import encode
 
+from ..descriptors import has_room
 from ..problems import PROBLEM_CONTENT_TYPE, Problem
 from ..settings import ConnectionLimits
 
-__all__ = ["Connections", "HttpConnection", "has_room"]
+__all__ = ["Connections", "HttpConnection"]
 
 # After an answer that ends a connection: how long, and how much, of what still comes is read and thrown away.
 _LINGER_S = 5.0
 _LINGER_BYTES = 64 * 1024 * 1024
 # Requests that wait for the answers before theirs. Each is some KiB, and browsers send none ahead.
 _MAX_PIPELINED = 16
-# Descriptors that are kept for saying 503, and for what is written to the disk meanwhile.
-_SPARE_DESCRIPTORS = 64
 # Clients that are to get a 503 wait for it with their request, as HTTP has it; more of them get it at once.
 _REFUSED_AT_ONCE = 16
 _REFUSED_S = 2.0
@@ -389,13 +387,6 @@ def _until_closed(cycle: RequestResponseCycle, app: ASGI3Application) -> ASGI3Ap
         await app(scope, receive, send_plain)
 
     return plain
-
-
-def has_room(descriptor: int) -> bool:
-    """Whether descriptors are left beside the spare ones. :param descriptor: one that was opened just now: the
-    lowest that was free, so as many are open."""
-    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return descriptor < limit - min(_SPARE_DESCRIPTORS, limit // 8)
 
 
 def _descriptor(transport: Transport) -> int:

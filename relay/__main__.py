@@ -20,6 +20,9 @@ def main() -> int:
     usual = ConnectionLimits()
     parser.add_argument("--head-timeout", type=float, default=usual.head_s, metavar="SECONDS")
     parser.add_argument("--max-connections", type=int, default=usual.connections, metavar="N")
+    parser.add_argument(
+        "--max-connections-per-peer", type=int, default=usual.connections_per_peer, metavar="N"
+    )
     asked = parser.parse_args()
     settings = RelaySettings(
         root=asked.root,
@@ -27,7 +30,11 @@ def main() -> int:
         allowed_hosts=LOOPBACK_HOSTS | {name.lower() for name in asked.allow_host},
         keepalive_s=asked.keepalive,
         page=asked.page,
-        limits=ConnectionLimits(head_s=asked.head_timeout, connections=asked.max_connections),
+        limits=ConnectionLimits(
+            head_s=asked.head_timeout,
+            connections=asked.max_connections,
+            connections_per_peer=asked.max_connections_per_peer,
+        ),
     )
     try:
         ended_by = serve(settings, asked.host, asked.port, _announce)

@@ -27,7 +27,7 @@ from uvicorn._types import (
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
-from websockets.exceptions import SecurityError
+from websockets.exceptions import InvalidMessage
 
 from runlog import encode
 
@@ -142,10 +142,24 @@ class HttpConnection(HttpToolsProtocol):
         asked = [self.cycle, *(cycle for cycle, _ in self.pipeline)]
         return any(c and not (c.more_body or c.response_started) for c in asked)
 
+    @staticmethod
+    def peer_of(host: str) -> str | None:
+        try:
+            address = ipaddress.ip_address(host)
+        except ValueError:
+            return None
+        if isinstance(address, ipaddress.IPv6Address):
+            # Whoever has one address of IPv6 has the whole /64.
+            mapped = address.ipv4_mapped
+            if mapped is None and not address.is_loopback:
+                return str(ipaddress.ip_network((int(address), 64), strict=False))
+            address = mapped or address
+        return None if address.is_loopback else str(address)
+
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # as uvicorn has it
         super().connection_made(transport)
         self._outgoing = cast(Transport, _Outgoing(transport, self._close))
-        self.peer = _peer_of(self.client[0] if self.client else "")
+        self.peer = self.peer_of(self.client[0] if self.client else "")
         self._refused = self._all.admit(self, _descriptor(transport))
         if self._refused is None:
             self._all.rests(self)
@@ -260,11 +274,21 @@ class HttpConnection(HttpToolsProtocol):
 
     def _refuse(self, problem: Problem | None) -> None:
         """Take nothing more in; answer, after what is to be answered before."""
+        cycle = self.cycle
         self._deaf = True
         self._refused = problem
         self._drop_timer()
         self.flow.pause_reading()
-        if self.cycle is None or (self.cycle.response_complete and not self.pipeline):
+        if cycle is None:
+            self._finish()
+        elif cycle.response_complete and not self.pipeline:
+            if not self._head_begun:
+                self._refused = None  # it is of a request that has its answer
+            self._finish()
+        elif cycle.more_body and not cycle.response_started and not self.pipeline:
+            # The body of this request will never be whole, so this is its answer.
+            cycle.disconnected = True
+            cycle.message_event.set()
             self._finish()
 
     def _finish(self) -> None:
@@ -328,16 +352,18 @@ class _WebSocketConnection(WebSocketsSansIOProtocol):
         self._on_lost()
         super().connection_lost(exc)
 
-    def handle_parser_exception(self) -> None:
-        if self.handshake_initiated:
-            super().handle_parser_exception()
-            return
-        # websockets reads the head once more and takes less than we do. uvicorn counts on a close frame here.
-        error = self.conn.parser_exc
-        if isinstance(error, SecurityError):
-            problem = Problem(431, "head-too-large", f"For a WebSocket: {error}")
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self.handshake_initiated and not self.transport.is_closing():
+            self._refuse(self.conn.handshake_exc)
+
+    def _refuse(self, error: Exception | None) -> None:
+        """websockets reads the head, which came whole, once more, and takes less than we do; uvicorn would wait."""
+        if isinstance(error, InvalidMessage):
+            told = f"It can't become a WebSocket: {error.__cause__ or error}"
+            problem = Problem(400, "bad-request", told)
         else:
-            problem = Problem(400, "bad-request", f"It can't become a WebSocket: {error}")
+            problem = Problem(431, "head-too-large", f"For a WebSocket: {error}")
         self.transport.write(_answer(problem))
         self.transport.close()
 
@@ -391,20 +417,6 @@ def _until_closed(cycle: RequestResponseCycle, app: ASGI3Application) -> ASGI3Ap
 
 def _descriptor(transport: Transport) -> int:
     return int(transport.get_extra_info("socket").fileno())
-
-
-def _peer_of(host: str) -> str | None:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return None
-    if isinstance(address, ipaddress.IPv6Address):
-        # Whoever has one address of IPv6 has the whole /64.
-        mapped = address.ipv4_mapped
-        if mapped is None and not address.is_loopback:
-            return str(ipaddress.ip_network((int(address), 64), strict=False))
-        address = mapped or address
-    return None if address.is_loopback else str(address)
 
 
 def _answer(problem: Problem) -> bytes:

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,6 +43,16 @@ _AllowHost = Annotated[
         "--allow-host",
         metavar="NAME",
         help="A Host name to answer to, as behind a proxy; repeat it",
+    ),
+]
+_PerPeer = Annotated[
+    int | None,
+    typer.Option(
+        "--max-connections-per-peer",
+        min=1,
+        metavar="N",
+        show_default="1024",
+        help="Of one address that is not this machine's; a proxy needs more",
     ),
 ]
 _MaxRunning = Annotated[
@@ -81,6 +92,7 @@ def serve(
     port: _Port = 8700,
     token: _Token = None,
     allow_host: _AllowHost = None,
+    max_connections_per_peer: _PerPeer = None,
     max_running: _MaxRunning = 4,
     limit: _Limit = None,
     grace_s: _Grace = 5.0,
@@ -115,7 +127,7 @@ def serve(
     child = RunnerProcess(arguments, environment, note)
     try:
         return _serve(
-            _settings(root, token, allow_host),
+            _settings(root, token, allow_host, max_connections_per_peer),
             host,
             port,
             as_json=as_json,
@@ -131,6 +143,7 @@ def relay(
     port: _Port = 8700,
     token: _Token = None,
     allow_host: _AllowHost = None,
+    max_connections_per_peer: _PerPeer = None,
     root: Root = DEFAULT_ROOT,
     as_json: AsJson = False,
 ) -> int:
@@ -141,7 +154,9 @@ def relay(
     from runlog.layout import make_root
 
     make_root(root)
-    return _serve(_settings(root, token, allow_host), host, port, as_json=as_json)
+    return _serve(
+        _settings(root, token, allow_host, max_connections_per_peer), host, port, as_json=as_json
+    )
 
 
 def runner(
@@ -187,11 +202,19 @@ def runner(
     return 130 if signal.SIGINT in ended_by else 0
 
 
-def _settings(root: Path, token: str | None, allowed: list[str] | None) -> "RelaySettings":
-    from relay.settings import LOOPBACK_HOSTS, RelaySettings
+def _settings(
+    root: Path, token: str | None, allowed: list[str] | None, per_peer: int | None
+) -> "RelaySettings":
+    from relay.settings import LOOPBACK_HOSTS, ConnectionLimits, RelaySettings
 
     names = frozenset(name.lower() for name in allowed or ())
-    return RelaySettings(root=root, token=token, allowed_hosts=LOOPBACK_HOSTS | names)
+    usual = ConnectionLimits()
+    return RelaySettings(
+        root=root,
+        token=token,
+        allowed_hosts=LOOPBACK_HOSTS | names,
+        limits=replace(usual, connections_per_peer=per_peer or usual.connections_per_peer),
+    )
 
 
 def _serve(

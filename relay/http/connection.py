@@ -43,8 +43,10 @@ _LINGER_BYTES = 64 * 1024 * 1024
 # Requests that wait for the answers before theirs. Each is some KiB, and browsers send none ahead.
 _MAX_PIPELINED = 16
 # Clients that are to get a 503 wait for it with their request, as HTTP has it; more of them get it at once.
-_REFUSED_AT_ONCE = 16
+_REFUSED_AT_ONCE = 8
 _REFUSED_S = 2.0
+
+_BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 
 
 class Connections:
@@ -134,6 +136,7 @@ class HttpConnection(HttpToolsProtocol):
         self._timer: TimerHandle | None = None
         self._refused: Problem | None = None  # what the next request is answered
         self._deaf = False  # nothing more is taken in
+        self._all_here = False  # nothing more will come, so there is nothing to linger for
         self._left_bytes: int | None = None  # while we linger
 
     @property
@@ -224,6 +227,7 @@ class HttpConnection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         if self._refused is not None:
+            self._all_here = _BODY_HEADERS.isdisjoint(name for name, _ in self.headers)
             raise _Refusal(self._refused)
         if len(self.pipeline) >= _MAX_PIPELINED:
             # The answers that are owed are given, and then it is over (RFC 9112, 9.3.2): the rest is asked anew.
@@ -294,7 +298,10 @@ class HttpConnection(HttpToolsProtocol):
     def _finish(self) -> None:
         if self._refused is not None:
             self._write(self._refused)
-        self._linger()
+        if self._all_here:
+            self.transport.close()
+        else:
+            self._linger()
 
     def _write(self, problem: Problem) -> None:
         if not self.transport.is_closing() and self._left_bytes is None:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import get_args
 
-from .http.settings import LOOPBACK_HOSTS, PAGE, RelayError, RelaySettings, Watch
+from .http.settings import LOOPBACK_HOSTS, PAGE, ConnectionLimits, RelayError, RelaySettings, Watch
 from .server import serve
 
 
@@ -19,6 +19,12 @@ def main() -> int:
     parser.add_argument("--keepalive", type=float, default=15.0, metavar="SECONDS")
     parser.add_argument("--watch", choices=get_args(Watch), default="watchfiles")
     parser.add_argument("--page", type=Path, default=PAGE, help="folder of the built web page")
+    usual = ConnectionLimits()
+    parser.add_argument("--head-timeout", type=float, default=usual.head_s, metavar="SECONDS")
+    parser.add_argument("--max-connections", type=int, default=usual.connections, metavar="N")
+    parser.add_argument(
+        "--max-connections-per-peer", type=int, default=usual.connections_per_peer, metavar="N"
+    )
     asked = parser.parse_args()
     settings = RelaySettings(
         root=asked.root,
@@ -27,6 +33,11 @@ def main() -> int:
         keepalive_s=asked.keepalive,
         page=asked.page,
         watch=asked.watch,
+        limits=ConnectionLimits(
+            head_s=asked.head_timeout,
+            connections=asked.max_connections,
+            connections_per_peer=asked.max_connections_per_peer,
+        ),
     )
     try:
         ended_by = serve(settings, asked.host, asked.port, _announce)

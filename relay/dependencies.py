@@ -1,34 +1,38 @@
 """What the routes of one relay share, and how they read requests and write answers."""
 
-import json
-import math
 import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any
 
 import anyio.to_thread
 from fastapi import Depends
 from fastapi import Path as PathParam
 from fastapi.routing import APIRoute
+from pydantic import TypeAdapter, ValidationError
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from runlog import RunIndex, Workspace, encode, open_workspace
 
+from .http.bodies import off_loop, parse_json
+from .http.problems import Problem, told_of
 from .http.runs import RunStates
 from .http.settings import RelaySettings
 from .starting.create_run import Catalog
 from .streaming.feed import Feed
 from .streaming.registry import TailRegistry
 
-__all__ = ["Json", "RunAt", "Services", "Shared", "StrictRoute", "in_thread", "parse_json"]
-
-T = TypeVar("T")
+__all__ = ["Json", "RunAt", "Services", "Shared", "StrictRoute", "in_thread"]
 
 # fsync and folders of thousands of files wait here, apart from the threads that read streams.
 in_thread = anyio.to_thread.run_sync
+
+# In place of a body whose faults are known: FastAPI finds one more, which nobody is told.
+_NO_BODY = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ class Json(Response):
     Not pydantic's: events hold what it does not write, such as the lone surrogates of a cut-off emoji.
     """
 
-    media_type = "application/json"
+    media_type = "application/json; charset=utf-8"
 
     def render(self, content: Any) -> bytes:
         return encode(content)
@@ -86,43 +90,43 @@ class Json(Response):
 
 
 class StrictRoute(APIRoute):
-    """Reads bodies as JSON and no more: Python's parser would take NaN and Infinity too."""
+    """Reads bodies as JSON and no more, and checks them, off the loop if they are large."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
+        shape: Any = self.body_field and self.body_field.field_info.annotation
+        check = None if shape is None else TypeAdapter(shape).validate_python
 
         async def strict(request: Request) -> Response:
-            return await handler(_StrictRequest(request.scope, request.receive))
+            asked = _StrictRequest(request.scope, request.receive)
+            asked.check = check
+            try:
+                return await handler(asked)
+            except HTTPException as error:
+                # FastAPI makes this of whatever `json` raises.
+                if isinstance(error.__cause__, Problem):
+                    raise error.__cause__ from None
+                raise
 
         return strict
 
 
 class _StrictRequest(Request):
+    check: Callable[[Any], Any] | None = None
+
     async def json(self) -> Any:
+        """The body, checked: FastAPI, which would make all faults before anyone cuts them, takes what it gets."""
         if not hasattr(self, "_json"):
-            self._json = parse_json(await self.body())
+            body = await self.body()
+            self._json = await off_loop(body, partial(self._read, body))
         return self._json
 
-
-def parse_json(body: bytes) -> Any:
-    """:raises JSONDecodeError: always this, for a body that can't be read; FastAPI makes a 422 of it."""
-    try:
-        return json.loads(body, parse_constant=_refuse, parse_float=_finite)
-    except json.JSONDecodeError:
-        raise
-    except UnicodeDecodeError as error:
-        raise json.JSONDecodeError("it is not UTF-8", "", error.start) from None
-    except RecursionError:
-        raise json.JSONDecodeError("it is nested too deep", "", 0) from None
-    except ValueError as error:  # an integer of thousands of digits
-        raise json.JSONDecodeError(str(error)[:100], "", 0) from None
-
-
-def _finite(text: str) -> float:
-    # 1e999 would become an infinity, and be written to the disk as null.
-    number = float(text)
-    return number if math.isfinite(number) else _refuse(text[:40])
-
-
-def _refuse(name: str) -> NoReturn:
-    raise json.JSONDecodeError(f"{name} is not JSON", name, 0)
+    def _read(self, body: bytes) -> Any:
+        sent = parse_json(body)
+        if self.check is None:
+            return sent
+        try:
+            return self.check(sent)
+        except ValidationError as error:
+            self.state.body_faults = told_of(error)
+            return _NO_BODY

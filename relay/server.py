@@ -15,6 +15,7 @@ import uvicorn
 
 from .app import Relay, create_app
 from .http.access import MAX_BODY_BYTES
+from .http.connection import Connections, HttpConnection
 from .http.settings import LOOPBACK_HOSTS, RelayError, RelaySettings
 
 __all__ = ["serve"]
@@ -22,6 +23,10 @@ __all__ = ["serve"]
 _BACKLOG = 4096
 # Open streams are ended politely first; a client that does not take even that is cut off after so long.
 _POLITE_S = 0.3
+# A call that is here whole gets its answer. What it does in a thread can't be stopped anyway; this is for a disk
+# that hangs.
+_CALLS_S = 60.0
+_LOOK_S = 0.02
 
 
 def serve(
@@ -50,7 +55,7 @@ def serve(
         config = uvicorn.Config(
             relay,
             loop="uvloop",
-            http="httptools",
+            http=Connections(settings.limits).protocol,  # type: ignore[arg-type] # called as the class would be
             ws="websockets-sansio",  # the one that is no wrapper of websockets' deprecated server
             ws_max_size=MAX_BODY_BYTES,
             ws_per_message_deflate=False,  # on this machine it costs more than it saves
@@ -101,19 +106,40 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
         self._relay.end_streams()
         loop = asyncio.get_running_loop()
+        await self._finish_calls(loop.time())
         cut = loop.call_later(_POLITE_S, self._cut_off)
         try:
             await super().shutdown(sockets)
         finally:
             cut.cancel()
 
+    async def _finish_calls(self, begun: float) -> None:
+        """Wait until the calls that are here whole have their answers. Everyone else is cut off meanwhile."""
+        loop = asyncio.get_running_loop()
+        while not self.force_exit:
+            calls = []
+            for connection in self._http_connections():
+                connection.shutdown()  # it is not kept alive
+                if connection.awaits_answer:
+                    calls.append(connection)
+                elif loop.time() - begun >= _POLITE_S and not connection.transport.is_closing():
+                    connection.transport.abort()
+            if not calls or loop.time() - begun >= _CALLS_S:
+                return
+            await asyncio.sleep(_LOOK_S)
+
     def _cut_off(self) -> None:
         for connection in list(self.server_state.connections):
             transport = getattr(connection, "transport", None)
             if transport is not None:
                 transport.abort()
+
+    def _http_connections(self) -> list[HttpConnection]:
+        return [c for c in self.server_state.connections if isinstance(c, HttpConnection)]
 
     def _stop(self) -> None:
         self.should_exit = True

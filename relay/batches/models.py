@@ -9,6 +9,7 @@ from runlog.groups.batches import MAX_BATCH_RUNS
 from ..http.models import (
     Asked,
     Blocks,
+    Content,
     Limits,
     OwnId,
     Priority,
@@ -26,9 +27,7 @@ _RUN_ID_EXAMPLES = ["command-20250119t103045-k7f2qa", "command-20250119t103045-p
 class BatchInputAsked(Asked):
     """One run of a batch."""
 
-    prompt: str | Blocks | None = Field(
-        None, description="Text, or a list of Claude content blocks"
-    )
+    prompt: Content | None = Field(None, description="Text, or a list of Claude content blocks")
     params: dict[str, Any] | None = Field(
         None, description="In place of the common ones of those names. Not with a deployment"
     )

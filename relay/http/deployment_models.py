@@ -1,12 +1,12 @@
 """What clients send and get of deployments, checked, and for the OpenAPI page."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from runlog.groups.deployments import READ_ONLY
 
-from .models import Asked, Blocks, Limits, Priority, Summary, Text
+from .models import Asked, Blocks, Content, Limits, Priority, Summary, Text
 
 __all__ = ["DeploymentPage", "DeploymentView", "PutDeployment"]
 
@@ -30,7 +30,7 @@ class PutDeployment(Asked):
     name: Text | None = Field(None, description="As in the path, if at all")
     workflow: Text = Field(description="One of the catalog")
     description: str = ""
-    prompt: str | Blocks | None = Field(None, description="For starts that bring none")
+    prompt: Content | None = Field(None, description="For starts that bring none")
     params: dict[str, Any] = Field(
         default_factory=dict,
         description="Checked against the workflow's schema. A required one may be left to the start, if it is among "
@@ -42,7 +42,7 @@ class PutDeployment(Asked):
     )
     priority: Priority = 0
     max_running: int | None = Field(None, ge=1, description="At most so many of its runs at once")
-    allowed_overrides: list[Text] = Field(
+    allowed_overrides: Annotated[list[Text], Field(fail_fast=True)] = Field(
         default_factory=list,
         description="Names of the params that a start may set by `runtime_overrides`; none by default",
     )

@@ -1,9 +1,18 @@
 """What clients send, checked; and the shapes of what they get, for the OpenAPI page."""
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    model_validator,
+)
 
 from runlog.run.limits import LIMITS
 from runlog.run.manifest import MAX_PRIORITY
@@ -25,9 +34,11 @@ __all__ = [
     "HistoryView",
     "Limits",
     "Listing",
+    "MAX_UNKNOWN",
     "OwnId",
     "Priority",
     "ProblemView",
+    "UNION_TAGS",
     "RunPage",
     "RunStarted",
     "RunView",
@@ -44,12 +55,27 @@ __all__ = [
 _RUN_ID_EXAMPLE = "claude-20250119t103045-k7f2qa"
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-Blocks = list[dict[str, Any]]
 # For the schema alone: what does not fit is refused further below, by the one place that knows.
 ID_PATTERN = "^[a-z0-9][a-z0-9-]{0,79}$"
 MESSAGE_ID_PATTERN = "^[A-Za-z0-9._:-]{1,128}$"
 OFFSET_PATTERN = "^(0|[1-9][0-9]{0,15})$"
 OwnId = Annotated[str, Field(json_schema_extra={"pattern": ID_PATTERN})]
+# One fault of a list says enough: it may have as many as entries.
+Blocks = Annotated[list[dict[str, Any]], Field(fail_fast=True)]
+
+_TEXT, _BLOCKS = "<text>", "<blocks>"
+# What a choice adds to the places of its faults.
+UNION_TAGS = frozenset({_TEXT, _BLOCKS})
+# By its type, or each fault would be told of every choice.
+Content = Annotated[
+    Annotated[str, Tag(_TEXT)] | Annotated[Blocks, Tag(_BLOCKS)],
+    Discriminator(
+        lambda value: {str: _TEXT, list: _BLOCKS}.get(type(value)),
+        custom_error_type="content_type",
+        custom_error_message="Send a text, or a list of content blocks",
+    ),
+]
+"""Text, or a list of Claude content blocks."""
 MessageId = Annotated[
     str,
     Field(
@@ -71,11 +97,23 @@ Limits = Annotated[
         examples=[{"wall_time_s": 3600, "cost_usd": 2.5}],
     ),
 ]
+# Unknown fields that are told.
+MAX_UNKNOWN = 20
 StatusName = Literal["queued", "running", "waiting", "paused", "completed", "failed", "stopped"]
 
 
 class Asked(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _cut_what_is_unknown(cls, asked: Any) -> Any:
+        """Each unknown field is a fault, and there may be 200,000."""
+        if not isinstance(asked, dict) or len(asked) <= len(cls.model_fields) + MAX_UNKNOWN:
+            return asked
+        known = {name: asked[name] for name in cls.model_fields if name in asked}
+        unknown = islice((name for name in asked if name not in known), MAX_UNKNOWN)
+        return known | {name: asked[name] for name in unknown}
 
 
 def by_workflow_or_deployment(examples: list[Any]) -> Callable[[dict[str, Any]], None]:
@@ -134,7 +172,7 @@ class StartRun(Asked):
     deployment: Text | None = Field(
         None, description="By its name; it has the workflow and the params"
     )
-    prompt: str | Blocks | None = Field(
+    prompt: Content | None = Field(
         None,
         description="Text, or a list of Claude content blocks. Left out, the deployment's, if it has one",
     )
@@ -174,7 +212,7 @@ class SendMessage(Asked):
         }
     )
 
-    message: str | Blocks = Field(description="Text, or a list of Claude content blocks")
+    message: Content = Field(description="Text, or a list of Claude content blocks")
     id: MessageId | None = None
     delivery: Literal["steer", "queue", "interrupt"] | None = Field(
         None,
@@ -212,7 +250,7 @@ class AnswerPermission(Asked):
     updated_input: dict[str, Any] | None = Field(
         None, description="With `allow`: run the tool with this input instead"
     )
-    updated_permissions: list[dict[str, Any]] | None = Field(
+    updated_permissions: Blocks | None = Field(
         None,
         description="With `allow`: which of the request's `suggestions` to take up, as they stand there, so that the "
         "like is not asked again",

@@ -30,16 +30,24 @@ from runlog import (
 from runlog.errors import BadDeployment, BrokenDeployment, UnknownDeployment
 from runlog.groups.resolution import Refused
 
+from .models import UNION_TAGS
+
 __all__ = [
     "KINDS",
+    "MAX_FAULTS",
+    "PROBLEM_CONTENT_TYPE",
     "PROBLEM_MEDIA_TYPE",
     "Problem",
     "ProblemResponse",
+    "no_room",
     "problem_handlers",
     "problem_of",
+    "told_of",
 ]
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
+# JSON is UTF-8 anyway; but some clients take what is not told for Latin-1.
+PROBLEM_CONTENT_TYPE = f"{PROBLEM_MEDIA_TYPE}; charset=utf-8"
 
 _RUNLOG_PROBLEMS: dict[type[RunlogError], tuple[int, str]] = {
     BadRunId: (400, "bad-run-id"),
@@ -68,19 +76,20 @@ KINDS = {
     "bad-message": "The run would not understand the message.",
     "bad-params": "The params do not fit the schema of the workflow.",
     "bad-path": "The path can't be one below the workspace.",
-    "bad-request": "The body can't be read as JSON.",
+    "bad-request": "The request can't be read as HTTP, or its body not as JSON.",
     "bad-run-id": "The id can't be a run's.",
     "batch-active": "Runs of the batch have not ended.",
     "batch-exists": "The id of a batch is taken.",
     "batch-removed": "The batch was there, and has been removed.",
     "broken-deployment": "The file of the deployment can't be used.",
-    "content-too-large": "The body is over 10 MiB.",
+    "content-too-large": "The body is over 10 MiB, or has too many values.",
     "disk-full": "The disk of the workspaces is full.",
     "fault": "The relay itself has a fault, and has logged it.",
     "foreign-origin": "A web page of elsewhere tried to change something.",
     "host-not-allowed": "The `Host` header names none of the relay's own names.",
+    "head-too-large": "The request line and the headers are too large, or too many.",
     "idempotency-key-reused": "The key was used for another request.",
-    "invalid-request": "A field or parameter is missing, unknown or wrong; `errors` has them all.",
+    "invalid-request": "A field or parameter is missing, unknown or wrong; `errors` has the first 20.",
     "method-not-allowed": "The path is there, the method is not.",
     "no-catalog": "No runner has said yet what it can start.",
     "no-root": "The folder of all workspaces can't be used.",
@@ -88,9 +97,10 @@ KINDS = {
     "not-found": "There is nothing at this path.",
     "not-open": "The question or permission request is not open, or never was.",
     "not-readable": "The relay may not read the file.",
+    "overloaded": "The relay has no room for more at the moment.",
     "precondition-failed": "`If-Match` or `If-None-Match` does not hold.",
     "range-not-satisfiable": "The file has no such bytes.",
-    "request-timeout": "The body did not come.",
+    "request-timeout": "The head or the body did not come.",
     "run-active": "The run has not ended.",
     "run-exists": "The id is taken.",
     "run-finished": "The run has ended.",
@@ -107,7 +117,8 @@ KINDS = {
 }
 
 _TOO_DEEP = "The body is nested too deep: send at most some hundred levels"
-_TOLD_FAULTS = 5  # in `detail`; `errors` has them all
+MAX_FAULTS = 20  # in `errors`
+_TOLD_FAULTS = 5  # in `detail`
 _SEE_DOCS = "See /docs for the paths there are and what they take"
 _HINTS = {
     400: _SEE_DOCS,
@@ -158,7 +169,7 @@ class Problem(Exception):
 class ProblemResponse(Response):
     """A problem as an answer."""
 
-    media_type = PROBLEM_MEDIA_TYPE
+    media_type = PROBLEM_CONTENT_TYPE
 
     def __init__(self, problem: Problem) -> None:
         headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
@@ -192,9 +203,7 @@ def problem_of(error: Exception) -> Problem:
         status, kind = _RUNLOG_PROBLEMS.get(type(error), (500, "fault"))
         return Problem(status, kind, str(error))
     if isinstance(error, ValidationError):  # of a model that was read by hand
-        return _invalid(
-            [_told({**fault, "loc": ("body", *fault["loc"])}) for fault in error.errors()]
-        )
+        return _invalid(told_of(error))
     if isinstance(error, RecursionError):
         return Problem(400, "too-deep", _TOO_DEEP)
     return Problem(500, "fault", _HINTS[500])
@@ -209,7 +218,17 @@ async def _on_own_error(request: Request, error: Exception) -> Response:
 
 
 async def _on_invalid_request(request: Request, error: RequestValidationError) -> Response:
-    return ProblemResponse(_invalid([_told(fault) for fault in error.errors()]))
+    faults = error.errors()
+    told = getattr(request.state, "body_faults", None)
+    if told is not None:  # of the body, whose check came before
+        faults = [fault for fault in faults if fault["loc"][0] != "body"]
+    return ProblemResponse(_invalid([_told(fault) for fault in faults[:MAX_FAULTS]] + (told or [])))
+
+
+def told_of(error: ValidationError) -> list[dict[str, str]]:
+    """The first faults of a body, as `Problem` takes them."""
+    faults = error.errors(include_url=False, include_input=False)[:MAX_FAULTS]
+    return [_told({**fault, "loc": ("body", *fault["loc"])}) for fault in faults]
 
 
 def _invalid(errors: Sequence[Mapping[str, str]]) -> Problem:
@@ -219,7 +238,7 @@ def _invalid(errors: Sequence[Mapping[str, str]]) -> Problem:
 
 
 def _told(fault: Mapping[str, Any]) -> dict[str, str]:
-    place, *path = fault["loc"]
+    place, *path = (part for part in fault["loc"] if part not in UNION_TAGS)
     message = str(fault["msg"]).removeprefix("Value error, ")
     if fault["type"] == "json_invalid":
         reason = fault.get("ctx", {}).get("error", message)
@@ -268,7 +287,17 @@ async def _on_os_error(request: Request, error: OSError) -> Response:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         detail = "The disk of the workspaces is full, so nothing was written. Make room and send it again"
         return ProblemResponse(Problem(507, "disk-full", detail))
+    if (problem := no_room(error)) is not None:
+        return ProblemResponse(problem)
     raise error
+
+
+def no_room(error: OSError) -> Problem | None:
+    """The problem, if it is that no descriptor is left."""
+    if error.errno not in (errno.EMFILE, errno.ENFILE):
+        return None
+    detail = "The relay has as many files and connections open as it may: come again"
+    return Problem(503, "overloaded", detail, headers={"retry-after": "2"})
 
 
 async def _on_fault(request: Request, error: Exception) -> Response:

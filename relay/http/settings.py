@@ -4,7 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["LOOPBACK_HOSTS", "PAGE", "RelayError", "RelaySettings", "Watch"]
+__all__ = [
+    "LOOPBACK_HOSTS",
+    "PAGE",
+    "ConnectionLimits",
+    "RelayError",
+    "RelaySettings",
+    "Watch",
+]
 
 PAGE = Path(__file__).parents[1] / "ui" / "dist"
 Watch = Literal["watchfiles", "inotify"]
@@ -24,6 +31,24 @@ class RelayError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """What clients may cost before they have asked for anything.
+
+    :param head_bytes: of a request line and its headers, together.
+    :param head_s: from the first byte of a head to its last; a connection that asks for nothing is closed after it.
+    :param connections: in all. Fewer where the process may not open as many descriptors.
+    :param connections_per_peer: of an IPv4 address, or of the /64 of an IPv6 one. Those of this machine do not
+        count: a proxy has the listeners of everyone.
+    """
+
+    head_bytes: int = 64 * 1024
+    header_count: int = 100
+    head_s: float = 20.0
+    connections: int = 16_384
+    connections_per_peer: int = 1024
+
+
+@dataclass(frozen=True, slots=True)
 class RelaySettings:
     """:param token: what callers must send as `Authorization: Bearer …`; None lets everyone in who gets here.
     :param allowed_hosts: names that a `Host` header may carry, without port, in lower case; `*` allows all.
@@ -38,3 +63,4 @@ class RelaySettings:
     keepalive_s: float = 15.0
     page: Path = PAGE
     watch: Watch = "watchfiles"
+    limits: ConnectionLimits = ConnectionLimits()

@@ -90,7 +90,7 @@ async def events(
         end = page.at_end and page.after is not None and await _has_ended(tail, page, look)
     body = page.to_json(cursor, end)
     headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
-    return Response(body, media_type="application/json", headers=headers)
+    return Response(body, media_type="application/json; charset=utf-8", headers=headers)
 
 
 async def _wait(

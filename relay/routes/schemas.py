@@ -15,7 +15,7 @@ _PREFIX = "#/components/schemas/"
 
 
 class _JsonSchema(Json):
-    media_type = "application/schema+json"
+    media_type = "application/schema+json; charset=utf-8"
 
 
 @router.get(

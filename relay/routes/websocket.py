@@ -7,6 +7,7 @@ then it closes with 1000. To each line that came in: `{"posted": {"message_id", 
 
 import asyncio
 import json
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter
@@ -16,8 +17,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from runlog import RunlogError, Workspace, encode, open_workspace, parse_cursor
 from runlog.disk.tail import records_of
 
-from ..dependencies import Services, in_thread, parse_json
+from ..dependencies import Services, in_thread
 from ..http.access import chosen_subprotocol
+from ..http.bodies import off_loop, parse_json
 from ..http.problems import Problem, ProblemResponse, problem_of
 from ..streaming.envelope import spliceable
 from ..streaming.run_cursors import Cursor, End, Gone, Reset, Step
@@ -128,7 +130,8 @@ async def _listen(socket: WebSocket, services: Services, run: Workspace) -> None
 async def _answer(services: Services, run: Workspace, text: str) -> dict[str, Any]:
     given: dict[str, Any] = {}
     try:
-        body = parse_json(text.encode())
+        sent = text.encode()
+        body = await off_loop(sent, partial(parse_json, sent))
         if not isinstance(body, dict):
             raise Problem(422, "invalid-request", "Send one JSON object, a line of the inbox")
         if isinstance(body.get("id"), str):

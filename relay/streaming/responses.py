@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runlog import Workspace
 
-from ..http.problems import Problem, ProblemResponse
+from ..http.problems import Problem, ProblemResponse, no_room
 from .registry import TailRegistry
 from .subscriber import StreamQuery, Subscriber
 from .timed_replay import TimedSubscriber
@@ -19,7 +19,7 @@ __all__ = ["SSE_HEADERS", "EventStream", "HandOver", "LateResponse"]
 _HANDED = "tailcast.streams"
 
 SSE_HEADERS = [
-    (b"content-type", b"text/event-stream"),
+    (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache, no-transform"),
     (b"x-accel-buffering", b"no"),
     (b"x-content-type-options", b"nosniff"),
@@ -85,9 +85,8 @@ class EventStream(LateResponse):
                 begun = await listener.begin()
             except OSError as error:
                 detail = f"{self._workspace.stream} can't be read ({error.strerror}): mend the file"
-                await ProblemResponse(Problem(500, "unreadable-stream", detail))(
-                    {"type": "http"}, receive, send
-                )
+                problem = no_room(error) or Problem(500, "unreadable-stream", detail)
+                await ProblemResponse(problem)({"type": "http"}, receive, send)
                 return
             if not begun:
                 await send({"type": "http.response.start", "status": 204, "headers": extra})

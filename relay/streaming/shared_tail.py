@@ -8,6 +8,7 @@ Everything here runs on the event loop, but for the reads that have to wait for 
 """
 
 import asyncio
+import errno
 import os
 import time
 from collections.abc import Awaitable, Callable
@@ -27,6 +28,7 @@ from runlog import (
 from runlog.disk.tail import Chunk
 from runlog.run.status import tail_state
 
+from ..http.descriptors import has_room
 from .chunk_cache import Budget, ChunkCache, Framed
 from .sse import Variant
 
@@ -88,6 +90,7 @@ class SharedTail:
         self.workspace = workspace
         self.generation = 0
         self.removed = False  # the folder of the run is gone
+        self.crowded = False  # there is no descriptor for the file; looked for again each second
         self.listeners = 0
         self.idle_since = 0.0
         self._owner = owner
@@ -178,6 +181,8 @@ class SharedTail:
 
         :param since: a monotonic time: an answer from before it will not do.
         """
+        if self.crowded:
+            return None  # there is a file that nobody could read
         async with self._asking:
             stamp = (self.generation, self.size, self._doubts)
             if stamp == self._ending_stamp and self._asked_at >= since:
@@ -244,7 +249,10 @@ class SharedTail:
             self._replaced()
 
     def sweep(self) -> None:
-        """Once a second, since no notification tells of a death: has the process of the run let its lock go?"""
+        """Once a second, since no notification tells of a death: has the process of the run let its lock go? Nor
+        does one tell that there is a descriptor for the file again."""
+        if self.crowded:
+            self.look()
         if (self._waiting or self._resting) and self._log is not None and self._seems_dead():
             self._doubts += 1
             self.suspect = True
@@ -256,9 +264,15 @@ class SharedTail:
 
     def _open(self) -> bool:
         try:
-            self._log = LogFile(self.workspace.stream)
-        except OSError:
+            log = LogFile(self.workspace.stream)
+        except OSError as error:
+            self.crowded = error.errno in (errno.EMFILE, errno.ENFILE)
             return False
+        self.crowded = not has_room(log.fileno())
+        if self.crowded:
+            log.close()
+            return False
+        self._log = log
         self.size = self._log.size()
         self._nothing = None
         self.suspect = True

@@ -1,6 +1,7 @@
 """One listener of one run: his place in the file, and what he is sent until the run has ended."""
 
 import asyncio
+import errno
 import time
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
@@ -96,10 +97,15 @@ class Subscriber:
         self._held_back: Awaitable[None] | None = None  # what is left of a message that was pushed
 
     async def begin(self) -> bool:
-        """Find the place to start from; False if nothing is there to send and nothing will come."""
+        """Find the place to start from; False if nothing is there to send and nothing will come.
+
+        :raises OSError: the stream can't be read, or there is no descriptor for it.
+        """
         query = self._query
         now = time.monotonic()
         self._tail.look()  # what was written before the request came is part of the answer
+        if self._tail.crowded:
+            raise OSError(errno.EMFILE, "no descriptor is left")
         self._generation = self._tail.generation
         self._until = None if query.follow else self._tail.size
         try:

@@ -87,6 +87,9 @@ class LogFile:
             os.close(self._fd)
             self._fd = -1
 
+    def fileno(self) -> int:
+        return self._fd
+
     def __enter__(self) -> "LogFile":
         return self
 

@@ -5,6 +5,7 @@ Neither HTTP nor files: the command line asks the same of it, so a deployment me
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from jsonschema import Draft202012Validator, validators
@@ -95,13 +96,13 @@ def start_of_deployment(
     :raises Refused: an override is not allowed, or a limit is looser than the deployment's.
     """
     allowed = ", ".join(deployment.allowed_overrides) or "none"
+    refused_ones = (name for name in overrides or {} if name not in deployment.allowed_overrides)
     faults = [
         Fault(
             f"/runtime_overrides/{name}",
             f"`{deployment.name}` does not allow to override {name[:100]!r}. Allowed: {allowed}",
         )
-        for name in overrides or {}
-        if name not in deployment.allowed_overrides
+        for name in islice(refused_ones, _MAX_FAULTS)
     ]
     for name, value in (limits or {}).items():
         own = deployment.limits.get(name)
@@ -143,14 +144,18 @@ def check_deployment(entry: CatalogEntry, deployment: Deployment) -> None:
     :raises Refused: it could never be started so.
     """
     _check_prompt(entry, deployment.prompt, deployment.interactive)
-    unknown = [
-        Fault(f"/allowed_overrides/{number}", f"`{entry.name}` has no param {name[:100]!r}")
-        for number, name in enumerate(deployment.allowed_overrides)
-        if not _may_have(entry.params, name)
-    ]
+    unknown = list(
+        islice(
+            (
+                Fault(f"/allowed_overrides/{number}", f"`{entry.name}` has no param {name[:100]!r}")
+                for number, name in enumerate(deployment.allowed_overrides)
+                if not _may_have(entry.params, name)
+            ),
+            _MAX_FAULTS,
+        )
+    )
     if unknown:
-        told = "; ".join(fault.detail for fault in unknown[:_MAX_FAULTS])
-        raise Refused("invalid-request", told, unknown[:_MAX_FAULTS])
+        raise Refused("invalid-request", "; ".join(fault.detail for fault in unknown), unknown)
     required = entry.params.get("required", [])
     left = [name for name in required if name not in deployment.allowed_overrides]
     faults = _faults(entry.params | {"required": left}, deployment.params)
@@ -181,15 +186,36 @@ def _check_dependencies(
         return
 
 
+def _check_any_of(
+    validator: Any, choices: list[Any], sent: object, _: object
+) -> Iterator[ParamsError]:
+    """As jsonschema's own, but that one makes all faults of all choices, and nobody is told them."""
+    if not any(validator.evolve(schema=choice).is_valid(sent) for choice in choices):
+        yield ParamsError(f"{sent!r} is not valid under any of the given schemas")
+
+
+def _check_one_of(
+    validator: Any, choices: list[Any], sent: object, _: object
+) -> Iterator[ParamsError]:
+    fitting = [choice for choice in choices if validator.evolve(schema=choice).is_valid(sent)]
+    if not fitting:
+        yield ParamsError(f"{sent!r} is not valid under any of the given schemas")
+    elif len(fitting) > 1:
+        told = ", ".join(map(repr, fitting))
+        yield ParamsError(f"{sent!r} is valid under each of {told}")
+
+
 _Validator: Any = validators.extend(  # type: ignore[no-untyped-call]
-    Draft202012Validator, {DEPENDENCIES_KEYWORD: _check_dependencies}
+    Draft202012Validator,
+    {DEPENDENCIES_KEYWORD: _check_dependencies, "anyOf": _check_any_of, "oneOf": _check_one_of},
 )
 
 
 def _faults(schema: dict[str, Any], params: dict[str, Any]) -> list[ParamsError]:
     validator = _Validator(schema, **_NOTHING_FETCHED)
-    faults = validator.iter_errors(params)
-    return sorted(faults, key=lambda fault: list(map(str, fault.path)))[:_MAX_FAULTS]
+    # Cut while they come: each costs some KiB, and there may be one for each value.
+    faults = islice(validator.iter_errors(params), _MAX_FAULTS)
+    return sorted(faults, key=lambda fault: list(map(str, fault.path)))
 
 
 def _fault(fault: ParamsError, of: str = "/params") -> Fault:

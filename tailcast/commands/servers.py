@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -52,6 +53,16 @@ _Watch = Annotated[
         "and silent while nothing happens)",
     ),
 ]
+_PerPeer = Annotated[
+    int | None,
+    typer.Option(
+        "--max-connections-per-peer",
+        min=1,
+        metavar="N",
+        show_default="1024",
+        help="Of one address that is not this machine's; a proxy needs more",
+    ),
+]
 _MaxRunning = Annotated[
     int, typer.Option("--max-running", min=1, metavar="N", help="At most N runs at once")
 ]
@@ -89,6 +100,7 @@ def serve(
     port: _Port = 8700,
     token: _Token = None,
     allow_host: _AllowHost = None,
+    max_connections_per_peer: _PerPeer = None,
     max_running: _MaxRunning = 4,
     limit: _Limit = None,
     grace_s: _Grace = 5.0,
@@ -124,7 +136,7 @@ def serve(
     child = RunnerProcess(arguments, environment, note)
     try:
         return _serve(
-            _settings(root, token, allow_host, watch),
+            _settings(root, token, allow_host, watch, max_connections_per_peer),
             host,
             port,
             as_json=as_json,
@@ -141,6 +153,7 @@ def relay(
     token: _Token = None,
     allow_host: _AllowHost = None,
     watch: _Watch = "watchfiles",
+    max_connections_per_peer: _PerPeer = None,
     root: Root = DEFAULT_ROOT,
     as_json: AsJson = False,
 ) -> int:
@@ -151,7 +164,8 @@ def relay(
     from runlog.disk.layout import make_root
 
     make_root(root)
-    return _serve(_settings(root, token, allow_host, watch), host, port, as_json=as_json)
+    settings = _settings(root, token, allow_host, watch, max_connections_per_peer)
+    return _serve(settings, host, port, as_json=as_json)
 
 
 def runner(
@@ -198,12 +212,19 @@ def runner(
 
 
 def _settings(
-    root: Path, token: str | None, allowed: list[str] | None, watch: "Watch"
+    root: Path, token: str | None, allowed: list[str] | None, watch: "Watch", per_peer: int | None
 ) -> "RelaySettings":
-    from relay.http.settings import LOOPBACK_HOSTS, RelaySettings
+    from relay.http.settings import LOOPBACK_HOSTS, ConnectionLimits, RelaySettings
 
     names = frozenset(name.lower() for name in allowed or ())
-    return RelaySettings(root=root, token=token, allowed_hosts=LOOPBACK_HOSTS | names, watch=watch)
+    usual = ConnectionLimits()
+    return RelaySettings(
+        root=root,
+        token=token,
+        allowed_hosts=LOOPBACK_HOSTS | names,
+        watch=watch,
+        limits=replace(usual, connections_per_peer=per_peer or usual.connections_per_peer),
+    )
 
 
 def _serve(

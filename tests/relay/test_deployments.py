@@ -40,7 +40,7 @@ def put(relay: Relay, name: str, body: Any, **headers: str) -> httpx.Response:
 def refused(answer: httpx.Response, pointer: str, status: int = 422) -> dict[str, Any]:
     """The fault of that place, in an answer that is a problem."""
     assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["content-type"] == "application/problem+json; charset=utf-8"
     problem: dict[str, Any] = answer.json()
     found = [fault for fault in problem["errors"] if fault.get("pointer") == pointer]
     assert found, problem

@@ -95,7 +95,7 @@ def test_pages_of_elsewhere_change_nothing(
         relay.client.delete(f"/api/v1{url}", headers=headers),
     ):
         assert answer.status_code == 403
-        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.headers["content-type"] == "application/problem+json; charset=utf-8"
     assert not run.inbox.exists()
     read = relay.get(url, headers=headers)
     assert read.status_code == 200

@@ -96,7 +96,7 @@ def test_paths_that_lead_elsewhere(relay: Relay, run: Workspace, path: str) -> N
     # By hand: a client would tidy up the dots.
     with Stream(relay, f"/api/v1/workflows/{run.run_id}/files{path}") as answer:
         assert answer.status == 400
-        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.headers["content-type"] == "application/problem+json; charset=utf-8"
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_what_is_not_read(relay: Relay, run: Workspace, path: str, status: int) 
     answer = read(relay, run, path)
     assert answer.status_code == status
     assert b"secret" not in answer.content
-    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["content-type"] == "application/problem+json; charset=utf-8"
 
 
 def test_files_itself_is_not_followed_as_a_link(

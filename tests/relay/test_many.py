@@ -85,7 +85,7 @@ def test_each_run_as_its_own_stream(relay: Relay) -> None:
     assert sorted(e["run_id"] for e in ends) == sorted(run.run_id for run in runs)
     assert {e["status"] for e in ends} == {"completed"}
     assert stream.complete
-    assert stream.headers["content-type"] == "text/event-stream"
+    assert stream.headers["content-type"] == "text/event-stream; charset=utf-8"
     # the line stands in its envelope byte for byte
     for line in runs[2].stream.read_bytes().splitlines():
         assert b'"event":%b}\n' % line in stream.raw
@@ -224,7 +224,7 @@ def test_replaced_stream_is_a_reset_of_that_run(relay: Relay, alive: Hold) -> No
 def test_bad_requests(relay: Relay, query: str, status: int) -> None:
     answer = relay.get(f"/stream?{query}")
     assert answer.status_code == status
-    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["content-type"] == "application/problem+json; charset=utf-8"
 
 
 def test_a_hundred_runs(relay: Relay) -> None:

@@ -74,7 +74,7 @@ def test_programs_get_json_as_ever(relay: Relay, path: str) -> None:
             assert answer.json()["docs"] == "/docs" and "page" not in answer.json()
         else:
             assert answer.status_code == 404
-            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.headers["content-type"] == "application/problem+json; charset=utf-8"
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_the_compressed_form_that_is_understood(
 def test_there_is_nothing_else_below_assets(relay: Relay, path: str) -> None:
     answer = relay.client.get(path, headers=BROWSER)
     assert answer.status_code == 404
-    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["content-type"] == "application/problem+json; charset=utf-8"
     assert "Load the page again" in answer.json()["detail"]
 
 

@@ -59,7 +59,7 @@ def read_created(root: Path, run_id: str) -> tuple[str, str]:
 def test_bad_list_queries(relay: Relay, query: str, status: int) -> None:
     answer = relay.get(f"/workflows?{query}")
     assert answer.status_code == status
-    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["content-type"] == "application/problem+json; charset=utf-8"
 
 
 def test_state(relay: Relay, run: Workspace, alive: Hold) -> None:
@@ -103,7 +103,7 @@ def test_bad_run_ids(relay: Relay, bad: str, rest: str) -> None:
     # By hand: a client would tidy up the dots.
     with Stream(relay, f"/api/v1/workflows/{bad}{rest}") as answer:
         assert answer.status in (400, 404)
-        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.headers["content-type"] == "application/problem+json; charset=utf-8"
 
 
 def test_messages(relay: Relay, run: Workspace) -> None:
@@ -146,7 +146,7 @@ def test_messages(relay: Relay, run: Workspace) -> None:
 def test_bad_messages(relay: Relay, run: Workspace, body: Any) -> None:
     answer = relay.post(f"/workflows/{run.run_id}/messages", body)
     assert answer.status_code == 422
-    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["content-type"] == "application/problem+json; charset=utf-8"
     assert not run.inbox.exists()
 
 

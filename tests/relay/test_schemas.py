@@ -10,7 +10,7 @@ def test_schemas_are_served(relay: Relay) -> None:
     for path, schema in (("/events/schema", event_schema()), ("/inbox/schema", inbox_schema())):
         answer = relay.get(path)
         assert answer.status_code == 200
-        assert answer.headers["content-type"] == "application/schema+json"
+        assert answer.headers["content-type"] == "application/schema+json; charset=utf-8"
         assert answer.json() == schema
 
 

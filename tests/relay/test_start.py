@@ -110,7 +110,7 @@ def test_what_can_not_be_granted_is_a_422_that_says_where(
 ) -> None:
     answer = relay.post("/workflows", asked, headers={"idempotency-key": "never-noted"})
     assert answer.status_code == 422
-    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["content-type"] == "application/problem+json; charset=utf-8"
     problem = answer.json()
     assert problem["status"] == 422 and problem["detail"]
     assert any(error.get("pointer", "").startswith(pointer) for error in problem["errors"])
@@ -146,7 +146,7 @@ def test_a_body_that_is_no_json(relay: Relay, body: bytes, content_type: str, st
     headers = {"content-type": content_type} if content_type else {}
     answer = relay.client.post("/api/v1/workflows", content=body, headers=headers)
     assert answer.status_code == status
-    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["content-type"] == "application/problem+json; charset=utf-8"
     assert answer.json()["detail"]
 
 
@@ -162,7 +162,7 @@ def test_a_body_over_10_mib(relay: Relay) -> None:
     answers = [_told_length(relay, len(big)), _told_length(relay, 10**17)]
     chunked = relay.client.post("/api/v1/workflows", content=chunks(), headers=headers)
     answers.append((chunked.status_code, chunked.headers["content-type"]))
-    assert answers == [(413, "application/problem+json")] * 3
+    assert answers == [(413, "application/problem+json; charset=utf-8")] * 3
 
 
 def test_a_body_just_below_10_mib(relay: Relay) -> None:

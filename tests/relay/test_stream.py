@@ -44,7 +44,7 @@ def test_stream_lines_are_the_lines_of_the_file(relay: Relay, run: Workspace) ->
     assert stream.raw.startswith(b"retry: 1000\n")
     assert b"event:" not in stream.raw.partition(b"event: end")[0]
     assert b"id: \n" not in stream.raw
-    assert stream.headers["content-type"] == "text/event-stream"
+    assert stream.headers["content-type"] == "text/event-stream; charset=utf-8"
     assert stream.headers["cache-control"] == "no-cache, no-transform"
     assert stream.headers["x-accel-buffering"] == "no"
 
@@ -127,7 +127,7 @@ def test_a_cursor_that_is_no_number_is_a_400(relay: Relay, run: Workspace, bad: 
     for path in ("/stream", "/events"):
         answer = relay.client.get(relay.workflow_url(run, path), params={"after": bad})
         assert answer.status_code == 400, path
-        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.headers["content-type"] == "application/problem+json; charset=utf-8"
         assert "byte offset" in answer.json()["detail"]
     if bad.isascii() and bad.strip():
         header = {"Last-Event-ID": bad.strip() if bad != " 1" else "1 1"}

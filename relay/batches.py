@@ -26,7 +26,7 @@ from .batch_models import BatchMade, BatchPage, BatchStopped, BatchView, StartBa
 from .batch_starts import start_batch
 from .batch_views import batch_links, batch_view, rows_of
 from .models import StatusName
-from .runs import remove_ended, summary_view
+from .runs import remove_run, summary_view
 from .services import Json, Services, Shared, StrictRoute, in_thread
 
 __all__ = ["router"]
@@ -173,8 +173,8 @@ def _remove(services: Services, batch: Batch, with_runs: bool) -> None:
     for row in rows if with_runs else ():
         run = Workspace(services.root, RunId(row.run_id))
         try:
-            remove_ended(run)
-        except (UnknownRun, FileNotFoundError):
+            remove_run(run)
+        except UnknownRun:
             continue
         services.states.forget(run)
     remove_batch(services.root, batch.batch_id)

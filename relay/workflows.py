@@ -18,7 +18,7 @@ from runlog.index import Page
 
 from .listener import StreamQuery
 from .models import CatalogView, RunPage, RunStarted, RunView, StartRun, StatusName
-from .runs import links_of, remove_ended, run_view, summary_view
+from .runs import links_of, remove_run, run_view, summary_view
 from .services import Json, RunAt, Services, Shared, StrictRoute, in_thread
 from .sse import Variant
 from .starts import start_run
@@ -113,7 +113,7 @@ async def show(services: Shared, run: RunAt) -> Response:
 @router.delete("/workflows/{run_id}", status_code=204, tags=["runs"], summary="Remove a run")
 async def remove(services: Shared, run: RunAt) -> Response:
     """Its folder and everything in it, for good. Only of a run that has ended."""
-    await in_thread(remove_ended, run)
+    await in_thread(remove_run, run)
     await in_thread(services.states.forget, run)
     return Response(status_code=204)
 

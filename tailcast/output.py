@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from runlog import Record, Workspace, encode
 
 from .options import command_line
+from .text import clean, escaped
 
 __all__ = ["Printer", "make_printer", "note", "print_json", "print_line"]
 
@@ -19,7 +20,7 @@ def print_line(line: str = "") -> None:
 def note(line: str) -> None:
     """A word to the person, beside the output."""
     sys.stdout.flush()
-    sys.stderr.write(line + "\n")
+    sys.stderr.write(clean(line) + "\n")
     sys.stderr.flush()
 
 
@@ -39,7 +40,7 @@ class Printer(Protocol):
 def make_printer(
     workspace: Workspace, *, as_json: bool = False, raw: bool = False, full: bool = False
 ) -> Printer:
-    """:param raw: the bytes of each line as they are.
+    """:param raw: the bytes of each line as they are; on a terminal, controls escaped.
     :param as_json: `{"offset", "event"}` for each record. Neither: rendered for people.
     :param full: cut nothing when rendering.
     """
@@ -86,6 +87,9 @@ class _Rendered:
 
 
 def _print_bytes(line: bytes) -> None:
+    """As they are; but what an agent wrote has no power over a terminal."""
     sys.stdout.flush()
+    if sys.stdout.isatty():
+        line = escaped(line.decode(errors="replace")).encode(errors="replace")
     sys.stdout.buffer.write(line)
     sys.stdout.buffer.flush()

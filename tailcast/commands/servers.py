@@ -14,7 +14,7 @@ import typer
 from ..errors import CommandError
 from ..options import DEFAULT_ROOT, AsJson, Root, complete_limit, limits_of, shown_path
 from ..output import note, print_json, print_line
-from ..text import plural
+from ..text import clean, plural
 
 if TYPE_CHECKING:
     from relay.settings import RelaySettings
@@ -241,7 +241,9 @@ def _open_browser(url: str, token: str | None) -> None:
 
 
 def _teller(as_json: bool) -> Callable[[str], None]:
-    return (lambda line: print_json({"told": line})) if as_json else print_line
+    if as_json:
+        return lambda line: print_json({"told": line})
+    return lambda line: print_line(clean(line))
 
 
 def _left(root: Path) -> str:

@@ -10,10 +10,10 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..run import Run
-from ..workflow import Plain
+from ..workflow import ExtraMissing, Plain
 
 if not (find_spec("langgraph") and find_spec("langgraph.checkpoint.sqlite")):
-    raise ImportError("it needs its extra: pip install 'tailcast[langgraph]'")
+    raise ExtraMissing("needs its extra: pip install 'tailcast[langgraph]'")
 
 __all__ = ["LangGraph", "LangGraphParams"]
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from runlog import STATUSES, Status, is_terminal
+from runlog.manifest import remove_leftovers
 from runlog.removal import EndedRun, ended_before, remove_all
 
 from ..errors import CommandError
@@ -49,6 +50,8 @@ def prune(
     """
     moment = datetime.now(UTC) - parse_age(older_than, "--older-than")
     kept = [_ended_status(status) for status in keep or []]
+    if not dry_run:
+        remove_leftovers(root)
     runs = list(ended_before(root, moment, keep=kept))
     if not runs:
         note(none_in(root, f"{'such ' if kept else ''}runs that ended so long ago"))

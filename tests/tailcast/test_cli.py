@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -209,3 +210,15 @@ def test_a_root_that_is_a_file_is_told_shortly(cli: Cli, tmp_path: Path) -> None
     done = cli("run", "command", "--root", str(file), "--", "true", code=1)
     assert done.stderr.startswith("error: ") and os.fspath(file) in done.stderr
     cli("ls", "--root", str(file), code=1)
+
+
+def test_flags_take_no_value_and_name_no_type(cli: Cli) -> None:
+    commands = [[]] + [
+        [*words, match]
+        for words in ([], ["batches"], ["deployments"])
+        for match in re.findall(r"^│ ([a-z]+) ", cli(*words, "--help").stdout, re.MULTILINE)
+    ]
+    assert len(commands) > 25
+    for words in commands:
+        told = cli(*words, "--help").stdout
+        assert "--help" in told and "<bool>" not in told, words

@@ -11,6 +11,7 @@ import pytest
 from runlog import RunLock, Workspace, create_run, open_workspace
 from runlog.records import to_iso
 from runner.supervisor import runner_is_active
+from tests.docs.samples import sample
 from tests.support import wait_until
 from tests.tailcast.conftest import Cli, external
 from tests.tailcast.terminals import on_terminal, without_colour
@@ -69,6 +70,7 @@ def test_what_is_kept(cli: Cli, runs: list[str]) -> None:
         each["removed"] and each["disk_bytes"] > 0 and each["error"] is None for each in told
     )
     assert told[0]["ended_at"] < told[1]["ended_at"]
+    assert told[0].keys() == json.loads(sample("contract.md", "pruned").code).keys()
     assert sorted(os.listdir(cli.root)) == ["old-2", "old-3", "outside", "queued"]
 
 

@@ -122,7 +122,10 @@ def test_a_root_that_does_not_exist_is_told(cli: Cli, tmp_path: Path, words: lis
     assert not (tmp_path / "typo").exists()
 
 
-@pytest.mark.parametrize("words", [["show", "last"], ["tail", "one"], ["send", "@", "hello"]])
+@pytest.mark.parametrize(
+    "words",
+    [["show", "last"], ["tail", "one"], ["send", "@", "hello"], ["batches", "show", "last"]],
+)
 def test_a_run_of_a_root_that_does_not_exist(cli: Cli, tmp_path: Path, words: list[str]) -> None:
     assert "typo does not exist" in cli(*words, "--root", str(tmp_path / "typo"), code=2).stderr
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from .cli.help import Group
 from .cli.options import GlobalJson, GlobalRoot
 from .commands import (
     batch,
@@ -14,6 +15,7 @@ from .commands import (
     deployments,
     doctor,
     listing,
+    prune,
     questions,
     run,
     servers,
@@ -27,6 +29,7 @@ __all__ = ["app"]
 app = typer.Typer(
     name="tailcast",
     help="Run agents as plain subprocesses, follow what they write, and talk back. Every run is a folder.",
+    cls=Group,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -81,6 +84,7 @@ app.command("model", rich_help_panel=_TALK)(converse.model)
 app.command("mode", rich_help_panel=_TALK)(converse.mode)
 app.command("stop", rich_help_panel=_TALK)(stop.stop)
 app.command("rm", rich_help_panel=_HOUSE)(listing.rm)
+app.command("prune", rich_help_panel=_HOUSE)(prune.prune)
 app.command("relay", rich_help_panel=_HOUSE)(servers.relay)
 app.command("runner", rich_help_panel=_HOUSE)(servers.runner)
 app.command("doctor", rich_help_panel=_HOUSE)(doctor.doctor)

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import IO, Any
 
 import httpx
-from httpx_sse import EventSource
 
 from runlog import RunId, RunlogError, Workspace, decode, is_locked, post, read_records, run_status
 
 from .cli.errors import CommandError
 from .cli.options import command_line, shown_path
 from .cli.runs import check_scripted, look_at
+from .client.streams import Frame, StreamState
 from .terminal.output import print_json
 from .terminal.render import Renderer
 from .terminal.screen import Screen, make_console
@@ -192,15 +192,25 @@ def _calls_a_tool(event: dict[str, Any]) -> bool:
     return any(block.get("type") == "tool_use" for block in event["message"]["content"])
 
 
+class _Lines(StreamState[tuple[int, bytes]]):
+    """Offset and bytes of each event, as they were sent."""
+
+    def _dispatch(self, frame: Frame) -> tuple[int, bytes] | None:
+        self.ended = frame.event == b"end"
+        if self.ended or frame.data is None:
+            return None
+        return int(frame.id), frame.data
+
+
 def _stream(client: httpx.Client, workspace: Workspace, after: int) -> Iterator[tuple[int, bytes]]:
     """Offset and bytes of each event until `event: end`."""
-    path = f"/workflows/{workspace.run_id}/stream"
-    with client.stream("GET", path, params={"after": str(after)}) as response:
+    lines = _Lines(f"/workflows/{workspace.run_id}/stream", after, {}, 0)
+    with client.stream("GET", lines.path, params=lines.params) as response:
         response.raise_for_status()
-        for event in EventSource(response).iter_sse():
-            if event.event == "end":
+        for data in response.iter_bytes():
+            yield from lines.feed(data)
+            if lines.ended:
                 return
-            yield int(event.id), event.data.encode()
 
 
 @contextlib.contextmanager

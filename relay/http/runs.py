@@ -7,22 +7,11 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from runlog import (
-    RunActive,
-    RunState,
-    StateReader,
-    Summary,
-    Workspace,
-    is_locked,
-    is_terminal,
-    read_manifest,
-    run_status,
-)
-from runlog.run.inbox import inbox_closed
-from runlog.run.manifest import remove_run
+from runlog import RunState, StateReader, Summary, Workspace, read_manifest, run_status
+from runlog.groups.removal import remove_ended
 from runlog.run.view import state_view
 
-__all__ = ["RunStates", "links_of", "remove_ended", "run_view", "summary_view"]
+__all__ = ["RunStates", "links_of", "remove_run", "run_view", "summary_view"]
 
 # Each holds a descriptor and the folded state, some 10 KiB.
 _WARM_RUNS = 256
@@ -104,18 +93,10 @@ def run_view(
     return view | {"links": links_of(manifest.run_id)}
 
 
-def remove_ended(run: Workspace) -> None:
-    """Remove the folder of a run for good.
+def remove_run(run: Workspace) -> None:
+    """Remove a run with all its files, for good.
 
     :raises RunActive: it has not ended.
+    :raises UnknownRun: there is no such run.
     """
-    with inbox_closed(run):  # so that no message reopens it in between
-        status = run_status(run)
-        if not is_terminal(status):
-            raise RunActive(
-                f"run {run.run_id!r} has not ended: it is {status}",
-                f"Stop it first: POST /api/v1/workflows/{run.run_id}/stop",
-            )
-        if is_locked(run.lock):
-            raise RunActive(f"the process of run {run.run_id!r} is about to end", "Try again soon")
-        remove_run(run)
+    remove_ended(run, stop_by=f"POST /api/v1/workflows/{run.run_id}/stop")

@@ -27,7 +27,7 @@ from ..batches.models import BatchMade, BatchPage, BatchStopped, BatchView, Star
 from ..batches.views import batch_links, batch_view, rows_of
 from ..dependencies import Json, Services, Shared, StrictRoute, in_thread
 from ..http.models import StatusName
-from ..http.runs import remove_ended, summary_view
+from ..http.runs import remove_run, summary_view
 
 __all__ = ["router"]
 
@@ -184,8 +184,8 @@ def _remove(services: Services, batch: Batch, with_runs: bool) -> None:
     for row in rows if with_runs else ():
         run = Workspace(services.root, RunId(row.run_id))
         try:
-            remove_ended(run)
-        except (UnknownRun, FileNotFoundError):
+            remove_run(run)
+        except UnknownRun:
             continue
         services.states.forget(run)
     remove_batch(services.root, batch.batch_id)

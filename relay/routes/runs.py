@@ -18,7 +18,7 @@ from runlog.index import Page
 
 from ..dependencies import Json, RunAt, Services, Shared, StrictRoute, in_thread
 from ..http.models import CatalogView, RunPage, RunStarted, RunView, StartRun, StatusName
-from ..http.runs import links_of, remove_ended, run_view, summary_view
+from ..http.runs import links_of, remove_run, run_view, summary_view
 from ..starting.create_run import start_run
 from ..streaming.responses import EventStream
 from ..streaming.sse import Variant
@@ -133,7 +133,7 @@ async def show(services: Shared, run: RunAt) -> Response:
 )
 async def remove(services: Shared, run: RunAt) -> Response:
     """Its folder and everything in it, for good. Only of a run that has ended."""
-    await in_thread(remove_ended, run)
+    await in_thread(remove_run, run)
     await in_thread(services.states.forget, run)
     return Response(status_code=204)
 

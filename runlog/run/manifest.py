@@ -30,6 +30,8 @@ __all__ = [
 EXTERNAL = "external"
 # Of queued runs, either way: enough for any order, and a number that every JSON reader knows.
 MAX_PRIORITY = 100
+# What is being removed has such a name: never a run's.
+_GRAVE = ".old-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +174,31 @@ def remove_run(workspace: Workspace) -> None:
 
     The folder is renamed first, so nobody sees half a run.
     """
-    grave = workspace.root / f".old-{workspace.run_id[:60]}-{secrets.token_hex(4)}"
+    grave = workspace.root / f"{_GRAVE}{workspace.run_id[:60]}-{secrets.token_hex(4)}"
     os.rename(workspace.path, grave)
+    _remove_grave(grave)
+
+
+def remove_leftovers(root: Path) -> None:
+    """Remove what is left of runs whose remover died over it. What another one is removing now, he may go on with.
+
+    :raises OSError: some of it can't be removed.
+    """
+    try:
+        names = os.listdir(root)
+    except FileNotFoundError:
+        return
+    for name in names:
+        if name.startswith(_GRAVE):
+            _remove_grave(root / name)
+
+
+def _remove_grave(grave: Path) -> None:
     shutil.rmtree(grave, ignore_errors=True)
-    if grave.exists():
-        _make_writable(grave)
-        shutil.rmtree(grave)
+    with contextlib.suppress(FileNotFoundError):  # another one removes it too
+        if grave.exists():
+            _make_writable(grave)
+            shutil.rmtree(grave)
 
 
 def start_order(queued: Iterable[Manifest]) -> list[Manifest]:

@@ -6,11 +6,18 @@ from pydantic import BaseModel, StringConstraints
 
 from .run import Run
 
-__all__ = ["EnvName", "Plain", "RunFailed", "RunStopped", "Workflow"]
+__all__ = ["EnvName", "ExtraMissing", "Plain", "RunFailed", "RunStopped", "Workflow"]
 
 # A text that can stand on a command line and in the environment.
 Plain = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
 EnvName = Annotated[str, StringConstraints(pattern=r"^[^=\x00]+$")]
+
+
+class ExtraMissing(ImportError):
+    """Raised by the module of a workflow whose extra is not installed: no fault of the installation.
+
+    Its text follows the workflow's name: "needs …".
+    """
 
 
 class RunFailed(Exception):

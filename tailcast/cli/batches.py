@@ -66,8 +66,11 @@ def find_batch(root: Path, text: str) -> Batch:
         check_run_id(text)
         found = [batch for batch in batches if batch.batch_id.startswith(text)]
     if not found:
+        shown = shown_path(root)
         raise UnknownBatch(
-            f"there is no batch {text!r} under {shown_path(root)}",
+            f"there is no batch {text!r} under {shown}"
+            if root.exists()
+            else f"{shown} does not exist",
             f"List the batches with `{command_line(root, 'batches', 'ls')}`",
         )
     if len(found) > 1:

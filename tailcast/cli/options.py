@@ -1,10 +1,12 @@
 """Arguments and options that commands share: the root, `--json`, RUN arguments, and their completion."""
 
 import os
+import re
 import shlex
 import shutil
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -49,6 +51,8 @@ __all__ = [
     "complete_workflow",
     "find_run",
     "limits_of",
+    "none_in",
+    "parse_age",
     "shown_path",
 ]
 
@@ -56,6 +60,13 @@ DEFAULT_ROOT = Path("workspaces")
 ROOT_VARIABLE = "TAILCAST_ROOT"
 
 _NEWEST = ("last", "@")
+_UNITS = {
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+}
 _COMPLETED_RUNS = 60  # more than a screen of completions helps nobody
 
 
@@ -195,6 +206,28 @@ def limits_of(given: list[str] | None) -> dict[str, float]:
     return tightest(*map(parse_limit, given or []))
 
 
+def parse_age(text: str, option: str) -> timedelta:
+    """`30d`, `12h`, `45m`, `90s`, `2w`: whole, above 0.
+
+    :raises CommandError: it is no such thing.
+    """
+    match = re.fullmatch(r"([1-9][0-9]{0,5})([smhdw])", text)
+    if match is None:
+        raise CommandError(
+            f"{option} {text} is no age", "Give a number and a unit, e.g. 30d, 12h, 45m, 2w"
+        )
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def none_in(root: Path, what: str) -> str:
+    """That there are no `what` in the root, or that there is no root: its name may be wrong."""
+    return (
+        f"No {what} in {shown_path(root)}"
+        if root.exists()
+        else f"{shown_path(root)} does not exist"
+    )
+
+
 def complete_limit(incomplete: str) -> list[tuple[str, str]]:
     return [(f"{n}=", bounds) for n, bounds in LIMITS.items() if n.startswith(incomplete)]
 
@@ -214,9 +247,11 @@ def find_run(root: Path, text: str) -> Workspace:
     if text in _NEWEST:
         newest = list_runs(root, limit=1)
         if not newest:
-            raise UnknownRun(f"there are no runs under {shown_path(root)}", _start_hint(root))
+            raise _no_runs(root)
         return Workspace(root, RunId(newest[0].run_id))
     found = _beginning_with(root, text)
+    if not found and not root.exists():
+        raise _no_runs(root)
     if not found:
         raise UnknownRun(
             f"no run {text!r} under {shown_path(root)}",
@@ -243,9 +278,13 @@ def _beginning_with(root: Path, text: str) -> list[str]:
     return found
 
 
-def _start_hint(root: Path) -> str:
+def _no_runs(root: Path) -> UnknownRun:
+    shown = shown_path(root)
     start = command_line(root, "run", "claude", "…")
-    return f"Start one with `{start}`, or name the folder of your runs with --root"
+    return UnknownRun(
+        f"there are no runs under {shown}" if root.exists() else f"{shown} does not exist",
+        f"Start a run with `{start}`, or name the folder of your runs with --root",
+    )
 
 
 def shown_path(path: Path) -> str:

@@ -21,7 +21,7 @@ class Printer(Protocol):
 def make_printer(
     workspace: Workspace, *, as_json: bool = False, raw: bool = False, full: bool = False
 ) -> Printer:
-    """:param raw: the bytes of each line as they are.
+    """:param raw: the bytes of each line as they are; on a terminal, controls escaped.
     :param as_json: `{"offset", "event"}` for each record. Neither: rendered for people.
     :param full: cut nothing when rendering.
     """

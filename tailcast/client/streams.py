@@ -23,6 +23,7 @@ __all__ = [
     "PASSING",
     "READ_TIMEOUT_S",
     "Backoff",
+    "Frame",
     "ManyStream",
     "RunStream",
     "StreamState",
@@ -82,7 +83,9 @@ class Backoff:
 
 
 @dataclass(slots=True)
-class _Frame:
+class Frame:
+    """One event of a stream as it is sent. `data` is None where only the cursor moves."""
+
     id: bytes = b""
     event: bytes = b""
     data: bytes | None = None
@@ -107,7 +110,7 @@ class StreamState(Generic[T]):
     def begin(self) -> None:
         """A new connection: what was left of the one before is told again."""
         self._rest = b""
-        self._frame = _Frame()
+        self._frame = Frame()
 
     @property
     def params(self) -> dict[str, Any]:
@@ -132,7 +135,7 @@ class StreamState(Generic[T]):
 
     def _line(self, line: bytes) -> T | None:
         if not line:
-            frame, self._frame = self._frame, _Frame()
+            frame, self._frame = self._frame, Frame()
             return self._dispatch(frame)
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
@@ -145,7 +148,7 @@ class StreamState(Generic[T]):
             self._frame.event = value
         return None
 
-    def _dispatch(self, frame: _Frame) -> T | None:
+    def _dispatch(self, frame: Frame) -> T | None:
         raise NotImplementedError
 
 
@@ -160,7 +163,7 @@ class RunStream(StreamState[Event]):
         super().__init__(run_path(run_id, "/stream"), after, params, give_up_s)
         self._run_id = run_id
 
-    def _dispatch(self, frame: _Frame) -> Event | None:
+    def _dispatch(self, frame: Frame) -> Event | None:
         if frame.event == b"reset":
             raise _reset(frame)
         offset = int(frame.id) if frame.id.isdigit() else None
@@ -187,7 +190,7 @@ class ManyStream(StreamState[Event | RunChange]):
     def __init__(self, after: str | None, params: dict[str, Any], give_up_s: float | None) -> None:
         super().__init__("/stream", after, params, give_up_s)
 
-    def _dispatch(self, frame: _Frame) -> Event | RunChange | None:
+    def _dispatch(self, frame: Frame) -> Event | RunChange | None:
         if frame.event == b"reset":
             raise _reset(frame)
         if frame.id:
@@ -206,7 +209,7 @@ class ManyStream(StreamState[Event | RunChange]):
         return None
 
 
-def _reset(frame: _Frame) -> StreamReset:
+def _reset(frame: Frame) -> StreamReset:
     told = decode(frame.data or b"") or {}
     reason = str(told.get("reason") or "the stream was replaced")
     return StreamReset(f"{told['run_id']}: {reason}" if "run_id" in told else reason)

@@ -4,7 +4,6 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import asdict
-from shutil import get_terminal_size
 from typing import Annotated, Any
 
 import typer
@@ -24,12 +23,13 @@ from runlog.groups.batch_state import BatchState, batch_rows, batch_state
 from runlog.groups.batches import remove_batch, remove_unmade
 
 from ..cli.batches import BatchWatch, find_batch, told_counts
-from ..cli.options import DEFAULT_ROOT, AsJson, Root, command_line, complete_batch, shown_path
+from ..cli.help import Group
+from ..cli.options import DEFAULT_ROOT, AsJson, Root, command_line, complete_batch, none_in
 from ..terminal.output import note, print_json, print_line
-from ..terminal.table import Column, colours, paint, print_table
+from ..terminal.table import Column, colours, paint, print_table, terminal_width
 from ..terminal.text import age, cost, duration, one_line, plural
 from .batch import follow_batch
-from .listing import remove_ended, run_columns
+from .listing import remove, run_columns
 from .stop import ask_to_stop, await_end
 
 __all__ = ["app"]
@@ -37,6 +37,7 @@ __all__ = ["app"]
 app = typer.Typer(
     name="batches",
     help="Runs that were started together: `tailcast batch FILE`.",
+    cls=Group,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -69,14 +70,14 @@ def ls(
     index = RunIndex(root)
     shown = batches if every else batches[:limit]
     states = [batch_state(batch, batch_rows(index, batch)) for batch in shown]
-    if as_json:
+    if as_json and (states or root.exists()):
         for state in states:
             print_json(asdict(state))
     elif states:
-        print_table(_columns(states), colour=colours(), width=_width())
+        print_table(_columns(states), colour=colours(), width=terminal_width())
     else:
         start = command_line(root, "batch", "prompts.jsonl", "--workflow", "claude")
-        note(f"No batches in {shown_path(root)}. Start one: {start}")
+        note(f"{none_in(root, 'batches')}. Start one: {start}")
 
 
 def _columns(states: list[BatchState]) -> list[Column]:
@@ -87,13 +88,17 @@ def _columns(states: list[BatchState]) -> list[Column]:
             [state.status for state in states],
             styles=[_STYLES.get(state.status, "dim") for state in states],
         ),
-        Column("AGE", [age(state.created_at) for state in states], right=True),
-        Column("TOOK", [duration(state.duration_s) for state in states], right=True),
-        Column("DONE", [f"{state.done}/{state.total}" for state in states], right=True),
-        Column("FAILED", [str(state.by_status["failed"] or "") for state in states], right=True),
-        Column("COST", [cost(state.cost_usd) for state in states], right=True),
-        Column("OF", [state.deployment or state.workflow for state in states], max_cells=20),
-        Column("DESCRIPTION", [state.description or "" for state in states], last=True),
+        Column("AGE", [age(state.created_at) for state in states], right=True, rank=3),
+        Column("TOOK", [duration(state.duration_s) for state in states], right=True, rank=4),
+        Column("DONE", [f"{state.done}/{state.total}" for state in states], right=True, rank=1),
+        Column(
+            "FAILED", [str(state.by_status["failed"] or "") for state in states], right=True, rank=2
+        ),
+        Column("COST", [cost(state.cost_usd) for state in states], right=True, rank=5),
+        Column(
+            "OF", [state.deployment or state.workflow for state in states], max_cells=20, rank=6
+        ),
+        Column("DESCRIPTION", [state.description or "" for state in states], last=True, rank=7),
     ]
     return [c for c in columns if c.name == "DESCRIPTION" or any(c.cells)]
 
@@ -122,7 +127,7 @@ def show(
             print_line(f"  {paint(f'{word:<9}', 'dim', colour=colour)} {one_line(value, 300)}")
     if rows:
         print_line()
-        print_table(run_columns(rows), colour=colour, width=_width())
+        print_table(run_columns(rows), colour=colour, width=terminal_width())
     return 0
 
 
@@ -203,8 +208,8 @@ def rm(
         return 1
     # The runs first: if one can't be removed now, the batch is there to be removed again.
     for row in rows:
-        with suppress(UnknownRun, FileNotFoundError):
-            remove_ended(Workspace(root, RunId(row.run_id)))
+        with suppress(UnknownRun):
+            remove(Workspace(root, RunId(row.run_id)))
     remove_batch(root, batch_id)
     told: dict[str, Any] = {"batch_id": batch_id, "removed": True, "runs": len(rows)}
     if as_json:
@@ -216,7 +221,3 @@ def rm(
 
 def _going(watch: BatchWatch) -> list[Summary]:
     return [row for row in watch.look()[1] if not is_terminal(row.status)]
-
-
-def _width() -> int | None:
-    return get_terminal_size().columns if sys.stdout.isatty() else None

@@ -2,7 +2,6 @@
 
 import json
 import sys
-from shutil import get_terminal_size
 from typing import Annotated, Any
 
 import typer
@@ -24,6 +23,7 @@ from runlog.groups.statistics import RunStatistics, deployment_view, statistics_
 
 from ..cli.asked import check_deployment, json_object, params_of, read_text
 from ..cli.errors import CommandError
+from ..cli.help import Group
 from ..cli.options import (
     DEFAULT_ROOT,
     AsJson,
@@ -33,11 +33,11 @@ from ..cli.options import (
     WorkflowName,
     command_line,
     limits_of,
-    shown_path,
+    none_in,
 )
 from ..cli.start_options import Params, ParamsFile, PromptFile, RunLimits, RunPriority
 from ..terminal.output import note, print_json, print_line
-from ..terminal.table import Column, colours, paint, print_table
+from ..terminal.table import Column, colours, paint, print_table, terminal_width
 from ..terminal.text import age, clean, cost, cut, duration, one_line, plural
 
 __all__ = ["app"]
@@ -45,6 +45,7 @@ __all__ = ["app"]
 app = typer.Typer(
     name="deployments",
     help="Workflows with params and limits, under a name: `tailcast run --deployment NAME`.",
+    cls=Group,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -57,16 +58,15 @@ def ls(root: Root = DEFAULT_ROOT, as_json: AsJson = False) -> None:
     """List the deployments, with what their runs came to."""
     found, broken = list_deployments(root)
     statistics = statistics_by_deployment(RunIndex(root), [each.name for each in found])
-    if as_json:
+    if as_json and (found or root.exists()):
         for each in found:
             print_json(deployment_view(each, statistics[each.name]))
     elif found:
-        width = get_terminal_size().columns if sys.stdout.isatty() else None
         columns = _columns(found, [statistics[each.name] for each in found])
-        print_table(columns, colour=colours(), width=width)
+        print_table(columns, colour=colours(), width=terminal_width())
     elif not broken:
         put = command_line(root, "deployments", "put", "nightly", "--workflow", "claude", "…")
-        note(f"No deployments in {shown_path(root)}. Make one: {put}")
+        note(f"{none_in(root, 'deployments')}. Make one: {put}")
     for error in broken.values():
         note(f"left out: {clean(str(error))}")
 
@@ -76,14 +76,14 @@ def _columns(found: list[Deployment], statistics: list[RunStatistics]) -> list[C
     last = [each.last_run.created_at if each.last_run else None for each in statistics]
     return [
         Column("NAME", [each.name for each in found]),
-        Column("WORKFLOW", [each.workflow for each in found], max_cells=20),
-        Column("RUNS", [str(each.runs) for each in statistics], right=True),
-        Column("LIVE", [str(count or "") for count in live], right=True),
-        Column("SUCCESS", [_share(each.success_rate) for each in statistics], right=True),
-        Column("P50", [duration(each.duration_s.p50) for each in statistics], right=True),
-        Column("COST", [cost(each.cost_usd) for each in statistics], right=True),
-        Column("LAST", [age(moment) for moment in last], right=True),
-        Column("DESCRIPTION", [each.description for each in found], last=True),
+        Column("WORKFLOW", [each.workflow for each in found], max_cells=20, rank=7),
+        Column("RUNS", [str(each.runs) for each in statistics], right=True, rank=2),
+        Column("LIVE", [str(count or "") for count in live], right=True, rank=1),
+        Column("SUCCESS", [_share(each.success_rate) for each in statistics], right=True, rank=3),
+        Column("P50", [duration(each.duration_s.p50) for each in statistics], right=True, rank=6),
+        Column("COST", [cost(each.cost_usd) for each in statistics], right=True, rank=5),
+        Column("LAST", [age(moment) for moment in last], right=True, rank=4),
+        Column("DESCRIPTION", [each.description for each in found], last=True, rank=8),
     ]
 
 

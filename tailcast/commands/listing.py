@@ -1,10 +1,11 @@
 """`ls` and `rm`: the runs of a root."""
 
+import contextlib
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from shutil import get_terminal_size
 from typing import Annotated, get_args
 
 import typer
@@ -13,15 +14,13 @@ from runlog import (
     STATUSES,
     RunActive,
     RunIndex,
-    RunLock,
     Status,
     Summary,
     Workspace,
     is_terminal,
     run_status,
 )
-from runlog.run.inbox import inbox_closed
-from runlog.run.manifest import remove_run
+from runlog.groups.removal import check_ended, is_untold, remove_ended
 
 from ..cli.errors import CommandError
 from ..cli.options import (
@@ -34,13 +33,13 @@ from ..cli.options import (
     WorkflowName,
     command_line,
     find_run,
-    shown_path,
+    none_in,
 )
 from ..terminal.output import note, print_json, print_line
-from ..terminal.table import Column, colours, print_table
+from ..terminal.table import Column, colours, print_table, terminal_width
 from ..terminal.text import age, cost, duration, plural, without_script
 
-__all__ = ["ls", "remove_ended", "rm", "run_columns"]
+__all__ = ["ls", "remove", "rm", "run_columns"]
 
 _STATUS_STYLES = {
     "queued": "dim",
@@ -105,15 +104,15 @@ def _rows(
 
 
 def _print(root: Path, rows: list[Summary], *, filtered: bool, as_json: bool) -> None:
-    if as_json:
+    if as_json and (rows or root.exists()):
         for row in rows:
             print_json(asdict(row))
         return
     if not rows:
         start = command_line(root, "run", "claude", "…")
-        note(f"No {'such ' if filtered else ''}runs in {shown_path(root)}. Start one: {start}")
+        note(f"{none_in(root, 'such runs' if filtered else 'runs')}. Start one: {start}")
         return
-    print_table(run_columns(rows), colour=colours(), width=_width())
+    print_table(run_columns(rows), colour=colours(), width=terminal_width())
 
 
 def run_columns(rows: list[Summary]) -> list[Column]:
@@ -121,8 +120,8 @@ def run_columns(rows: list[Summary]) -> list[Column]:
     columns = [Column("RUN", [row.run_id for row in rows])]
     # An id that we made begins with its workflow: on a narrow terminal once is enough.
     told = all(row.run_id.startswith(f"{row.workflow}-") for row in rows)
-    if not told or (_width() or 200) >= 110:
-        columns.append(Column("WORKFLOW", [row.workflow for row in rows], max_cells=20))
+    if not told or (terminal_width() or 200) >= 110:
+        columns.append(Column("WORKFLOW", [row.workflow for row in rows], max_cells=20, rank=6))
     marks = [_mark(row) for row in rows]
     columns += [
         Column(
@@ -130,14 +129,14 @@ def run_columns(rows: list[Summary]) -> list[Column]:
             [f"{row.status}{mark}" for row, mark in zip(rows, marks, strict=True)],
             styles=[_STATUS_STYLES[row.status] for row in rows],
         ),
-        Column("AGE", [age(row.created_at) for row in rows], right=True),
-        Column("TOOK", [duration(row.duration_s) for row in rows], right=True),
-        Column("DONE", [_percent(row) for row in rows], right=True),
-        Column("COST", [cost(row.cost_usd) for row in rows], right=True),
-        Column("TITLE", [_title(row) for row in rows], last=True),
+        Column("AGE", [age(row.created_at) for row in rows], right=True, rank=2),
+        Column("TOOK", [duration(row.duration_s) for row in rows], right=True, rank=3),
+        Column("DONE", [_percent(row) for row in rows], right=True, rank=4),
+        Column("COST", [cost(row.cost_usd) for row in rows], right=True, rank=5),
+        Column("TITLE", [_title(row) for row in rows], last=True, rank=1),
     ]
     always = {"RUN", "STATUS", "AGE", "TITLE"}
-    return [c for c in columns if c.name in always or any(c.cells) or _width() is None]
+    return [c for c in columns if c.name in always or any(c.cells) or terminal_width() is None]
 
 
 def _title(row: Summary) -> str:
@@ -155,11 +154,6 @@ def _percent(row: Summary) -> str:
     return "" if row.progress is None else f"{row.progress:.0f}%"
 
 
-def _width() -> int | None:
-    """Of the terminal; None for a pipe, where nothing is cut."""
-    return get_terminal_size().columns if sys.stdout.isatty() else None
-
-
 def rm(
     runs: EndedRuns = None,
     all_finished: Annotated[
@@ -175,7 +169,7 @@ def rm(
     """Remove runs that have ended, with all their files."""
     chosen = [find_run(root, run) for run in runs or []]
     for workspace in chosen:
-        _check_ended(workspace, force=force)
+        _check(workspace, force=force)
     if all_finished:
         known = {workspace.run_id for workspace in chosen}
         ended = [row for row in _rows(RunIndex(root)) if is_terminal(row.status)]
@@ -183,13 +177,13 @@ def rm(
     elif not chosen:
         raise CommandError("no run is named", "Name runs, or use --all-finished")
     if not chosen:
-        note("No run has ended.")
+        note(none_in(root, "runs that have ended"))
         return 0
     if not yes and not _confirmed(chosen, asks=all_finished):
         note("Nothing removed.")
         return 1
     for workspace in chosen:
-        remove_ended(workspace, force=force)
+        remove(workspace, force=force)
         if as_json:
             print_json({"run_id": workspace.run_id, "removed": True})
         else:
@@ -206,29 +200,37 @@ def _confirmed(chosen: list[Workspace], *, asks: bool) -> bool:
     return typer.confirm(f"Remove {what} with all files?", err=True)
 
 
-def _check_ended(workspace: Workspace, *, force: bool) -> None:
-    status = run_status(workspace)
-    if is_terminal(status) or (force and not workspace.manifest.exists()):
-        return
-    if not workspace.manifest.exists():
-        raise RunActive(
-            f"{workspace.run_id} is written by others and has not said that it ended",
-            "Add --force to remove it all the same",
-        )
-    stop = command_line(workspace.root, "stop", workspace.run_id)
-    raise RunActive(f"{workspace.run_id} has not ended: it is {status}", f"Stop it first: {stop}")
+def remove(workspace: Workspace, *, force: bool = False) -> None:
+    """Remove a run with all its files.
 
-
-def remove_ended(workspace: Workspace, *, force: bool = False) -> None:
-    """:param force: also one of others that never says it ended.
+    :param force: also one of others that never says it ended.
     :raises RunActive: it has not ended.
+    :raises UnknownRun: there is no such run.
     """
-    with inbox_closed(workspace):  # so that no message reopens it in between
-        _check_ended(workspace, force=force)
-        lock = RunLock(workspace.lock)
-        if not lock.acquire():
-            raise RunActive(f"the process of {workspace.run_id} is about to end", "Try again soon")
-        try:
-            remove_run(workspace)
-        finally:
-            lock.release()
+    _check(workspace, force=force)
+    with _explained(workspace):
+        remove_ended(workspace, stop_by=_stop(workspace), force=force)
+
+
+def _check(workspace: Workspace, *, force: bool) -> None:
+    if run_status(workspace) == "failed" and is_untold(workspace):
+        from runner.supervise.lost import end_run
+
+        # No runner may be at work here who would; it ends what the dead process left running.
+        end_run(workspace, "workflow_failed", "lost", "the run's process died")
+    with _explained(workspace):
+        check_ended(workspace, stop_by=_stop(workspace), force=force)
+
+
+def _stop(workspace: Workspace) -> str:
+    return command_line(workspace.root, "stop", workspace.run_id)
+
+
+@contextlib.contextmanager
+def _explained(workspace: Workspace) -> Iterator[None]:
+    try:
+        yield
+    except RunActive as error:
+        if workspace.manifest.exists():
+            raise
+        raise RunActive(error.message, "Add --force to remove it all the same") from error

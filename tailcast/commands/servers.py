@@ -13,9 +13,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ..cli.errors import CommandError
-from ..cli.options import DEFAULT_ROOT, AsJson, Root, complete_limit, limits_of, shown_path
+from ..cli.options import (
+    DEFAULT_ROOT,
+    AsJson,
+    Root,
+    complete_limit,
+    limits_of,
+    parse_age,
+    shown_path,
+)
 from ..terminal.output import note, print_json, print_line
-from ..terminal.text import plural
+from ..terminal.text import clean, plural
+from .retain import start_retention
 
 if TYPE_CHECKING:
     from relay.http.settings import RelaySettings, Watch
@@ -93,6 +102,15 @@ _PassEnv = Annotated[
         "--pass-env", metavar="NAME", help="A variable that agents get beside the usual; repeat it"
     ),
 ]
+_Retain = Annotated[
+    str | None,
+    typer.Option(
+        "--retain",
+        metavar="AGE",
+        help="Remove runs that ended longer ago, e.g. 30d or 12h [default: never]",
+        show_default=False,
+    ),
+]
 
 
 def serve(
@@ -106,6 +124,7 @@ def serve(
     grace_s: _Grace = 5.0,
     scripted_model: _Scripted = False,
     pass_env: _PassEnv = None,
+    retain: _Retain = None,
     open_browser: Annotated[
         bool, typer.Option("--open", help="Open the web page in the browser, once it is there")
     ] = False,
@@ -124,10 +143,13 @@ def serve(
     from ..cli.runner_process import RunnerProcess
 
     limits = limits_of(limit)
+    if retain is not None:
+        parse_age(retain, "--retain")
     write_catalog(make_root(root), describe_all())  # so that the first request finds it
     arguments = ["--root", str(root), "runner", "--until-stdin-closes"]
     arguments += ["--max-running", str(max_running), "--grace-s", str(grace_s)]
     arguments += ["--scripted-model"] if scripted_model else []
+    arguments += ["--retain", retain] if retain is not None else []
     for limit_name, value in limits.items():
         arguments += ["--limit", f"{limit_name}={value}"]
     for name in pass_env or []:
@@ -174,6 +196,7 @@ def runner(
     grace_s: _Grace = 5.0,
     scripted_model: _Scripted = False,
     pass_env: _PassEnv = None,
+    retain: _Retain = None,
     until_stdin_closes: Annotated[bool, typer.Option("--until-stdin-closes", hidden=True)] = False,
     until_idle: Annotated[bool, typer.Option("--until-idle", hidden=True)] = False,
     root: Root = DEFAULT_ROOT,
@@ -186,6 +209,7 @@ def runner(
     from runner.attempt.options import RunOptions
     from runner.supervise.supervisor import Supervisor
 
+    age = parse_age(retain, "--retain") if retain is not None else None
     options = RunOptions(grace_s, scripted_model, tuple(pass_env or ()), limits_of(limit))
     tell = _teller(as_json)
     supervisor = Supervisor(root, max_running=max_running, options=options, tell=tell)
@@ -205,6 +229,8 @@ def runner(
         tell(f"runner at work in {shown_path(root)}, at most {plural(max_running, 'run')} at once")
     if until_idle:
         threading.Thread(target=_wait_for_end_of_work, args=(root, end), daemon=True).start()
+    if age is not None:
+        start_retention(root, age, stop, tell)
     supervisor.work(stop)
     if not until_stdin_closes:
         tell(_left(root))
@@ -274,7 +300,9 @@ def _open_browser(url: str, token: str | None) -> None:
 
 
 def _teller(as_json: bool) -> Callable[[str], None]:
-    return (lambda line: print_json({"told": line})) if as_json else print_line
+    if as_json:
+        return lambda line: print_json({"told": line})
+    return lambda line: print_line(clean(line))
 
 
 def _left(root: Path) -> str:

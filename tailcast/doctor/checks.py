@@ -21,6 +21,7 @@ from runlog import (
     read_manifest,
 )
 from runlog.groups.deployments import list_deployments
+from runlog.groups.removal import disk_bytes
 
 from ..cli.asked import check_deployment
 from ..cli.errors import CommandError
@@ -177,31 +178,43 @@ def _wakes(folder: Path) -> bool:
 
 def _check_disk(root: Path) -> Check:
     free = shutil.disk_usage(_existing(root)).free
-    found = f"{size(free)} free"
+    found = f"{size(free)} free{_taken(root)}"
     if free < _FREE_FAIL_BYTES:
         return Check("disk", "fail", found, "Make room: a full disk ends runs")
     if free < _FREE_WARN_BYTES:
-        clear = command_line(root, "rm", "--all-finished")
+        clear = command_line(root, "prune", "--older-than", "30d")
         return Check("disk", "warn", found, f"Make room, for example by `{clear}`")
     return Check("disk", "ok", found)
 
 
+def _taken(root: Path) -> str:
+    sizes = {row.run_id: disk_bytes(root / row.run_id) for row in list_runs(root, limit=10_000)}
+    if not sizes:
+        return ""
+    largest = max(sizes, key=lambda run_id: sizes[run_id])
+    taken = f"; {plural(len(sizes), 'run')} {'takes' if len(sizes) == 1 else 'take'} {size(sum(sizes.values()))}"
+    return f"{taken}, the largest is {largest} with {size(sizes[largest])}"
+
+
 def _check_workflows(_: Path) -> Check:
     from runner.attempt.catalog import load_workflow, workflow_names
-    from runner.attempt.workflow import RunFailed
+    from runner.attempt.workflow import ExtraMissing, RunFailed
 
-    good, broken = [], []
+    good, broken, without = [], [], []
     for name in workflow_names():
         try:
             load_workflow(name)
             good.append(name)
         except RunFailed as error:
-            broken.append(f"{name}: {error.error}")
+            if isinstance(error.__cause__, ExtraMissing):
+                without.append(f"{name} {error.__cause__}")
+            else:
+                broken.append(f"{name}: {error.error}")
     if broken:
         return Check("workflows", "fail", "; ".join(broken), "Mend or uninstall that package")
     if not good:
         return Check("workflows", "fail", "none is registered", "Install Tailcast again with pip")
-    return Check("workflows", "ok", ", ".join(good))
+    return Check("workflows", "ok", "; ".join([", ".join(good), *without]))
 
 
 def _check_runs(root: Path) -> Check:

@@ -6,6 +6,8 @@ from typing import Any
 
 from runlog import encode
 
+from .text import clean, escaped
+
 __all__ = ["note", "print_bytes", "print_json", "print_line"]
 
 
@@ -17,7 +19,7 @@ def print_line(line: str = "") -> None:
 def note(line: str) -> None:
     """A word to the person, beside the output."""
     sys.stdout.flush()
-    sys.stderr.write(line + "\n")
+    sys.stderr.write(clean(line) + "\n")
     sys.stderr.flush()
 
 
@@ -27,7 +29,9 @@ def print_json(value: Mapping[str, Any]) -> None:
 
 
 def print_bytes(line: bytes) -> None:
-    """As they are."""
+    """As they are; but what an agent wrote has no power over a terminal."""
     sys.stdout.flush()
+    if sys.stdout.isatty():
+        line = escaped(line.decode(errors="replace")).encode(errors="replace")
     sys.stdout.buffer.write(line)
     sys.stdout.buffer.flush()

@@ -3,6 +3,7 @@
 Nothing that an agent writes may move the cursor, colour the screen, hide or reorder what is shown.
 """
 
+import json
 import re
 import unicodedata
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ __all__ = [
     "cut",
     "cut_cells",
     "duration",
+    "escaped",
     "one_line",
     "plural",
     "size",
@@ -56,6 +58,20 @@ def clean(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return text.replace("\r\n", "\n").translate(_HARMLESS)
+
+
+# JSON has these in its strings only (and CR between values), where the escape is the same value.
+_ESCAPED = {code: json.dumps(chr(code))[1:-1] for code in _HARMLESS if code != 0x09} | {
+    0x7F: "\\u007f"
+}
+
+
+def escaped(line: str) -> str:
+    """A line of JSON without any power over a terminal, and of the same value: controls as `\\uXXXX`.
+
+    LF and TAB stay. What is no JSON, and a CR between values, is harmless afterwards and no JSON any more.
+    """
+    return line.translate(_ESCAPED)
 
 
 def one_line(text: str, max_chars: int = 200) -> str:

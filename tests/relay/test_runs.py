@@ -238,6 +238,19 @@ def test_answers_and_permissions_count_once(relay: Relay, run: Workspace, alive:
     assert "none" in refused.json()["detail"]
 
 
+def test_a_run_whose_process_died_is_removed_once_its_stream_says_so(
+    relay: Relay, run: Workspace
+) -> None:
+    url = f"/api/v1/workflows/{run.run_id}"
+    say(run, "workflow_started")
+    refused = relay.client.delete(url)
+    assert (refused.status_code, refused.json()["type"]) == (409, "/docs#run-active")
+    assert "runner" in refused.json()["detail"]
+    say(run, "workflow_failed", reason="lost")
+    assert relay.client.delete(url).status_code == 204
+    assert not run.path.exists()
+
+
 def test_only_a_run_that_has_ended_can_be_removed(
     relay: Relay, run: Workspace, alive: Hold
 ) -> None:

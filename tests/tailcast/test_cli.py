@@ -2,14 +2,18 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from runlog import create_run, list_runs, open_workspace, run_status
+from tailcast.app import app
 from tests.support import wait_until
 from tests.tailcast.conftest import TAILCAST, Cli, external
 
@@ -32,8 +36,8 @@ def test_version_and_help(cli: Cli) -> None:
         (["tail", ".."], "not a run id"),
         (["tail", "%2e%2e%2fetc"], "not a run id"),
         (["tail", "A" * 200], "not a run id"),
-        (["tail", "nothing-there"], "no run 'nothing-there'"),
-        (["show", "last"], "no runs"),
+        (["tail", "nothing-there"], "does not exist"),
+        (["show", "last"], "does not exist"),
         (["ls", "--status", "great"], "there is no status 'great'"),
         (["ls", "--limit", "0"], "--limit"),
         (["run", "frobnicate"], "there is no workflow 'frobnicate'"),
@@ -209,3 +213,28 @@ def test_a_root_that_is_a_file_is_told_shortly(cli: Cli, tmp_path: Path) -> None
     done = cli("run", "command", "--root", str(file), "--", "true", code=1)
     assert done.stderr.startswith("error: ") and os.fspath(file) in done.stderr
     cli("ls", "--root", str(file), code=1)
+
+
+@pytest.fixture
+def sigpipe() -> Iterator[None]:
+    """The command sets how SIGPIPE is taken: for a process of its own."""
+    before = signal.getsignal(signal.SIGPIPE)
+    yield
+    signal.signal(signal.SIGPIPE, before)
+
+
+@pytest.mark.usefixtures("sigpipe")
+def test_flags_take_no_value_and_name_no_type() -> None:
+    """In this process: each of some thirty commands would take a second to start."""
+
+    def told(*words: str) -> str:
+        return str(CliRunner().invoke(app, [*words, "--help"]).output)
+
+    commands = [[]] + [
+        [*words, name]
+        for words in ([], ["batches"], ["deployments"])
+        for name in re.findall(r"^│ ([a-z]+) ", told(*words), re.MULTILINE)
+    ]
+    assert len(commands) > 25
+    for words in commands:
+        assert "--help" in told(*words) and "<bool>" not in told(*words), words

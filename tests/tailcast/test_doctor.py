@@ -72,6 +72,24 @@ def test_an_entry_point_that_can_not_be_imported(cli: Cli, tmp_path: Path) -> No
     assert "doctor" in cli("run", "bad", code=2).stderr
 
 
+def test_an_extra_that_is_not_installed_is_no_fault(cli: Cli, tmp_path: Path) -> None:
+    """As on a default install: what the extra brings can't be imported."""
+    hidden = "import sys\nsys.modules['langgraph'] = None\n"
+    (tmp_path / "sitecustomize.py").write_text(hidden)
+    cli.environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path), os.getcwd()])
+    level, told = levels(cli)["workflows"]
+    assert level == "ok" and "pip install 'tailcast[langgraph]'" in told
+    assert "'tailcast[langgraph]'" in cli("run", "langgraph", code=2).stderr
+
+
+def test_what_runs_take_on_the_disk(cli: Cli) -> None:
+    create_run(cli.root, "command", run_id="small")
+    large = create_run(cli.root, "command", run_id="large")
+    (large.files / "data").write_bytes(os.urandom(3_000_000))
+    told = levels(cli)["disk"][1]
+    assert "2 runs take 3." in told and "largest is large with 3.0 MB" in told
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_root_that_can_not_be_written(cli: Cli) -> None:
     cli.root.mkdir(mode=0o500)

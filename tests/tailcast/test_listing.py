@@ -1,46 +1,19 @@
 """`ls`, `rm`, `show`."""
 
-import fcntl
 import os
-import pty
-import re
-import struct
-import subprocess
-import termios
 from pathlib import Path
 
-from runlog import create_run, list_runs
-from tests.support import wait_for, wait_for_end
+import pytest
+
+from runlog import BatchInput, Workspace, create_batch, create_run, list_runs
+from runlog.groups.deployments import deployment_of, write_deployment
+from tailcast.commands.listing import run_columns
+from tailcast.terminal.table import print_table
+from tests.support import events, kill, tree_of, wait_for, wait_for_end, wait_until
 from tests.tailcast.conftest import TAILCAST, Cli, external, started
+from tests.tailcast.terminals import on_terminal, without_colour
 
 SLOW = {"argv": ["sh", "-c", "echo up; exec tail -f /dev/null"]}
-
-
-def on_terminal(cli: Cli, *words: str, columns: int = 80) -> str:
-    """What a terminal of that width gets."""
-    leader, follower = pty.openpty()
-    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    process = subprocess.Popen(
-        [TAILCAST, *words],
-        stdin=subprocess.DEVNULL,
-        stdout=follower,
-        stderr=follower,
-        env=cli.environment | {"TERM": "xterm-256color"},
-    )
-    os.close(follower)
-    told = b""
-    try:
-        while block := os.read(leader, 65536):
-            told += block
-    except OSError:
-        pass  # how Linux tells the end of a terminal
-    os.close(leader)
-    assert process.wait(10) == 0, told
-    return told.decode()
-
-
-def without_colour(text: str) -> str:
-    return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
 def test_ls_in_a_pipe(cli: Cli) -> None:
@@ -72,6 +45,50 @@ def test_ls_on_a_terminal_of_80_columns(cli: Cli) -> None:
     assert "\x1b[" not in on_terminal(cli, "ls")
 
 
+@pytest.mark.parametrize("columns", [20, 60, 100])
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["ls"], "r-2"),
+        (["batches", "ls"], "b"),
+        (["batches", "show", "b"], "r-2"),
+        (["deployments", "ls"], "nightly"),
+    ],
+)
+def test_tables_are_as_wide_as_the_terminal(
+    cli: Cli, words: list[str], name: str, columns: int
+) -> None:
+    argv = ["echo", "word " * 30]
+    inputs = [BatchInput(params={"argv": argv}, run_id=f"r-{n}") for n in range(3)]
+    create_batch(cli.root, "command", inputs, batch_id="b", description="what it is " * 9)
+    put = {"workflow": "command", "params": {"argv": argv}, "description": "it does this " * 9}
+    write_deployment(cli.root, deployment_of("nightly", put), lambda present: None)
+    lines = without_colour(on_terminal(cli, *words, columns=columns)).splitlines()
+    table = lines[next(n for n, line in enumerate(lines) if line.isupper()) :]
+    assert max(map(len, table)) <= columns, table
+    assert name in [line.split()[0] for line in table]
+    assert columns < 100 or "…" in table[-1]
+
+
+def test_the_columns_that_say_least_go_first(cli: Cli) -> None:
+    external(
+        cli.root,
+        {"type": "workflow_started", "workflow": "theirs", "timestamp": "2025-01-01T00:00:00Z"},
+        {"type": "progress_update", "progress": 45, "message": "nearly there"},
+        {"type": "workflow_completed", "timestamp": "2025-01-01T00:00:09Z", "duration_s": 9},
+    )
+    columns = run_columns(list_runs(cli.root))
+    before = [column.name for column in columns]
+    for width in range(120, 18, -1):
+        lines: list[str] = []
+        print_table(columns, colour=False, width=width, write=lines.append)
+        assert max(map(len, lines)) <= width
+        shown = lines[0].split()
+        assert [name for name in before if name in shown] == shown, "none comes back"
+        before = shown
+    assert before == ["RUN", "STATUS"]
+
+
 def test_ls_by_status_workflow_and_number(cli: Cli) -> None:
     for number in range(25):
         create_run(cli.root, "command", run_id=f"c-{number:02}")
@@ -86,6 +103,31 @@ def test_ls_by_status_workflow_and_number(cli: Cli) -> None:
 def test_ls_of_nothing_says_what_to_do(cli: Cli) -> None:
     done = cli("ls")
     assert done.stdout == "" and "tailcast run" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["ls"],
+        ["ls", "--json"],
+        ["batches", "ls"],
+        ["deployments", "ls"],
+        ["prune", "--older-than", "1d"],
+        ["rm", "--all-finished", "--yes"],
+    ],
+)
+def test_a_root_that_does_not_exist_is_told(cli: Cli, tmp_path: Path, words: list[str]) -> None:
+    done = cli(*words, "--root", str(tmp_path / "typo"))
+    assert done.stdout == "" and "typo does not exist" in done.stderr
+    assert not (tmp_path / "typo").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["show", "last"], ["tail", "one"], ["send", "@", "hello"], ["batches", "show", "last"]],
+)
+def test_a_run_of_a_root_that_does_not_exist(cli: Cli, tmp_path: Path, words: list[str]) -> None:
+    assert "typo does not exist" in cli(*words, "--root", str(tmp_path / "typo"), code=2).stderr
 
 
 def test_hostile_names_and_titles_are_harmless(cli: Cli) -> None:
@@ -171,3 +213,19 @@ def test_rm_all_finished_asks_or_wants_yes(cli: Cli) -> None:
     assert cli("rm", "--all-finished", "--yes").stdout.count("removed") == 3
     assert [row["run_id"] for row in cli.json("ls")] == ["queued"]
     cli("rm", "--all-finished", "--yes")
+
+
+def lost(cli: Cli, run_id: str) -> tuple[Workspace, list[int]]:
+    """A run whose process died, with what it started still at work, and no runner that would say so."""
+    run = started(cli.root, "command", params=SLOW, run_id=run_id)
+    wait_for(run, "log", message="up")
+    kill(events(run, "workflow_started")[0]["pid"])
+    wait_until(lambda: "failed" in cli("ls").stdout, "its death to be seen")
+    return run, tree_of(run)
+
+
+def test_rm_of_a_lost_run_leaves_nothing_at_work(cli: Cli) -> None:
+    run, _ = lost(cli, "lost")
+    assert cli("rm", "lost").stdout == "removed lost\n"
+    assert not run.path.exists()
+    assert tree_of(run) == []

@@ -10,10 +10,11 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel
 
 from ...attempt.run import Run
+from ...attempt.workflow import ExtraMissing
 from .params import LangGraphParams
 
 if not (find_spec("langgraph") and find_spec("langgraph.checkpoint.sqlite")):
-    raise ImportError("it needs its extra: pip install 'tailcast[langgraph]'")
+    raise ExtraMissing("needs its extra: pip install 'tailcast[langgraph]'")
 
 __all__ = ["LangGraph"]
 

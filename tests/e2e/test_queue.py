@@ -70,7 +70,8 @@ def test_highest_priority_first_then_oldest(queue: House, tmp_path: Path) -> Non
     assert told == {"high": 1, "old": 2, "new": 3, "low": 4, holder.run_id: None}
     listed = [json.loads(line) for line in cli(queue, "--json", "ls").splitlines()]
     assert {row["run_id"]: row["queue_position"] for row in listed} == told
-    assert "queued 3" in next(line for line in cli(queue, "ls").splitlines() if "new" in line)
+    shown = {line.split()[0]: line for line in cli(queue, "ls").splitlines()}
+    assert "queued 3" in shown["new"]
     assert "number 1, priority 7" in cli(queue, "show", "high")
 
     first.touch()

@@ -55,7 +55,8 @@ def test_without_a_runner_one_is_started_and_ends(cli: Cli, lines: Any) -> None:
     assert shown[-1] == "3/3  2 completed, 1 failed"
     assert f"{open_batch(cli.root, batch_id).run_ids[1]} failed: exit_code" in done.stderr
     the_runner_ends(cli)
-    assert (cli.root / "_runner.log").read_text().endswith("ended; nothing is running\n")
+    log = cli.root / "_runner.log"  # its last line comes after it has let go of the root
+    wait_until(lambda: log.read_text().endswith("ended; nothing is running\n"), "its last line")
     (listed,) = cli.json("batches", "ls")
     assert (listed["batch_id"], listed["status"], listed["done"]) == (batch_id, "failed", 3)
     text = cli("batches", "show", "last").stdout

@@ -31,7 +31,7 @@ from ..runs import OurProcess, begin, check_scripted, tell_if_lost
 __all__ = ["cancel", "interrupt", "mode", "model", "pause", "post_and_tell", "resume", "send"]
 
 # A run takes a command within some 20 ms, the agent's answer comes soon after; a busy machine gets its time too.
-_RECEIPT_S = 5.0
+_RECEIPT_S = 15.0
 _POLL_S = 0.02
 _DONE = ("completed", "dropped")
 

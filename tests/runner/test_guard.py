@@ -111,7 +111,9 @@ def test_what_cannot_be_started(start: Starter, tmp_path: Path) -> None:
     ],
 )
 def test_wrong_usage(arguments: list[str]) -> None:
-    done = subprocess.run([*ISOLATED, GUARD, *arguments], stderr=subprocess.PIPE, timeout=DEADLINE_S)
+    done = subprocess.run(
+        [*ISOLATED, GUARD, *arguments], stderr=subprocess.PIPE, timeout=DEADLINE_S
+    )
     assert done.returncode == 2
     assert done.stderr.startswith(b"guard: usage:")
 

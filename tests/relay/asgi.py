@@ -11,10 +11,9 @@ from relay.app import Relay, create_app
 from relay.settings import RelaySettings
 from runlog import Workspace
 from tests.relay.sse_client import Decoder, Dispatched
+from tests.support import DEADLINE_S
 
-__all__ = ["DEADLINE_S", "Client", "running"]
-
-DEADLINE_S = 20.0
+__all__ = ["Client", "running"]
 
 OnBody = Callable[[bytes, bool], Awaitable[None]]
 

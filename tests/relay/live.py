@@ -17,6 +17,7 @@ import httpx
 from runlog import RunLock, Workspace, append_lines, create_run, encode
 from runlog.catalog import CatalogEntry
 from runlog.events import TERMINAL_STATUS
+from tests.support import DEADLINE_S
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -83,12 +84,12 @@ def running_relay(root: Path, *args: str, port: int = 0) -> Iterator[Relay]:
         assert process.stdout is not None
         url = process.stdout.readline().removeprefix("listening on ").strip()
         assert url.startswith("http://"), "the relay did not start"
-        with httpx.Client(base_url=url, trust_env=False, timeout=20) as client:
+        with httpx.Client(base_url=url, trust_env=False, timeout=DEADLINE_S) as client:
             yield Relay(root, url, process, client)
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(timeout=10)
+            process.wait(timeout=DEADLINE_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

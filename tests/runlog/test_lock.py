@@ -13,6 +13,7 @@ import pytest
 from pythons import Python, go
 
 from runlog import RunLock, is_locked
+from tests.support import DEADLINE_S
 
 HOLDER = """
 import os, sys
@@ -76,7 +77,7 @@ def test_a_killed_process_lets_go(path: Path, python: Python) -> None:
     holder.send_signal(signal.SIGSTOP)
     assert is_locked(path)  # a stopped process lives
     holder.kill()
-    holder.wait(10)
+    holder.wait(DEADLINE_S)
     assert not is_locked(path)
 
 
@@ -104,7 +105,7 @@ def test_one_of_many_gets_it(path: Path, python: Python) -> None:
     answers = [holder.stdout.read(1) for holder in holders if holder.stdout is not None]
     assert sorted(answers) == [b"0"] * 5 + [b"1"]
     go(*holders)
-    assert [holder.wait(10) for holder in holders] == [0] * 6
+    assert [holder.wait(DEADLINE_S) for holder in holders] == [0] * 6
 
 
 def test_asking_never_keeps_a_starter_from_it(path: Path) -> None:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from runlog.watch import SWEEP_S, FolderWatch
-
-SOON_S = 10.0
+from runlog.watch import FolderWatch
+from tests.support import DEADLINE_S
 
 
 class Woken:
@@ -28,7 +27,7 @@ class Woken:
     def since(self, mark: int, wanted: Callable[[frozenset[Path] | None], bool]) -> bool:
         """Wait for a call after the first `mark` ones."""
         with self.news:
-            return self.news.wait_for(lambda: any(map(wanted, self.calls[mark:])), SOON_S)
+            return self.news.wait_for(lambda: any(map(wanted, self.calls[mark:])), DEADLINE_S)
 
     def all_since(self, mark: int) -> bool:
         return self.since(mark, lambda folders: folders is None)
@@ -140,7 +139,7 @@ def test_a_folder_that_goes_and_comes_again(
             one.rename(tmp_path / f".old-{len(woken.calls)}")
         one.mkdir()
         # Its own name, not only the sweep: the watch was built anew.
-        until = time.monotonic() + SOON_S
+        until = time.monotonic() + DEADLINE_S
         mark = len(woken.calls)
         while not any(call and one in call for call in woken.calls[mark:]):
             assert time.monotonic() < until
@@ -159,7 +158,7 @@ def test_a_folder_that_comes_later(tmp_path: Path, watch: FolderWatch, woken: Wo
     mark = len(woken.calls)
     append(late)
     assert woken.all_since(mark)
-    until = time.monotonic() + SOON_S
+    until = time.monotonic() + DEADLINE_S
     while not any(call and late in call for call in woken.calls[mark:]):
         assert time.monotonic() < until
         append(late)
@@ -173,7 +172,7 @@ def test_a_busy_folder_does_not_keep_the_sweep_from_the_others(
     watch.set(frozenset([busy]))
     assert woken.all_since(0)
     mark = len(woken.calls)
-    ends_at = time.monotonic() + 3 * SWEEP_S
+    ends_at = time.monotonic() + DEADLINE_S
     while time.monotonic() < ends_at and None not in woken.calls[mark:]:
         append(busy)
         time.sleep(0.005)

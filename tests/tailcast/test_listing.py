@@ -10,7 +10,7 @@ import termios
 from pathlib import Path
 
 from runlog import create_run, list_runs
-from tests.support import wait_for, wait_for_end
+from tests.support import DEADLINE_S, wait_for, wait_for_end
 from tests.tailcast.conftest import TAILCAST, Cli, external, started
 
 SLOW = {"argv": ["sh", "-c", "echo up; exec tail -f /dev/null"]}
@@ -35,7 +35,7 @@ def on_terminal(cli: Cli, *words: str, columns: int = 80) -> str:
     except OSError:
         pass  # how Linux tells the end of a terminal
     os.close(leader)
-    assert process.wait(10) == 0, told
+    assert process.wait(DEADLINE_S) == 0, told
     return told.decode()
 
 

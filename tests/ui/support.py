@@ -130,6 +130,10 @@ class Site:
         assert answer.is_success, answer.text
         return answer.json()
 
+    def delete(self, path: str) -> None:
+        answer = self._ask("DELETE", path)
+        assert answer.is_success, answer.text
+
     def _ask(self, method: str, path: str, body: Any = None) -> httpx.Response:
         url = f"{self.url}/api/v1{path}"
         return httpx.request(method, url, json=body, timeout=DEADLINE_S, trust_env=False)

@@ -3,6 +3,7 @@ from collections.abc import Iterable
 import pytest
 from hypothesis import settings
 
+from tests.needs import needs
 from tests.node import node, node_modules
 
 __all__ = ["node", "node_modules"]  # fixtures
@@ -18,5 +19,7 @@ _INSTALL_S = 900
 
 def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
     for item in items:
+        for name in needs(item):
+            item.add_marker(name)
         if _INSTALLING & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.timeout(_INSTALL_S))

@@ -74,3 +74,8 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     folder.mkdir(mode=0o700)
     yield folder
     end_runs(folder)
+
+
+@pytest.fixture
+def claude_cli() -> None:
+    """Says that a test starts Claude's CLI, where nothing else does (`tests/needs.py`)."""

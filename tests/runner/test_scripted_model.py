@@ -275,7 +275,7 @@ async def _sent(text: str) -> AsyncIterator[dict[str, Any]]:
 
 @pytest.mark.parametrize("model", ["claude-opus-5-5", "claude-haiku-4-5"])
 def test_real_cli_plays_the_script(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str
+    claude_cli: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str
 ) -> None:
     """A tool step, then a text that repeats what was sent while the tool ran."""
     for name in list(os.environ):

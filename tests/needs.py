@@ -1,7 +1,7 @@
 """What a test needs beside Python, found by looking at it: Claude's CLI, a browser.
 
-`make check` runs those that need neither. By fixtures where those say it; in the folders where a test may start anything
-by its name, by what stands in its code, and in the functions of its module that it calls.
+`make check` runs those that need neither. By fixtures where those say it; in the folders where a test may start
+anything by its name, by what stands in its code, and in the functions of its module that it calls.
 """
 
 from types import CodeType, FunctionType

@@ -76,6 +76,7 @@ class Client:
 
 @contextlib.asynccontextmanager
 async def running(root: Path) -> AsyncIterator[Relay]:
-    app = create_app(RelaySettings(root=root))
+    # As the server does it: before there is a loop.
+    app = await asyncio.to_thread(create_app, RelaySettings(root=root))
     async with app.api.router.lifespan_context(app.api):
         yield app

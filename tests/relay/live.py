@@ -76,7 +76,8 @@ class Relay:
 
 @contextlib.contextmanager
 def running_relay(root: Path, *args: str, port: int = 0) -> Iterator[Relay]:
-    argv = [sys.executable, "-W", "error", "-m", "relay", "--root", str(root), "--port", str(port)]
+    argv = [sys.executable, "-W", "error", "-m", "tests.relay.watched"]
+    argv += ["--root", str(root), "--port", str(port)]
     process = subprocess.Popen(
         [*argv, *args], cwd=PROJECT, stdout=subprocess.PIPE, text=True, env=_environment()
     )

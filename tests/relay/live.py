@@ -101,7 +101,9 @@ def running_relay(root: Path, *args: str, port: int = 0) -> Iterator[Relay]:
 
 
 def _environment() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(PROJECT)}
+    others = os.environ.get("PYTHONPATH")
+    path = f"{PROJECT}{os.pathsep}{others}" if others else str(PROJECT)
+    return os.environ | {"PYTHONPATH": path}
 
 
 _numbers = itertools.count()

@@ -7,12 +7,14 @@ INSTALLED := $(VENV)/.installed
 TESTABLE := $(VENV)/.installed-test
 CHECKED := runlog runner relay tailcast tests benchmarks hatch_build.py
 PAGE := $(BIN)/python relay/ui/build.py
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: help demo test lint types ui bench soak clean
+.PHONY: help demo check test lint types ui bench soak clean
 
 help:
 	@echo "make demo   show it all in half a minute: no key, no network"
-	@echo "make test   format, lint, types, tests"
+	@echo "make check  format, lint, types, and the tests that need neither Claude's CLI nor a browser"
+	@echo "make test   format, lint, types, all tests"
 	@echo "make lint   format and lint only"
 	@echo "make ui     build the web page"
 	@echo "make bench  measure speed"
@@ -22,9 +24,13 @@ help:
 demo: $(INSTALLED)
 	@$(BIN)/tailcast demo
 
+check: lint types
+	$(PAGE) run test
+	$(PYTEST) -m "not soak and not claude and not browser"
+
 test: lint types
 	$(PAGE) run test
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not soak"
+	$(PYTEST) -m "not soak"
 
 lint: $(TESTABLE)
 	$(BIN)/ruff check $(wildcard $(CHECKED))

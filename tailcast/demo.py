@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import os
+import select
 import signal
 import subprocess
 import sys
@@ -14,7 +16,17 @@ from typing import IO, Any
 
 import httpx
 
-from runlog import RunId, RunlogError, Workspace, decode, is_locked, post, read_records, run_status
+from runlog import (
+    RunId,
+    RunlogError,
+    Workspace,
+    decode,
+    is_locked,
+    post,
+    read_records,
+    read_state,
+    run_status,
+)
 
 from .cli.errors import CommandError
 from .cli.options import command_line, shown_path
@@ -27,9 +39,10 @@ from .terminal.text import cost, duration, plural, size
 
 __all__ = ["play"]
 
-_START_S = 20.0
+# Bounds for a busy machine; who has ended is not waited for.
+_START_S = 60.0
 _RUN_S = 60.0
-_END_S = 5.0
+_END_S = 30.0
 _KEPT_LINES = 30
 _SAME = ("✔", "identical to", "bold green")
 _DIFFERENT = ("✘", "NOT THE SAME as", "bold red")
@@ -228,6 +241,21 @@ def _ended(workspace: Workspace) -> Iterator[None]:
             is_locked(workspace.lock) or run_status(workspace) in ("queued", "running")
         ):
             time.sleep(0.02)
+        pid = read_state(workspace).pid
+        if pid is not None:
+            _wait_for_exit(pid, deadline - time.monotonic())
+
+
+def _wait_for_exit(pid: int, timeout_s: float) -> None:
+    """A run has ended when it lets go of its lock; its process needs a moment more, to tear itself down."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        select.select([fd], [], [], max(timeout_s, 0))
+    finally:
+        os.close(fd)
 
 
 @contextlib.contextmanager

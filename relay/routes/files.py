@@ -36,6 +36,9 @@ router = APIRouter(route_class=StrictRoute, tags=["files"])
 # Of the folder of the run itself; `files/` is looked at first.
 _PUBLIC = ("run.json", "_stream.jsonl", "_inbox.jsonl", "_stderr.log")
 
+# Reads the tables of this machine: now, and not in the midst of the first call.
+mimetypes.init()
+
 _MAX_ENTRIES = 10_000
 _MAX_DEPTH = 32
 _BLOCK_BYTES = 256 * 1024

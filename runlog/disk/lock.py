@@ -38,6 +38,18 @@ class RunLock:
         self._fd = fd
         return True
 
+    def is_in_place(self) -> bool:
+        """Whether the file that is held is the one at its path. It is not once the folder was removed, or made anew.
+
+        Asked of a lock that is held: the open descriptor keeps the number of its inode from being given to another.
+        """
+        assert self._fd is not None
+        try:
+            there = os.lstat(self._path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return os.path.samestat(there, os.fstat(self._fd))
+
     def release(self) -> None:
         if self._fd is not None:
             os.close(self._fd)

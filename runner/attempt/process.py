@@ -44,7 +44,8 @@ from .workflow import RunFailed, RunStopped, Workflow
 
 __all__ = ["main"]
 
-# The agent's last words on a stop: it is asked to end its turn first, so that the turn's cost is told.
+# The agent's last words on a stop: it is asked to end its turn first, so that the turn's cost is told. As long as
+# its processes may take after that, if that is longer: who grants those more knows a slow machine.
 _LAST_WORDS_S = 1.5
 
 
@@ -110,14 +111,14 @@ async def _attempt(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    outcome = await _work_until_ended(run, inbox, stop, options, reader)
+    outcome = await _work_until_ended(run, inbox, stop, options, reader, lock)
     loop.set_exception_handler(lambda *_: None)
     try:
         # In this thread, with the loop standing still: nothing of the run may be written while its tree ends.
         end_marked(mark_of(workspace.path), options.grace_s, frozenset({os.getpid()}))
     except TreeSurvived as error:
         run.log("error", str(error))
-    if _is_gone(workspace):
+    if _is_gone(lock):
         return  # there is nowhere to tell the end
     reader.read()  # the long part of the fold, before others are kept waiting
     with inbox_closed(workspace):
@@ -144,6 +145,7 @@ async def _work_until_ended(
     stop: asyncio.Event,
     options: RunOptions,
     reader: StateReader,
+    lock: RunLock,
 ) -> _Outcome:
     """The work to its end: by itself, by a stop, or by a limit."""
     try:
@@ -154,7 +156,7 @@ async def _work_until_ended(
         return _failure(run, error)
     run.stream.on_append = limits.grown_to
     reading = asyncio.create_task(_read_inbox(run, inbox, stop))
-    leaving = asyncio.create_task(_folder_gone(run.workspace, run.wakes.waiter()))
+    leaving = asyncio.create_task(_folder_gone(lock, run.wakes.waiter()))
     work = asyncio.create_task(_work(run, workflow))
     stopping = asyncio.create_task(stop.wait())
     watching = asyncio.create_task(limits.watch())
@@ -196,9 +198,10 @@ async def _stop(
                 run.log("warning", f"the workflow failed while it stopped: {fields['error']}")
             return
         run.log("warning", f"the workflow did not end by itself within {options.grace_s:g} s")
+    last_words_s = max(_LAST_WORDS_S, options.grace_s)
     if run.on_stop is not None:
         try:
-            await asyncio.wait_for(run.on_stop(), _LAST_WORDS_S)
+            await asyncio.wait_for(run.on_stop(), last_words_s)
         except Exception as error:
             run.log("warning", f"the agent did not end its turn when asked: {error!r}")
     work.cancel()
@@ -272,20 +275,19 @@ def _failure(run: Run, error: BaseException) -> _Outcome:
     return _Outcome("workflow_failed", {"reason": reason, "error": text, **fields})
 
 
-async def _folder_gone(workspace: Workspace, folder: Waiter) -> None:
-    """Return when someone has removed the run's folder: nobody could reach the run any more, or end it."""
-    while not _is_gone(workspace):
+async def _folder_gone(lock: RunLock, folder: Waiter) -> None:
+    """Return when someone has removed the run's folder: nobody could reach the run any more, or end it. Another run
+    may have been made under its id since: that one's stream is none of ours.
+    """
+    while not _is_gone(lock):
         await folder.change()
 
 
-def _is_gone(workspace: Workspace) -> bool:
+def _is_gone(lock: RunLock) -> bool:
     try:
-        os.stat(workspace.manifest)
-    except FileNotFoundError:
-        return True
+        return not lock.is_in_place()
     except OSError:
-        pass  # a disk with troubles has not lost it
-    return False
+        return False  # a disk with troubles has not lost it
 
 
 async def _read_inbox(run: Run, inbox: InboxReader, stop: asyncio.Event) -> None:

@@ -26,7 +26,7 @@ __all__ = ["RUNNER_LOG", "BatchWatch", "begin_batch", "find_batch", "told_counts
 _NEWEST = ("last", "@")
 # At work in the root of a batch that no runner would start; see `runner --until-idle`.
 RUNNER_LOG = "_runner.log"
-_TAKEN_UP_S = 10.0
+_TAKEN_UP_S = 30.0
 _POLL_S = 0.02
 _DEFAULT_RUNNING = 4
 

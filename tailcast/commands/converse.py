@@ -32,7 +32,7 @@ from ..terminal.output import note, print_json, print_line
 __all__ = ["cancel", "interrupt", "mode", "model", "pause", "post_and_tell", "resume", "send"]
 
 # A run takes a command within some 20 ms, the agent's answer comes soon after; a busy machine gets its time too.
-_RECEIPT_S = 5.0
+_RECEIPT_S = 15.0
 _POLL_S = 0.02
 _DONE = ("completed", "dropped")
 

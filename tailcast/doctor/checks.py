@@ -35,7 +35,7 @@ __all__ = ["run_checks"]
 _OLDEST_PYTHON = (3, 11)
 _FREE_WARN_BYTES = 1_000_000_000
 _FREE_FAIL_BYTES = 100_000_000
-_WAKE_S = 3.0
+_WAKE_S = 10.0
 # One watch for each followed run; one instance for each relay and runner.
 _FEW_WATCHES = 1024
 _FEW_INSTANCES = 16

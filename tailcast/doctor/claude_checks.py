@@ -14,8 +14,8 @@ from .check import Check
 
 __all__ = ["check_claude", "check_credentials", "check_model", "check_sdk"]
 
-_CLI_S = 20.0
-_MODEL_S = 5.0
+_CLI_S = 60.0
+_MODEL_S = 20.0
 _VARIABLES = (
     "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN",
     "CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX",

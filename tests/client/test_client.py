@@ -2,7 +2,6 @@
 
 import json
 import queue
-import socket
 import subprocess
 import sys
 import threading
@@ -15,7 +14,7 @@ import pytest
 from runlog import Workspace, append_lines, read_inbox
 from tailcast import ConnectionLost, NoReceipt, ProblemError, StreamReset
 from tests.relay.live import Relay, new_run, recorded, running_relay, say
-from tests.support import wait_until
+from tests.support import DEADLINE_S, free_port, wait_until
 
 
 def inbox(run: Workspace) -> list[dict[str, Any]]:
@@ -96,9 +95,7 @@ def test_stream_survives_restarts_of_the_relay(make_client: Any, root: Path, ali
     run = new_run(root)
     alive(run)
     say(run, "workflow_started")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     client = make_client(url=f"http://127.0.0.1:{port}")
     heard: queue.SimpleQueue[int | None] = queue.SimpleQueue()
 
@@ -115,14 +112,14 @@ def test_stream_survives_restarts_of_the_relay(make_client: Any, root: Path, ali
             for _ in range(50):
                 say(run, "log", n=written)
                 written += 1
-            told += [heard.get(timeout=20) for _ in range(written - len(told))]
+            told += [heard.get(timeout=DEADLINE_S) for _ in range(written - len(told))]
             if round_ == 1:
                 relay.process.kill()
         say(run, "log", n=written)  # while nobody serves
         written += 1
     say(run, "workflow_completed")
     with running_relay(root, port=port):
-        listener.join(20)
+        listener.join(DEADLINE_S)
     assert not listener.is_alive()
     while not heard.empty():
         told.append(heard.get())
@@ -131,23 +128,19 @@ def test_stream_survives_restarts_of_the_relay(make_client: Any, root: Path, ali
 
 def test_calls_wait_for_the_relay_to_come_back(make_client: Any, root: Path) -> None:
     run = new_run(root)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     client = make_client(url=f"http://127.0.0.1:{port}")
     got: list[Any] = []
     caller = threading.Thread(target=lambda: got.append(client.send(run.run_id, "hello")))
     caller.start()
     with running_relay(root, port=port):
-        caller.join(20)
+        caller.join(DEADLINE_S)
     assert [line["content"] for line in inbox(run)] == ["hello"]
     assert got[0].message_id == inbox(run)[0]["id"]
 
 
 def test_gives_up(make_client: Any) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     client = make_client(url=f"http://127.0.0.1:{port}", give_up_s=0.2)
     with pytest.raises(ConnectionLost):
         client.get("x")
@@ -175,7 +168,7 @@ def test_send_and_wait_for_the_receipt(client: Any, run: Workspace, alive: Any) 
     say(run, "message_received", message_id="other", state="delivered")
     say(run, "message_received", message_id="m-1", state="queued")
     offset = say(run, "message_received", message_id="m-1", state="delivered")
-    caller.join(20)
+    caller.join(DEADLINE_S)
     (receipt,) = got
     assert (receipt.state, receipt.offset, receipt.reason) == ("delivered", offset, None)
     say(run, "message_received", message_id="m-2", state="dropped", reason="cancelled")

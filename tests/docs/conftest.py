@@ -19,10 +19,9 @@ import pytest
 from runlog import RunlogError, Workspace, list_runs, open_workspace, post
 from tests.docs.pages import write_modules
 from tests.docs.samples import REPOSITORY, sample
-from tests.support import end_runs, spawned, wait_for_end, wait_until
+from tests.support import DEADLINE_S, end_runs, spawned, wait_for_end, wait_until
 
-SHELL_LIMIT_S = 30
-EVENTSOURCE = "eventsource@3.0.7"  # the last that runs on the node 18 of Debian 12
+SHELL_LIMIT_S = 2 * DEADLINE_S  # of several commands
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,35 +88,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     end_runs(root)
 
 
-@pytest.fixture(scope="session")
-def node() -> str:
-    found = shutil.which("node")
-    if found is None:
-        assert not os.environ.get("CI"), "CI must have node"
-        pytest.skip("node is not installed")
-    return found
-
-
-@pytest.fixture(scope="session")
-def node_modules(node: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the npm package `eventsource`: node 20 has no EventSource of its own."""
-    folder = tmp_path_factory.mktemp("node")
-    options = ["--prefer-offline", "--no-save", "--no-package-lock", "--no-audit", "--no-fund"]
-    npm = shutil.which("npm")
-    installed = False
-    with contextlib.suppress(subprocess.TimeoutExpired):  # no way to the registry
-        installed = npm is not None and not subprocess.call(
-            [npm, "install", *options, "--prefix", str(folder), EVENTSOURCE],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=40,
-        )
-    if not installed:
-        assert not os.environ.get("CI"), f"CI must be able to install {EVENTSOURCE}"
-        pytest.skip(f"npm could not install {EVENTSOURCE}, which stands in for the browser here")
-    return folder
-
-
 @pytest.fixture
 def modules(node: str, tmp_path: Path) -> Path:
     """A folder with the page's modules."""
@@ -154,7 +124,7 @@ def listening(
         first = process.stdout.readline().decode()
         assert first.startswith("listening on "), f"{command} said {first!r}"
         url = first.removeprefix("listening on ").strip()
-        with httpx.Client(base_url=f"{url}/api/v1", trust_env=False, timeout=20) as client:
+        with httpx.Client(base_url=f"{url}/api/v1", trust_env=False, timeout=DEADLINE_S) as client:
             yield url, client
         process.terminate()
         process.stdout.close()
@@ -166,7 +136,7 @@ def _stop_all(root: Path) -> None:
         if summary.ended_at is None and summary.workflow != "external":
             with contextlib.suppress(RunlogError):
                 post(open_workspace(root, summary.run_id), {"type": "stop"})
-                wait_for_end(open_workspace(root, summary.run_id), deadline_s=10)
+                wait_for_end(open_workspace(root, summary.run_id))
 
 
 def _install_sample_package(plugins: Path) -> None:

@@ -7,13 +7,11 @@ from typing import Any
 
 from runlog import Workspace
 from tests.docs.samples import samples
-from tests.support import records
+from tests.support import DEADLINE_S, records
 
 __all__ = ["PAGE", "expected", "play", "write_modules"]
 
 PAGE = "FRONTEND_INTEGRATION.md"
-NODE_LIMIT_S = 40
-
 # A proxy that misbehaves as networks do. `plan` says what to do with the n-th stream: "502", "cut:BYTES" or "pass".
 FLAKY = """
 import http from "node:http";
@@ -62,7 +60,7 @@ def play(modules: Path, driver: str, **given: Any) -> Any:
         "const done = (value) => process.stdout.write(JSON.stringify(value), () => process.exit(0));\n"
         + driver
     )
-    ran = subprocess.run(["node", str(path)], capture_output=True, text=True, timeout=NODE_LIMIT_S)
+    ran = subprocess.run(["node", str(path)], capture_output=True, text=True, timeout=DEADLINE_S)
     assert ran.returncode == 0, ran.stderr
     return json.loads(ran.stdout)
 

@@ -6,6 +6,7 @@ import sys
 from relay.http.models import HistoryView
 from tests.docs.conftest import Place
 from tests.docs.samples import sample
+from tests.support import DEADLINE_S
 
 PAGE = "client.md"
 
@@ -17,7 +18,7 @@ def printed(place: Place, name: str) -> list[str]:
         env=place.environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=DEADLINE_S,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()

@@ -18,7 +18,7 @@ from runlog.disk.records import malformed
 from runlog.run.vocabulary import EVENT_TYPES, event_schema, inbox_schema
 from tests.docs.conftest import Place
 from tests.docs.samples import DOCS, REPOSITORY, samples
-from tests.support import bash, events, script, wait_for, wait_for_end, wait_until
+from tests.support import bash, events, script, wait_for, wait_for_end, wait_tool, wait_until
 
 PAGE = "contract.md"
 TEXT = (DOCS / PAGE).read_text(encoding="utf-8")
@@ -152,14 +152,20 @@ def test_own_lines_have_the_fields_of_a_real_run(place: Place) -> None:
         assert examples[kind].keys() == real[kind].keys() - {"reason"}, kind
 
 
-def test_files_of_a_run_are_listed(place: Place) -> None:
-    body = {"workflow": "claude", "prompt": "hi", "run_id": "contract-files"}
+def test_files_of_a_run_are_listed(place: Place, tmp_path: Path) -> None:
+    body = {
+        "workflow": "claude",
+        "prompt": script({"tools": [wait_tool(tmp_path / "go")]}, {"text": "hi"}),
+        "run_id": "contract-files",
+        "params": {"allowed_tools": ["Bash"]},
+    }
     place.client.post("/workflows", json=body).raise_for_status()
     run = place.run("contract-files")
     wait_until(run.stream.exists, "the stream")
     place.client.post(
         f"/workflows/{run.run_id}/messages", json={"message": "also this"}
     ).raise_for_status()
+    (tmp_path / "go").touch()
     wait_for_end(run)
     listing = TEXT.split("```text\nworkspaces/")[1].split("```")[0]
     assert {path.name for path in run.path.iterdir()} <= set(_names(listing))

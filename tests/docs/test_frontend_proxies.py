@@ -1,7 +1,6 @@
 """docs/FRONTEND_INTEGRATION.md: what it says of proxies, with a real nginx."""
 
 import shutil
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ from runlog import Workspace
 from tests.docs.conftest import Place, listening
 from tests.docs.pages import PAGE, play
 from tests.docs.samples import sample
-from tests.support import spawned, wait_until
+from tests.support import DEADLINE_S, free_port, spawned, wait_until
 
 
 @pytest.mark.parametrize(
@@ -50,14 +49,14 @@ def nginx(config: str, folder: Path) -> Iterator[None]:
     ) as process:
         yield
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=DEADLINE_S)
 
 
 def test_nginx_settings(place: Place, recorded: Workspace, tmp_path: Path) -> None:
     """As on the page, but for the port, the certificate and the relay's address."""
     if shutil.which("nginx") is None:
         pytest.skip("nginx is not installed")
-    port = _free_port()
+    port = free_port()
     config = sample(PAGE, "nginx").code
     kept = [line for line in config.splitlines() if "ssl_" not in line and "http2" not in line]
     config = "\n".join(kept).replace("listen 443 ssl", f"listen 127.0.0.1:{port}")
@@ -68,6 +67,7 @@ def test_nginx_settings(place: Place, recorded: Workspace, tmp_path: Path) -> No
             client = httpx.Client(
                 base_url=f"http://127.0.0.1:{port}/api/v1",
                 headers={"Host": "app.example.com"},
+                timeout=DEADLINE_S,
                 trust_env=False,
             )
             wait_until(lambda: _answers(client), "nginx")
@@ -91,10 +91,3 @@ def _answers(client: httpx.Client) -> bool:
         return client.get("/workflows").status_code == 200
     except httpx.HTTPError:
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

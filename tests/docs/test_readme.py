@@ -11,7 +11,7 @@ import pytest
 from runlog import list_runs, open_workspace
 from tests.docs.conftest import Place
 from tests.docs.samples import DOCS, REPOSITORY, sample
-from tests.support import events, receipts, spawned, wait_for_end
+from tests.support import DEADLINE_S, events, receipts, spawned, wait_for_end
 
 PAGE = "../README.md"
 PAGES = [REPOSITORY / "README.md", *sorted(DOCS.rglob("*.md"))]
@@ -49,7 +49,7 @@ def test_serve(place: Place) -> None:
         assert process.stdout is not None
         assert process.stdout.readline().startswith(b"listening on http://127.0.0.1:")
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=10) == 130
+        assert process.wait(timeout=DEADLINE_S) == 130
         process.stdout.close()
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +13,13 @@ import httpx
 import pytest
 
 from runlog import Workspace, open_workspace
-from tests.support import end_runs, spawned, wait_until
+from tests.support import DEADLINE_S, end_runs, free_port, spawned, wait_until
+
+
+def started(root: Path) -> list[str]:
+    """The ids of the runs that the runner of this root has started, in that order."""
+    told = root.with_name("runner.log").read_text().splitlines()
+    return [line.split()[0] for line in told if line.endswith(" started")]
 
 
 @dataclass
@@ -49,27 +54,33 @@ class House:
 
 
 @contextlib.contextmanager
-def tailcast(*arguments: str) -> Iterator["subprocess.Popen[bytes]"]:
+def tailcast(*arguments: str, stdout: Any) -> Iterator["subprocess.Popen[bytes]"]:
     argv = [sys.executable, "-m", "tailcast", *arguments]
-    with spawned(*argv, stdout=subprocess.PIPE, env=os.environ | {"NO_COLOR": "1"}) as process:
+    with spawned(*argv, stdout=stdout, env=os.environ | {"NO_COLOR": "1"}) as process:
         yield process
 
 
 @contextlib.contextmanager
 def relay_of(root: Path, port: int) -> Iterator[House]:
-    with tailcast("--root", str(root), "relay", "--port", str(port)) as process:
+    with tailcast(
+        "--root", str(root), "relay", "--port", str(port), stdout=subprocess.PIPE
+    ) as process:
         assert process.stdout is not None
         line = process.stdout.readline().decode()
         assert line.startswith("listening on "), line
         port = int(line.rsplit(":", 1)[1])
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=DEADLINE_S) as client:
             yield House(root, port, process, client)
 
 
 @contextlib.contextmanager
 def runner_of(root: Path, *more: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """What it says is in `runner.log` beside the root."""
     arguments = ["--root", str(root), "runner", "--scripted-model", "--grace-s", "1"]
-    with tailcast(*arguments, *more) as process:
+    with (
+        open(root.with_name("runner.log"), "ab") as log,
+        tailcast(*arguments, *more, stdout=log) as process,
+    ):
         wait_until(lambda: (root / "_catalog.json").exists(), "the catalog")
         yield process
 
@@ -89,9 +100,6 @@ def house(root: Path) -> Iterator[House]:
         yield house
 
 
-@pytest.fixture
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+@pytest.fixture(name="free_port")
+def _free_port() -> int:
+    return free_port()

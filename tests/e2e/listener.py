@@ -76,7 +76,7 @@ class Listener:
 
     def to_end(self, status: str) -> list[Event]:
         """All events, once the stream has ended with that status: each fits the schema, none is missing or double."""
-        self._thread.join(DEADLINE_S + 20)
+        self._thread.join(DEADLINE_S)
         assert not self._thread.is_alive(), f"{self._run.run_id}: the stream does not end"
         if self._fault is not None:
             raise self._fault
@@ -99,7 +99,7 @@ class Listener:
     def _follow(self) -> None:
         try:
             with (
-                httpx.Client(timeout=DEADLINE_S + 20, trust_env=False) as client,
+                httpx.Client(timeout=DEADLINE_S, trust_env=False) as client,
                 connect_sse(
                     client,
                     "GET",

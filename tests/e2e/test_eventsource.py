@@ -1,20 +1,15 @@
 """An EventSource that others wrote (the npm package, run by node): live, through a relay's death, and at the end."""
 
 import json
-import os
-import shutil
 import subprocess
 import threading
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.e2e.conftest import House, relay_of, runner_of
-from tests.support import records, spawned, wait_for_end, wait_until
+from tests.support import DEADLINE_S, records, spawned, wait_for_end, wait_until
 
 CLIENT = Path(__file__).with_name("eventsource.mjs")
-PACKAGE = "eventsource@3.0.7"  # the last that runs on the node 18 of Debian 12
 COUNT = """
 import sys, time, os
 for i in range(1500):
@@ -22,18 +17,6 @@ for i in range(1500):
     if i == 500:
         while not os.path.exists(sys.argv[1]): time.sleep(0.01)
 """
-
-
-@pytest.fixture(scope="module")
-def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if not (shutil.which("node") and shutil.which("npm")):
-        assert not os.environ.get("CI"), "CI must have node and npm"
-        pytest.skip("node and npm are not installed")
-    folder = tmp_path_factory.mktemp("node")
-    npm = ["npm", "install", "--no-save", "--no-package-lock", "--no-audit", "--no-fund", PACKAGE]
-    done = subprocess.run([*npm, "--prefix", str(folder)], capture_output=True, timeout=120)
-    assert done.returncode == 0, done.stderr.decode()
-    return folder
 
 
 class Source:
@@ -47,8 +30,8 @@ class Source:
 
     def finish(self) -> None:
         """Wait for the process to end, and for the last of its events."""
-        self.process.wait(timeout=60)
-        self._reading.join(10)
+        self.process.wait(timeout=DEADLINE_S)
+        self._reading.join(DEADLINE_S)
 
     def _read(self) -> None:
         assert self.process.stdout is not None
@@ -60,14 +43,14 @@ class Source:
 
 
 def test_through_the_death_of_a_relay(
-    root: Path, tmp_path: Path, free_port: int, packages: Path
+    root: Path, tmp_path: Path, free_port: int, node_modules: Path
 ) -> None:
     root.mkdir()
     gate = tmp_path / "go"
     with runner_of(root):
         with relay_of(root, free_port) as house:
             run = house.start("command", params={"argv": ["python3", "-c", COUNT, str(gate)]})
-            argv = ["node", str(CLIENT), str(packages), house.stream_url(run)]
+            argv = ["node", str(CLIENT), str(node_modules), house.stream_url(run)]
             with spawned(*argv, stdout=subprocess.PIPE) as process:
                 source = Source(process)
                 wait_until(lambda: len(source.named("message")) > 400, "the first events")
@@ -82,10 +65,10 @@ def test_through_the_death_of_a_relay(
     assert json.loads(source.named("end")[0]["data"]) == {"status": "completed"}
 
 
-def test_named_events(house: House, packages: Path) -> None:
+def test_named_events(house: House, node_modules: Path) -> None:
     run = house.start("command", params={"argv": ["echo", '{"type":"mine","n":1}']})
     url = house.stream_url(run, "?named=true&exclude=workflow_started")
-    argv = ["node", str(CLIENT), str(packages), url, "mine", "workflow_completed"]
+    argv = ["node", str(CLIENT), str(node_modules), url, "mine", "workflow_completed"]
     with spawned(*argv, stdout=subprocess.PIPE) as process:
         source = Source(process)
         source.finish()

@@ -13,6 +13,7 @@ import runlog
 from runlog import Workspace
 from tests.e2e.conftest import House, relay_of, runner_of
 from tests.support import (
+    DEADLINE_S,
     bash,
     events,
     kill,
@@ -41,7 +42,7 @@ for i in range(n):
 def sse(url: str, **headers: str) -> list[tuple[str, str, str]]:
     """All events of a stream as (event, id, data), by a client that others wrote."""
     with (
-        httpx.Client(timeout=60) as client,
+        httpx.Client(timeout=DEADLINE_S) as client,
         connect_sse(client, "GET", url, headers=headers) as source,
     ):
         assert source.response.status_code == 200
@@ -63,7 +64,7 @@ def test_talk_into_a_running_agent(house: House, tmp_path: Path) -> None:
         assert answer.status_code == 202
         wait_for(run, "command_lifecycle", command_uuid="m1")
         gate.touch()
-        seen = live.result(timeout=60)
+        seen = live.result(timeout=DEADLINE_S)
     assert house.client.get(f"/api/v1/workflows/{run.run_id}").json()["status"] == "completed"
     assert seen[-1][0] == "end" and json.loads(seen[-1][2]) == {"status": "completed"}
     assert [data for _, _, data in seen[:-1]] == data_of(run)
@@ -77,7 +78,9 @@ def test_talk_into_a_running_agent(house: House, tmp_path: Path) -> None:
             f"/api/v1/workflows/{run.run_id}/events?after={offset}&wait=1"
         ).json()
         assert [e["offset"] for e in page["events"]] == offsets[number + 1 :]
-    ended = httpx.get(house.stream_url(run), headers={"Last-Event-ID": str(offsets[-1])})
+    ended = httpx.get(
+        house.stream_url(run), headers={"Last-Event-ID": str(offsets[-1])}, timeout=DEADLINE_S
+    )
     assert ended.status_code == 204
 
 
@@ -96,8 +99,8 @@ def test_before_during_and_after_see_the_same(house: House, tmp_path: Path) -> N
         gate.touch()
         wait_for_end(run)
         after = sse(house.stream_url(run))
-        assert before.result(60) == after
-        assert all(each.result(60) == after for each in during)
+        assert before.result(DEADLINE_S) == after
+        assert all(each.result(DEADLINE_S) == after for each in during)
     assert [json.loads(d)["n"] for _, _, d in after if '"count"' in d] == list(range(400))
 
 
@@ -113,7 +116,7 @@ def test_thousand_messages_of_eight_writers(house: House) -> None:
     wait_for(run, "workflow_started")
 
     def write(writer: int) -> None:
-        with httpx.Client(base_url=house.url, timeout=60) as client:
+        with httpx.Client(base_url=house.url, timeout=DEADLINE_S) as client:
             for number in range(125):
                 body = {"message": f"{writer}/{number}", "id": f"w{writer}-{number}"}
                 url = f"/api/v1/workflows/{run.run_id}/messages"
@@ -125,7 +128,7 @@ def test_thousand_messages_of_eight_writers(house: House) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(120)
+        thread.join()
     wait_until(lambda: len(events(run, "got")) >= 1000, "all of them")
     assert house.client.post(f"/api/v1/workflows/{run.run_id}/stop").status_code == 202
     wait_for_end(run)
@@ -151,7 +154,7 @@ def test_relay_killed_in_mid_stream(root: Path, tmp_path: Path, free_port: int) 
             params = {"argv": ["python3", "-c", COUNT, "2000", str(gate)]}
             run = house.start("command", params=params)
             with (
-                httpx.Client(timeout=60) as client,
+                httpx.Client(timeout=DEADLINE_S) as client,
                 connect_sse(client, "GET", house.stream_url(run)) as source,
             ):
                 for event in source.iter_sse():
@@ -198,7 +201,7 @@ def test_killed_agent_is_resumed_in_the_same_stream(house: House, tmp_path: Path
             with suppress(ProcessLookupError):  # the guard ends them too
                 kill(pid)
         assert wait_for_end(run)["reason"] == "lost"
-        first = live.result(60)
+        first = live.result(DEADLINE_S)
     assert json.loads(first[-1][2]) == {"status": "failed"}
     assert house.say(run, "x").status_code == 409
     answer = house.say(run, script({"text": "back again"}), id="m1", resume=True)
@@ -231,7 +234,7 @@ def test_stop_and_interrupt(house: House, tmp_path: Path) -> None:
 def test_start_with_the_stream_as_the_answer(house: House) -> None:
     body = {"workflow": "claude", "prompt": "hello you", "params": {"tools": []}}
     with (
-        httpx.Client(base_url=house.url, timeout=60) as client,
+        httpx.Client(base_url=house.url, timeout=DEADLINE_S) as client,
         client.stream(
             "POST", "/api/v1/workflows", json=body, headers={"Accept": "text/event-stream"}
         ) as answer,

@@ -12,12 +12,12 @@ import pytest
 from runlog import Workspace, create_run, run_status
 from runner.supervise.supervisor import runner_is_active
 from tests.e2e.conftest import House, relay_of, runner_of
-from tests.support import events, tree_of, wait_for, wait_for_end, wait_until
+from tests.support import DEADLINE_S, events, tree_of, wait_for, wait_for_end, wait_until
 
 WAITS = (
     "import os, sys, time\n"
     'print(\'{"type":"ready"}\', flush=True)\n'
-    "end = time.time() + 60\n"
+    "end = time.time() + 600\n"
     "while not os.path.exists(sys.argv[1]) and time.time() < end: time.sleep(0.01)"
 )
 
@@ -49,7 +49,9 @@ def place(house: House, run: Workspace) -> int | None:
 
 def cli(house: House, *words: str) -> str:
     argv = [sys.executable, "-m", "tailcast", "--root", str(house.root), *words]
-    return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=30).stdout
+    return subprocess.run(
+        argv, capture_output=True, text=True, check=True, timeout=DEADLINE_S
+    ).stdout
 
 
 def test_highest_priority_first_then_oldest(queue: House, tmp_path: Path) -> None:
@@ -70,7 +72,8 @@ def test_highest_priority_first_then_oldest(queue: House, tmp_path: Path) -> Non
     assert told == {"high": 1, "old": 2, "new": 3, "low": 4, holder.run_id: None}
     listed = [json.loads(line) for line in cli(queue, "--json", "ls").splitlines()]
     assert {row["run_id"]: row["queue_position"] for row in listed} == told
-    assert "queued 3" in next(line for line in cli(queue, "ls").splitlines() if "new" in line)
+    shown = {line.split()[0]: line for line in cli(queue, "ls").splitlines()}
+    assert "queued 3" in shown["new"]
     assert "number 1, priority 7" in cli(queue, "show", "high")
 
     first.touch()
@@ -152,7 +155,7 @@ def test_batch_that_is_being_made_is_held_back(root: Path, tmp_path: Path) -> No
 
 
 def test_limit_over_http(house: House) -> None:
-    run = house.start("command", params={"argv": ["sleep", "60"]}, limits={"wall_time_s": 0.5})
+    run = house.start("command", params={"argv": ["sleep", "600"]}, limits={"wall_time_s": 0.5})
     stream = house.client.get(f"/api/v1/workflows/{run.run_id}/stream").text
     assert stream.rstrip().endswith('event: end\ndata: {"status":"failed"}')
     told = state(house, run)
@@ -180,7 +183,7 @@ def test_limit_of_the_operator(root: Path) -> None:
         try:
             wait_until(lambda: runner_is_active(root), "the runner")
             runs = [
-                create_run(root, "command", params={"argv": ["sleep", "60"]}, limits=own)
+                create_run(root, "command", params={"argv": ["sleep", "600"]}, limits=own)
                 for own in ({}, {"wall_time_s": 3600}, {"wall_time_s": 0.3})
             ]
             ends = [wait_for_end(run) for run in runs]
@@ -202,7 +205,7 @@ def test_limit_of_the_operator(root: Path) -> None:
 )
 def test_refused_by_the_command_line(root: Path, words: list[str]) -> None:
     argv = [sys.executable, "-m", "tailcast", "--root", str(root), *words]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=DEADLINE_S)
     assert done.returncode == 2, done
     assert "Traceback" not in done.stderr
     assert not list(root.glob("command-*"))
@@ -210,8 +213,8 @@ def test_refused_by_the_command_line(root: Path, words: list[str]) -> None:
 
 def test_limit_and_priority_by_the_command_line(root: Path) -> None:
     argv = [sys.executable, "-m", "tailcast", "--root", str(root), "--json", "run", "command"]
-    given = ["--limit", "wall_time_s=0.5", "--priority", "-3", "-f", "--", "sleep", "60"]
-    done = subprocess.run([*argv, *given], capture_output=True, text=True, timeout=30)
+    given = ["--limit", "wall_time_s=0.5", "--priority", "-3", "-f", "--", "sleep", "600"]
+    done = subprocess.run([*argv, *given], capture_output=True, text=True, timeout=DEADLINE_S)
     assert done.returncode == 1
     manifest = json.loads(next(root.glob("command-*/run.json")).read_text())
     assert (manifest["limits"], manifest["priority"]) == ({"wall_time_s": 0.5}, -3)

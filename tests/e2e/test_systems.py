@@ -60,31 +60,29 @@ def fields(events: list[Event], event_type: str, name: str) -> list[Any]:
 
 
 def test_monty(house: House) -> None:
-    params = {"count": 2, "min_sleep_s": 0.6, "max_sleep_s": 0.6, "seed": 1}
+    params = {"min_sleep_s": 0.6, "max_sleep_s": 0.6, "seed": 1}
     run = house.start("monty", params=params)
     with Listener(house, run) as told:
         told.wait_for("progress_update", status="iteration_1_quote")
         tell(house, run, "pause")
         told.wait_for("workflow_paused", reason="asked")
         tell(house, run, "resume")
-        events = told.to_end("completed")
+        told.wait_for("progress_update", status="iteration_2_quote")
+        tell(house, run, "stop")
+        events = told.to_end("stopped")
     kinds = ours(events)
     pause, on = kinds.index("workflow_paused"), kinds.index("workflow_resumed")
     assert kinds[pause : pause + 2] == ["workflow_paused", RECEIPT]
     assert kinds[on : on + 2] == ["workflow_resumed", RECEIPT]
-    updates = ours(events, "workflow_paused", "workflow_resumed", RECEIPT)
-    assert updates == ["workflow_started", *["progress_update"] * 7, "workflow_completed"]
-    assert fields(events, "progress_update", "status") == [
-        "iteration_1_quote",
-        *["iteration_1_sleeping"] * 2,
-        "iteration_2_quote",
-        *["iteration_2_sleeping"] * 2,
-        "done",
-    ]
+    updates = [*dict.fromkeys(ours(events, "workflow_paused", "workflow_resumed", RECEIPT))]
+    assert updates == ["workflow_started", "progress_update", "workflow_stopped"]
+    said = fields(events, "progress_update", "status")
+    first = ["iteration_1_quote", *["iteration_1_sleeping"] * 2, "iteration_2_quote"]
+    assert said[:4] == first and said[-1] == "stopping"
 
 
 def test_monty_is_stopped(house: House) -> None:
-    run = house.start("monty", params={"min_sleep_s": 60, "max_sleep_s": 60})
+    run = house.start("monty", params={"min_sleep_s": 600, "max_sleep_s": 600})
     with Listener(house, run) as told:
         told.wait_for("progress_update")
         tell(house, run, "stop")
@@ -203,7 +201,7 @@ def test_chat_asks_and_nobody_answers(house: House) -> None:
 
 @pytest.mark.parametrize("human", [True, False], ids=["answered", "timed out"])
 def test_langgraph(house: House, human: bool) -> None:
-    params = GRAPH | {"question_timeout_s": 60 if human else 1.2}
+    params = GRAPH | {"question_timeout_s": 600 if human else 1.2}
     run = house.start("langgraph", prompt="hello", params=params)
     with Listener(house, run) as told:
         asked = told.wait_for("questions_presented")
@@ -273,7 +271,7 @@ def test_langgraph_paused_stopped_and_killed(house: House, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("human", [True, False], ids=["answered", "timed out"])
 def test_design(house: House, human: bool) -> None:
-    params = {"question_timeout_s": 60 if human else 1.2, "ask_after": ["requirements"]}
+    params = {"question_timeout_s": 600 if human else 1.2, "ask_after": ["requirements"]}
     run = house.start("design", prompt=script({"text": json.dumps(FOUND)}), params=params)
     with Listener(house, run) as told:
         asked = told.wait_for("questions_presented")
@@ -303,11 +301,11 @@ def test_design(house: House, human: bool) -> None:
     assert events[-1]["result"]["answers"] == {"How many users?": "Ten" if human else "Many"}
 
 
-@pytest.mark.timeout(180)  # five attempts
+@pytest.mark.timeout(600)  # five attempts
 def test_design_paused_stopped_and_killed_at_every_stage(house: House, tmp_path: Path) -> None:
     gate = tmp_path / "go"
     prompt = script({"tools": [wait_tool(gate)]}, {"text": json.dumps(FOUND)})
-    params = {"allowed_tools": ["Bash"], "question_timeout_s": 60}
+    params = {"allowed_tools": ["Bash"], "question_timeout_s": 600}
     run = house.start("design", prompt=prompt, params=params)
     with Listener(house, run) as first:  # paused while an agent is at work, killed in the pause
         first.wait_for("assistant")
@@ -359,7 +357,7 @@ def test_research(house: House) -> None:
     assert progress == sorted(progress) and progress[-1] == 100
 
 
-@pytest.mark.timeout(180)  # five attempts
+@pytest.mark.timeout(600)  # five attempts
 def test_research_paused_stopped_and_killed_at_every_stage(house: House, tmp_path: Path) -> None:
     task_gate, report_gate = tmp_path / "task", tmp_path / "report"
     held = script({"tools": [wait_tool(task_gate)]}, {"text": "found"})

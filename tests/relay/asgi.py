@@ -11,10 +11,9 @@ from relay.app import Relay, create_app
 from relay.http.settings import RelaySettings
 from runlog import Workspace
 from tests.relay.sse_client import Decoder, Dispatched
+from tests.support import DEADLINE_S
 
-__all__ = ["DEADLINE_S", "Client", "running"]
-
-DEADLINE_S = 20.0
+__all__ = ["Client", "running"]
 
 OnBody = Callable[[bytes, bool], Awaitable[None]]
 
@@ -77,6 +76,7 @@ class Client:
 
 @contextlib.asynccontextmanager
 async def running(root: Path) -> AsyncIterator[Relay]:
-    app = create_app(RelaySettings(root=root))
+    # As the server does it: before there is a loop.
+    app = await asyncio.to_thread(create_app, RelaySettings(root=root))
     async with app.api.router.lifespan_context(app.api):
         yield app

@@ -8,6 +8,16 @@ import pytest
 from runlog import RunLock, Workspace
 from runlog.groups.catalog import write_catalog
 from tests.relay.live import CATALOG, HELD, Relay, new_run, running_relay
+from tests.relay.watched import blocking_calls
+
+
+@pytest.fixture(autouse=True)
+def _nothing_blocks() -> Iterator[None]:
+    """In this process too, where a test runs the relay's app itself."""
+    buster = blocking_calls()
+    buster.activate()
+    yield
+    buster.deactivate()
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ import httpx
 from runlog import RunLock, Workspace, append_lines, create_run, encode
 from runlog.groups.catalog import CatalogEntry
 from runlog.run.events import TERMINAL_STATUS
+from tests.support import DEADLINE_S
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -75,7 +76,8 @@ class Relay:
 
 @contextlib.contextmanager
 def running_relay(root: Path, *args: str, port: int = 0) -> Iterator[Relay]:
-    argv = [sys.executable, "-W", "error", "-m", "relay", "--root", str(root), "--port", str(port)]
+    argv = [sys.executable, "-W", "error", "-m", "tests.relay.watched"]
+    argv += ["--root", str(root), "--port", str(port)]
     process = subprocess.Popen(
         [*argv, *args], cwd=PROJECT, stdout=subprocess.PIPE, text=True, env=_environment()
     )
@@ -83,12 +85,12 @@ def running_relay(root: Path, *args: str, port: int = 0) -> Iterator[Relay]:
         assert process.stdout is not None
         url = process.stdout.readline().removeprefix("listening on ").strip()
         assert url.startswith("http://"), "the relay did not start"
-        with httpx.Client(base_url=url, trust_env=False, timeout=20) as client:
+        with httpx.Client(base_url=url, trust_env=False, timeout=DEADLINE_S) as client:
             yield Relay(root, url, process, client)
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(timeout=10)
+            process.wait(timeout=DEADLINE_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -99,7 +101,9 @@ def running_relay(root: Path, *args: str, port: int = 0) -> Iterator[Relay]:
 
 
 def _environment() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(PROJECT)}
+    others = os.environ.get("PYTHONPATH")
+    path = f"{PROJECT}{os.pathsep}{others}" if others else str(PROJECT)
+    return os.environ | {"PYTHONPATH": path}
 
 
 _numbers = itertools.count()

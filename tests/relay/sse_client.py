@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from tests.relay.live import Relay
+from tests.support import DEADLINE_S
 
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 
@@ -73,7 +74,7 @@ class Stream:
     """One request on a socket of its own. `status` 204 and errors have no events."""
 
     def __init__(self, relay: Relay, path: str, headers: dict[str, str] | None = None) -> None:
-        self._socket = socket.create_connection(relay.address, timeout=20)
+        self._socket = socket.create_connection(relay.address, timeout=DEADLINE_S)
         lines = [f"GET {path} HTTP/1.1", "Host: localhost", "Connection: close"]
         lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
         self._socket.sendall("\r\n".join(lines).encode() + b"\r\n\r\n")

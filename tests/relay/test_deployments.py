@@ -14,6 +14,7 @@ import pytest
 from runlog import RunLock, Workspace, read_manifest
 from runlog.groups.catalog import write_catalog
 from tests.relay.live import CATALOG, Relay, new_run, running_relay, say
+from tests.support import DEADLINE_S
 
 REVIEW = {
     "workflow": "claude",
@@ -149,7 +150,7 @@ def test_names_that_would_lead_elsewhere(relay: Relay, target: str) -> None:
     """As bytes on a socket: clients tidy such paths up."""
     before = sorted(os.listdir(relay.root.parent))
     body = json.dumps(REVIEW)
-    with socket.create_connection(relay.address, timeout=10) as connection:
+    with socket.create_connection(relay.address, timeout=DEADLINE_S) as connection:
         connection.sendall(
             f"PUT /api/v1/deployments/{target} HTTP/1.1\r\nHost: 127.0.0.1:{relay.address[1]}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"

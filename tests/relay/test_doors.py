@@ -16,12 +16,13 @@ from relay.http.access import Access
 from runlog import Workspace
 from tests.relay.live import PROJECT, Relay, running_relay
 from tests.relay.sse_client import read_all
+from tests.support import DEADLINE_S
 
 START = {"workflow": "command", "params": {"argv": ["true"]}}
 
 
 def raw(relay: Relay, request: bytes) -> bytes:
-    with socket.create_connection(relay.address, timeout=10) as client:
+    with socket.create_connection(relay.address, timeout=DEADLINE_S) as client:
         client.sendall(request)
         return client.makefile("rb").read()
 
@@ -149,7 +150,12 @@ def test_elsewhere_than_loopback_needs_a_token(root: Path) -> None:
     argv = [sys.executable, "-m", "relay", "--root", str(root), "--port", "0", "--host", "0.0.0.0"]
     for extra in ([], ["--token", " "]):
         done = subprocess.run(
-            [*argv, *extra], cwd=PROJECT, capture_output=True, text=True, timeout=30, check=False
+            [*argv, *extra],
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
         )
         assert done.returncode == 2
         assert "token" in done.stderr and done.stdout == ""
@@ -158,6 +164,7 @@ def test_elsewhere_than_loopback_needs_a_token(root: Path) -> None:
         answer = httpx.get(
             f"http://127.0.0.1:{port}/api/v1/catalog",
             headers={"authorization": "Bearer t", "host": "any.name.example"},
+            timeout=DEADLINE_S,
             trust_env=False,
         )
         assert answer.status_code == 200
@@ -167,7 +174,7 @@ def test_a_port_that_is_taken(relay: Relay, root: Path) -> None:
     port = relay.url.rpartition(":")[2]
     argv = [sys.executable, "-m", "relay", "--root", str(root), "--port", port]
     done = subprocess.run(
-        argv, cwd=PROJECT, capture_output=True, text=True, timeout=30, check=False
+        argv, cwd=PROJECT, capture_output=True, text=True, timeout=DEADLINE_S, check=False
     )
     assert done.returncode == 2
     assert "in use" in done.stderr and "--port" in done.stderr

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from runlog import Workspace, append_lines, encode
-from tests.relay.asgi import DEADLINE_S, Client, running
+from tests.relay.asgi import Client, running
 from tests.relay.live import new_run, say
+from tests.support import DEADLINE_S
 
 Hold = Callable[[Workspace], Any]
 
@@ -110,7 +111,8 @@ def test_a_listener_that_is_ended_while_held_back_leaves_nothing(root: Path, ali
             slow, quick = Client(app, run, on_body), Client(app, run)
             await asyncio.gather(slow.until(1), quick.until(1))
             await _write_one_by_one(run, quick, 5)
-            assert stalled.is_set()
+            async with asyncio.timeout(DEADLINE_S):
+                await stalled.wait()
             slow.task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await slow.task

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 
 from runlog import RunLock, Workspace, create_run
 from runlog.disk.tail import Chunk
-from tests.relay.asgi import DEADLINE_S, Client, running
+from tests.relay.asgi import Client, running
 from tests.relay.live import HELD, say
 from tests.relay.test_sse import lines as odd_lines
 from tests.relay.test_sse import plainly, same
+from tests.support import DEADLINE_S
 
 MiB = 1024 * 1024
 FILLERS = [b"x", b"\\n", "é".encode(), "\u2028".encode(), "😀".encode(), b"\r", b"\0", b"\xff"]

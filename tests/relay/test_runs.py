@@ -12,6 +12,7 @@ import pytest
 from runlog import RunLock, Workspace, append_lines, read_inbox
 from tests.relay.live import Relay, new_run, recorded, running_relay, say
 from tests.relay.sse_client import Stream
+from tests.support import DEADLINE_S
 
 Hold = Callable[[Workspace], RunLock]
 
@@ -219,7 +220,7 @@ def test_answers_and_permissions_count_once(relay: Relay, run: Workspace, alive:
     barrier = threading.Barrier(6)
 
     def race(_: int) -> int:
-        barrier.wait(10)
+        barrier.wait(DEADLINE_S)
         return relay.post(f"{url}/answers", answer).status_code
 
     with ThreadPoolExecutor(6) as pool:
@@ -318,14 +319,14 @@ def test_a_long_poll_waits_for_the_first_event(relay: Relay, run: Workspace, ali
     with ThreadPoolExecutor(1) as pool:
         for types, written in (({}, "log"), ({"types": "wanted"}, "wanted")):
             after = run.stream.stat().st_size if run.stream.exists() else 0
-            poll = pool.submit(relay.get, url, params={"after": after, "wait": 20, **types})
+            poll = pool.submit(relay.get, url, params={"after": after, "wait": 60, **types})
             for kind in ("noise", written) if types else (written,):
                 say(run, kind)
-            page = poll.result(timeout=10).json()
+            page = poll.result(timeout=DEADLINE_S).json()
             assert page["events"][0]["event"]["type"] == written
-        poll = pool.submit(relay.get, url, params={"after": page["next"], "wait": 20, "types": "x"})
+        poll = pool.submit(relay.get, url, params={"after": page["next"], "wait": 60, "types": "x"})
         say(run, "workflow_completed")
-        page = poll.result(timeout=10).json()
+        page = poll.result(timeout=DEADLINE_S).json()
         assert (page["events"], page["end"]) == ([], True)
 
 

@@ -14,18 +14,18 @@ from websockets.typing import Subprotocol
 
 from runlog import RunLock, Workspace, append_lines, read_inbox
 from tests.relay.live import Relay, new_run, recorded, running_relay, say
-from tests.support import wait_until
+from tests.support import DEADLINE_S, wait_until
 
 Hold = Callable[[Workspace], RunLock]
 
 
 def opened(relay: Relay, run_id: str, query: str = "", **options: Any) -> ClientConnection:
     url = f"{relay.url.replace('http', 'ws')}/api/v1/workflows/{run_id}/ws{query}"
-    return connect(url, proxy=None, open_timeout=20, **options)
+    return connect(url, proxy=None, open_timeout=DEADLINE_S, **options)
 
 
 def read(socket: ClientConnection) -> Any:
-    return json.loads(socket.recv(timeout=20))
+    return json.loads(socket.recv(timeout=DEADLINE_S))
 
 
 def ask(socket: ClientConnection, line: Any) -> Any:
@@ -124,7 +124,7 @@ def test_binary_and_too_long_messages_close_it(relay: Relay, run: Workspace, ali
     for message, codes in ((b"\x00", {1003}), ("x" * (10 * 1024 * 1024 + 1), {1009, 1006})):
         with opened(relay, run.run_id) as socket, pytest.raises(ConnectionClosed):
             socket.send(message)
-            socket.recv(timeout=20)
+            socket.recv(timeout=DEADLINE_S)
         assert socket.close_code in codes
 
 
@@ -190,7 +190,12 @@ def test_own_page_and_foreign_host(relay: Relay, run: Workspace, alive: Hold) ->
     url = f"ws://evil.example:{port}/api/v1/workflows/{run.run_id}/ws"
     with (
         pytest.raises(InvalidStatus) as refused,
-        connect(url, proxy=None, sock=stdlib_socket.create_connection((host, port))),
+        connect(
+            url,
+            proxy=None,
+            sock=stdlib_socket.create_connection((host, port)),
+            open_timeout=DEADLINE_S,
+        ),
     ):
         pass
     assert refused.value.response.status_code == 421
@@ -232,7 +237,7 @@ def test_shutdown_says_that_it_goes(root: Path, alive: Hold) -> None:
             socket = stack.enter_context(opened(relay, run.run_id))
             say(run, "log")
             read(socket)
-        socket.recv(timeout=20)
+        socket.recv(timeout=DEADLINE_S)
     assert socket.close_code in (1001, 1012)
 
 

@@ -16,6 +16,7 @@ from runlog.run.manifest import remove_run
 from runner.attempt.catalog import describe
 from runner.workflows.samples.research import Research
 from tests.relay.live import CATALOG, Relay, running_relay
+from tests.support import DEADLINE_S
 
 ASK = {"workflow": "command", "params": {"argv": ["true"]}}
 
@@ -265,7 +266,7 @@ def test_catalog(root: Path) -> None:
 
 def _told_length(relay: Relay, length: int) -> tuple[int, str]:
     """The answer comes before the body would."""
-    with socket.create_connection(relay.address, timeout=10) as client:
+    with socket.create_connection(relay.address, timeout=DEADLINE_S) as client:
         client.sendall(
             b"POST /api/v1/workflows HTTP/1.1\r\nHost: localhost\r\n"
             b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % length

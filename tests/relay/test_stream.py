@@ -15,6 +15,7 @@ import pytest
 from runlog import RunLock, Workspace, append_lines, encode, post
 from tests.relay.live import Relay, new_run, recorded, running_relay, say
 from tests.relay.sse_client import Stream, read_all, status_of
+from tests.support import DEADLINE_S
 
 
 def lines_after(data: bytes, offset: int) -> list[bytes]:
@@ -107,7 +108,7 @@ def test_before_during_and_after_see_the_same(
         after = read_all(relay, path)[0]
         assert [e.data for e in after][:-1] == run.stream.read_bytes().splitlines()
         for reader in (*before, *during):
-            events = reader.result(timeout=30)[0]
+            events = reader.result(timeout=DEADLINE_S)[0]
             assert events == after[len(after) - len(events) :]
         assert all(reader.result()[0] == after for reader in (*before, *during[::2]))
 

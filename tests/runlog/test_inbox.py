@@ -31,6 +31,7 @@ from runlog import (
 )
 from runlog.disk.records import MAX_LINE_BYTES
 from runlog.run.inbox_lines import INBOX_TYPES, check_message, has_pending_resume, pending_lines
+from tests.support import DEADLINE_S
 
 Write = Callable[..., None]
 
@@ -74,7 +75,9 @@ def test_a_thousand_messages_of_eight_writers(
 ) -> None:
     posters = [python(POSTER, workspace.root, name, 125, ids) for name in "abcdefgh"]
     go(*posters)
-    told = [line.split() for p in posters for line in p.communicate(timeout=50)[0].splitlines()]
+    told = [
+        line.split() for p in posters for line in p.communicate(timeout=DEADLINE_S)[0].splitlines()
+    ]
     lines = inbox(workspace)
     assert len(lines) == len(told) == 1000
     assert {(line.id.encode(), b"%d" % line.offset) for line in lines} == {
@@ -91,7 +94,7 @@ def test_a_thousand_messages_of_eight_writers(
 def test_one_id_of_many_writers_takes_effect_once(workspace: Workspace, python: Python) -> None:
     posters = [python(POSTER, workspace.root, name, 20, "same") for name in "abcdef"]
     go(*posters)
-    told = [line for p in posters for line in p.communicate(timeout=50)[0].splitlines()]
+    told = [line for p in posters for line in p.communicate(timeout=DEADLINE_S)[0].splitlines()]
     lines = inbox(workspace)
     assert [line.id for line in lines] == [f"same-{n}" for n in range(20)]
     assert len(told) == 120
@@ -131,9 +134,9 @@ with inbox_closed(workspace):
         os.read(poster.stdout.fileno(), 1)
     go(run)
     for poster in posters:
-        out, _ = poster.communicate(timeout=30)
+        out, _ = poster.communicate(timeout=DEADLINE_S)
         assert out.splitlines()[-1] == b"refused"
-    assert run.wait(10) == 0
+    assert run.wait(DEADLINE_S) == 0
     assert read_state(workspace).inbox_offset == workspace.inbox.stat().st_size
 
 

@@ -1,6 +1,7 @@
 """The sign of life."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from pythons import Python, go
 
 from runlog import RunLock, is_locked
+from tests.support import DEADLINE_S
 
 HOLDER = """
 import os, sys
@@ -45,6 +47,28 @@ def test_held_asked_and_released(path: Path) -> None:
     other.release()
 
 
+@pytest.mark.parametrize("how", ["removed", "renamed", "made anew", "replaced", "a file"])
+def test_whether_it_is_still_the_one_at_its_path(tmp_path: Path, how: str) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    lock = RunLock(folder / "_lock")
+    assert lock.acquire() and lock.is_in_place()
+    if how == "replaced":
+        (folder / "new").touch()
+        (folder / "new").rename(folder / "_lock")
+    elif how == "renamed":
+        folder.rename(tmp_path / ".old")
+    else:
+        shutil.rmtree(folder)
+    if how == "made anew":  # often with the numbers of the one before
+        folder.mkdir()
+        (folder / "_lock").touch()
+    if how == "a file":
+        folder.touch()
+    assert not lock.is_in_place()
+    lock.release()
+
+
 def test_a_killed_process_lets_go(path: Path, python: Python) -> None:
     holder = python(HOLDER, path)
     assert holder.stdout is not None and holder.stdout.read(1) == b"1"
@@ -53,7 +77,7 @@ def test_a_killed_process_lets_go(path: Path, python: Python) -> None:
     holder.send_signal(signal.SIGSTOP)
     assert is_locked(path)  # a stopped process lives
     holder.kill()
-    holder.wait(10)
+    holder.wait(DEADLINE_S)
     assert not is_locked(path)
 
 
@@ -81,7 +105,7 @@ def test_one_of_many_gets_it(path: Path, python: Python) -> None:
     answers = [holder.stdout.read(1) for holder in holders if holder.stdout is not None]
     assert sorted(answers) == [b"0"] * 5 + [b"1"]
     go(*holders)
-    assert [holder.wait(10) for holder in holders] == [0] * 6
+    assert [holder.wait(DEADLINE_S) for holder in holders] == [0] * 6
 
 
 def test_asking_never_keeps_a_starter_from_it(path: Path) -> None:

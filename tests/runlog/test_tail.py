@@ -24,6 +24,7 @@ from runlog import (
 )
 from runlog.disk.records import MAX_LINE_BYTES
 from runlog.disk.tail import CHUNK_BYTES, records_of
+from tests.support import DEADLINE_S
 
 LINES = st.lists(
     st.binary(max_size=40).map(lambda raw: raw.replace(b"\n", b"")), min_size=1, max_size=12
@@ -208,7 +209,7 @@ def test_long_lines_read_while_they_are_written_in_pieces(path: Path) -> None:
     _touch(path)
     writer = threading.Thread(target=write)
     writer.start()
-    found, position, ends_at = 0, 0, time.monotonic() + 20
+    found, position, ends_at = 0, 0, time.monotonic() + DEADLINE_S
     with LogFile(path) as log:
         while found < count and time.monotonic() < ends_at:
             chunk = log.read(position)

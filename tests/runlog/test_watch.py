@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 from runlog.disk.loop_watch import LoopWatch
-from runlog.disk.watch import SWEEP_S, FolderWatch
-
-SOON_S = 60.0
+from runlog.disk.watch import FolderWatch
+from tests.support import DEADLINE_S
 
 
 class Woken:
@@ -32,7 +31,7 @@ class Woken:
     def since(self, mark: int, wanted: Callable[[frozenset[Path] | None], bool]) -> bool:
         """Wait for a call after the first `mark` ones."""
         with self.news:
-            return self.news.wait_for(lambda: any(map(wanted, self.calls[mark:])), SOON_S)
+            return self.news.wait_for(lambda: any(map(wanted, self.calls[mark:])), DEADLINE_S)
 
     def all_since(self, mark: int) -> bool:
         return self.since(mark, lambda folders: folders is None)
@@ -63,14 +62,14 @@ class InLoop:
             return
         self._call(self._watch.close)
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(SOON_S)
+        self._thread.join(DEADLINE_S)
         self.loop.close()
 
     def _call(self, call: Callable[[], Any]) -> Any:
         async def inside() -> Any:
             return call()
 
-        return asyncio.run_coroutine_threadsafe(inside(), self.loop).result(SOON_S)
+        return asyncio.run_coroutine_threadsafe(inside(), self.loop).result(DEADLINE_S)
 
 
 Driver = FolderWatch | InLoop
@@ -171,7 +170,7 @@ def test_a_folder_that_goes_and_comes_again(
             one.rename(tmp_path / f".old-{len(woken.calls)}")
         one.mkdir()
         # Its own name, not only the sweep: the watch was built anew.
-        until = time.monotonic() + SOON_S
+        until = time.monotonic() + DEADLINE_S
         mark = len(woken.calls)
         while not any(call and one in call for call in woken.calls[mark:]):
             assert time.monotonic() < until
@@ -190,7 +189,7 @@ def test_a_folder_that_comes_later(tmp_path: Path, watch: Driver, woken: Woken) 
     mark = len(woken.calls)
     append(late)
     assert woken.all_since(mark)
-    until = time.monotonic() + SOON_S
+    until = time.monotonic() + DEADLINE_S
     while not any(call and late in call for call in woken.calls[mark:]):
         assert time.monotonic() < until
         append(late)
@@ -204,7 +203,7 @@ def test_a_busy_folder_does_not_keep_the_sweep_from_the_others(
     watch.set(frozenset([busy]))
     assert woken.all_since(0)
     mark = len(woken.calls)
-    ends_at = time.monotonic() + 3 * SWEEP_S
+    ends_at = time.monotonic() + DEADLINE_S
     while time.monotonic() < ends_at and None not in woken.calls[mark:]:
         append(busy)
         time.sleep(0.005)

@@ -27,6 +27,7 @@ from tests.support import (
 )
 
 pytestmark = pytest.mark.usefixtures("runner")
+GRACE_S = 20.0
 
 
 def start(root: Path, prompt: str | None, *, interactive: bool = False, **params: Any) -> Workspace:
@@ -171,9 +172,14 @@ def test_interactive_stays_open(root: Path) -> None:
 
 
 def test_interactive_without_prompt_waits_for_the_first_message(root: Path) -> None:
-    run = start(root, None, interactive=True, idle_timeout_s=4)
+    run = start(root, None, interactive=True)
     wait_until(lambda: runlog.run_status(run) == "waiting", "waiting")
     say(run, "hello", "m1")
+    wait_for(run, "result", result="hello")
+
+
+def test_interactive_ends_when_nobody_says_more(root: Path) -> None:
+    run = start(root, "hello", interactive=True, idle_timeout_s=0.3)
     end = wait_for_end(run)
     assert (end["type"], end["result"]) == ("workflow_completed", "hello")
 
@@ -234,8 +240,8 @@ def test_permission_allowed_and_denied(root: Path) -> None:
     receipt(run, late, "dropped")
 
 
-def test_what_a_permission_suggests_is_taken_up(root: Path) -> None:
-    outside = root.parent / "outside"
+def test_what_a_permission_suggests_is_taken_up(root: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
     outside.mkdir()
     write = [
         {"name": "Write", "input": {"file_path": str(outside / name), "content": name}}
@@ -289,7 +295,7 @@ def test_question_of_the_agent(root: Path, answered: bool) -> None:
             {"text": "end"},
         ),
         ask_permissions=True,
-        question_timeout_s=30 if answered else 0.3,
+        question_timeout_s=600 if answered else 0.3,
     )
     asked = wait_for(run, "questions_presented")
     assert asked["questions"][0]["question"] == "Which colour?"

@@ -1,6 +1,7 @@
 """The `monty` workflow: it loops, counts, pauses, stops with totals, and is cheap."""
 
 import os
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ FIELDS = {
     "total_elapsed",
     "should_exit",
 }
+GRACE_S = 20.0
 BRISK = {"min_sleep_s": 0.05, "max_sleep_s": 0.1}
 
 
@@ -85,10 +87,10 @@ def test_people_are_quoted_next(root: Path) -> None:
 
 
 def test_stop_ends_with_totals(root: Path) -> None:
-    run = start(root, min_sleep_s=60, max_sleep_s=60)
+    run = start(root, min_sleep_s=600, max_sleep_s=600)
     wait_for(run, "progress_update", status="iteration_1_sleeping")
     runlog.post(run, {"type": "stop"})
-    end = wait_for_end(run, deadline_s=5)
+    end = wait_for_end(run)
     assert (end["type"], end["reason"]) == ("workflow_stopped", "stop")
     assert end["result"]["iteration_count"] == 1
     last = events(run, "progress_update")[-1]
@@ -111,12 +113,12 @@ def test_it_counts_on_after_sigkill(root: Path) -> None:
     before = events(run, "progress_update")[-1]["iteration_count"]
     runlog.post(run, {"type": "message", "content": "again", "resume": True})
     started = wait_for(run, "workflow_started", attempt=2)
-    again = wait_until(
-        lambda: [
-            e for e in events(run, "progress_update") if e["timestamp"] > started["timestamp"]
-        ],
-        "the second attempt",
-    )[0]
+
+    def told_again() -> list[runlog.Event]:
+        told = events(run)
+        return [e for e in told[told.index(started) :] if e["type"] == "progress_update"]
+
+    again = wait_until(told_again, "the second attempt")[0]
     assert again["iteration_count"] == before + 1
     runlog.post(run, {"type": "stop"})
     assert wait_for_end(run, attempt=2)["result"]["iteration_count"] > before
@@ -129,7 +131,7 @@ def test_its_own_quotes_are_many_and_short() -> None:
 
 
 def test_a_sleeping_one_costs_little(root: Path) -> None:
-    run = start(root, min_sleep_s=60, max_sleep_s=60)
+    run = start(root, min_sleep_s=600, max_sleep_s=600)
     pid = wait_for(run, "workflow_started")["pid"]
     wait_for(run, "progress_update", status="iteration_1_sleeping")
 
@@ -140,8 +142,9 @@ def test_a_sleeping_one_costs_little(root: Path) -> None:
     def ticks() -> int:
         return len(events(run, "progress_update"))
 
-    spent_s, first = cpu_s(), ticks()
-    wait_until(lambda: ticks() >= first + 6, "three seconds of sleep")
-    assert cpu_s() - spent_s < 0.3  # of 3 s
+    spent_s, first, began = cpu_s(), ticks(), time.monotonic()
+    wait_until(lambda: ticks() >= first + 3, "a second and a half of sleep")
+    # Some 2 %; however long it took, one that polls in earnest would have all of it.
+    assert (cpu_s() - spent_s) / (time.monotonic() - began) < 0.3
     runlog.post(run, {"type": "stop"})
     wait_for_end(run)

@@ -1,7 +1,6 @@
 """Pause and resume, and the stop of a workflow that ends by itself."""
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,8 +8,10 @@ import pytest
 import runlog
 from runlog import Workspace
 from runner.attempt.catalog import describe_all
-from tests.runner.conftest import RUNNER
-from tests.support import events, receipts, spawned, wait_for, wait_for_end, wait_until
+from tests.runner.conftest import runner_process
+from tests.support import events, receipts, wait_for, wait_for_end, wait_until
+
+GRACE_S = 20.0
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def test_pause_and_resume(run: Workspace) -> None:
     assert wait_for(run, "workflow_paused")["reason"] == "asked"
     assert runlog.run_status(run) == "paused"
     # It may be on its way to its safe point; after that nothing comes.
-    wait_until(lambda: events(run)[-1]["type"] != "progress_update", "quiet", 5)
+    wait_until(lambda: events(run)[-1]["type"] != "progress_update", "quiet")
     quiet = tell(run, "pause", "again", "dropped")
     assert quiet["reason"] == "the run is paused already"
     before = count(run)
@@ -63,7 +64,7 @@ def test_nothing_is_said_while_paused(run: Workspace) -> None:
 def test_stop_while_paused(run: Workspace) -> None:
     tell(run, "pause", "p", "completed")
     tell(run, "stop", "s", "completed")
-    end = wait_for_end(run, deadline_s=5)
+    end = wait_for_end(run)
     assert (end["type"], end["reason"]) == ("workflow_stopped", "stop")
     assert end["result"]["total_quotes_delivered"] >= 1
     assert events(run, "log") == []  # it ended by itself
@@ -79,7 +80,7 @@ def test_paused_before_it_began(root: Path, runner: None) -> None:
 
 
 def test_what_can_not_be_paused_says_so(root: Path, runner: None) -> None:
-    run = runlog.create_run(root, "command", params={"argv": ["sleep", "60"]})
+    run = runlog.create_run(root, "command", params={"argv": ["sleep", "600"]})
     wait_for(run, "workflow_started")
     told = tell(run, "pause", "p", "dropped")
     assert told["reason"] == "a command run can't be told to pause"
@@ -133,13 +134,13 @@ def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_one_that_does_not_end_by_itself_is_cancelled(plugins: None, root: Path) -> None:
-    with spawned(sys.executable, "-c", RUNNER, str(root), "4"):
+    with runner_process(root, 4):
         run = runlog.create_run(root, "stubborn")
         wait_for(run, "log", message="on")
         # It says nothing of pausing, so it can't be.
         assert "can't be told to pause" in str(tell(run, "pause", "p", "dropped")["reason"])
         tell(run, "stop", "s", "completed")
-        end = wait_for_end(run, deadline_s=10)
+        end = wait_for_end(run)
     assert (end["type"], end["reason"], "result" in end) == ("workflow_stopped", "stop", False)
     assert [e["message"] for e in events(run, "log")] == [
         "on",

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
@@ -28,6 +27,7 @@ from claude_agent_sdk import (
 
 from runner.scripted.model import scripted_model
 from runner.scripted.script import ScriptError, next_step, parse_script
+from tests.support import DEADLINE_S, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def client() -> Iterator[httpx.Client]:
     with (
         scripted_model() as base_url,
-        httpx.Client(base_url=base_url, timeout=10, trust_env=False) as opened,
+        httpx.Client(base_url=base_url, timeout=DEADLINE_S, trust_env=False) as opened,
     ):
         yield opened
 
@@ -190,7 +190,9 @@ def test_refused_calls(client: httpx.Client) -> None:
 
 
 def test_too_long_body_is_refused_unread(client: httpx.Client) -> None:
-    connection = http.client.HTTPConnection(client.base_url.host, client.base_url.port, timeout=10)
+    connection = http.client.HTTPConnection(
+        client.base_url.host, client.base_url.port, timeout=DEADLINE_S
+    )
     with closing(connection):
         connection.putrequest("POST", "/v1/messages")
         connection.putheader("Content-Length", str(2**40))
@@ -235,7 +237,7 @@ def test_closing_ends_a_wait() -> None:
 
     def post() -> None:
         try:
-            httpx.post(f"{base_url}/v1/messages", json=body, timeout=60, trust_env=False)
+            httpx.post(f"{base_url}/v1/messages", json=body, timeout=DEADLINE_S, trust_env=False)
         except httpx.HTTPError as error:
             failures.append(error)
 
@@ -243,10 +245,8 @@ def test_closing_ends_a_wait() -> None:
     with scripted_model() as base_url:
         before = threading.active_count()
         caller.start()
-        deadline = time.monotonic() + 10
-        while threading.active_count() < before + 2 and time.monotonic() < deadline:
-            time.sleep(0.01)
-    caller.join(10)
+        wait_until(lambda: threading.active_count() >= before + 2, "the call to be there")
+    caller.join(DEADLINE_S)
     assert not caller.is_alive()
     assert len(failures) == 1
 
@@ -259,9 +259,9 @@ def test_command_ends_cleanly(signum: int) -> None:
         line = process.stdout.readline()
         assert line.startswith("listening on http://127.0.0.1:")
         base_url = line.removeprefix("listening on ").strip()
-        assert httpx.get(base_url, trust_env=False).status_code == 200
+        assert httpx.get(base_url, timeout=DEADLINE_S, trust_env=False).status_code == 200
         process.send_signal(signum)
-        assert process.wait(10) == 0
+        assert process.wait(DEADLINE_S) == 0
 
 
 async def _sent(text: str) -> AsyncIterator[dict[str, Any]]:
@@ -273,10 +273,9 @@ async def _sent(text: str) -> AsyncIterator[dict[str, Any]]:
     }
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("model", ["claude-opus-5-5", "claude-haiku-4-5"])
 def test_real_cli_plays_the_script(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str
+    claude_cli: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str
 ) -> None:
     """A tool step, then a text that repeats what was sent while the tool ran."""
     for name in list(os.environ):

@@ -14,12 +14,11 @@ from runlog import Workspace
 from runlog.groups.catalog import read_catalog
 from runlog.run.manifest import remove_run
 from runner.supervise.supervisor import Supervisor, runner_is_active
-from tests.runner.conftest import RUNNER
+from tests.runner.conftest import runner_process
 from tests.support import (
     events,
     kill,
     receipts,
-    spawned,
     tree_of,
     wait_for,
     wait_for_end,
@@ -31,7 +30,7 @@ def waiting(root: Path, gate: Path) -> Workspace:
     code = (
         "import os,sys,time\n"
         'print(\'{"type":"ready"}\', flush=True)\n'
-        "end=time.time()+60\n"
+        "end=time.time()+600\n"
         "while not os.path.exists(sys.argv[1]) and time.time()<end: time.sleep(0.01)"
     )
     return runlog.create_run(
@@ -42,7 +41,7 @@ def waiting(root: Path, gate: Path) -> Workspace:
 def test_no_more_than_the_slots_run_at_once(root: Path, tmp_path: Path) -> None:
     gate = tmp_path / "go"
     runs = [waiting(root, gate) for _ in range(5)]
-    with spawned(sys.executable, "-c", RUNNER, str(root), "2"):
+    with runner_process(root, 2):
         for run in runs[:2]:
             wait_for(run, "ready")
         assert [runlog.run_status(run) for run in runs] == ["running"] * 2 + ["queued"] * 3
@@ -53,7 +52,7 @@ def test_no_more_than_the_slots_run_at_once(root: Path, tmp_path: Path) -> None:
 def test_oldest_first(root: Path, tmp_path: Path) -> None:
     (tmp_path / "go").touch()
     runs = [waiting(root, tmp_path / "go") for _ in range(4)]
-    with spawned(sys.executable, "-c", RUNNER, str(root), "1"):
+    with runner_process(root, 1):
         ends = [wait_for_end(run)["timestamp"] for run in runs]
     assert ends == sorted(ends)
 
@@ -66,26 +65,29 @@ def test_a_run_that_is_made_anew_between_two_looks_is_started(root: Path) -> Non
         supervisor.look()
         return runlog.run_status(run) == "completed"
 
+    def reaped() -> bool:
+        supervisor.look()
+        return not supervisor._started
+
     for word in ("one", "two", "three"):
         argv = ["echo", word]
         run = runlog.create_run(root, "command", params={"argv": argv}, run_id="again")
         wait_until(lambda run=run: ended(run), f"the end of {word}")
         assert events(run, "log")[0]["message"] == word
-        wait_until(lambda run=run: not tree_of(run), "its process to go")
-        supervisor.look()
+        wait_until(reaped, "its process to go")
         remove_run(run)
 
 
 def test_runs_outlive_the_runner_and_are_adopted(root: Path, tmp_path: Path) -> None:
     gate = tmp_path / "go"
-    with spawned(sys.executable, "-c", RUNNER, str(root), "1") as first:
+    with runner_process(root, 1) as first:
         run = waiting(root, gate)
         wait_for(run, "ready")
         os.kill(first.pid, signal.SIGKILL)
         first.wait()
     assert runlog.run_status(run) == "running"
     next_run = waiting(root, gate)
-    with spawned(sys.executable, "-c", RUNNER, str(root), "1"):
+    with runner_process(root, 1):
         wait_until(lambda: runner_is_active(root), "the second runner")
         # The adopted run holds the only slot.
         last = runlog.create_run(root, "command", params={"argv": ["true"]})
@@ -97,7 +99,7 @@ def test_runs_outlive_the_runner_and_are_adopted(root: Path, tmp_path: Path) -> 
 
 
 def test_run_lost_while_no_runner_was_there(root: Path, tmp_path: Path) -> None:
-    with spawned(sys.executable, "-c", RUNNER, str(root), "1") as first:
+    with runner_process(root, 1) as first:
         run = waiting(root, tmp_path / "never")
         wait_for(run, "ready")
         os.kill(first.pid, signal.SIGKILL)
@@ -107,13 +109,13 @@ def test_run_lost_while_no_runner_was_there(root: Path, tmp_path: Path) -> None:
     assert runlog.run_status(run) == "failed"
     assert runlog.summarize(run).reason == "lost"
     assert events(run, "workflow_failed") == []
-    with spawned(sys.executable, "-c", RUNNER, str(root), "1"):
+    with runner_process(root, 1):
         assert wait_for_end(run)["reason"] == "lost"
 
 
 def test_failed_run_stays_failed(root: Path) -> None:
     run = runlog.create_run(root, "command", params={"argv": ["false"]})
-    with spawned(sys.executable, "-c", RUNNER, str(root), "1"):
+    with runner_process(root, 1):
         wait_until(lambda: runlog.run_status(run) == "failed", "the end of the run")
         until = time.monotonic() + 0.5
         while time.monotonic() < until:  # five looks of the runner
@@ -121,9 +123,9 @@ def test_failed_run_stays_failed(root: Path) -> None:
 
 
 def test_second_runner_stands_by(root: Path, tmp_path: Path) -> None:
-    with spawned(sys.executable, "-c", RUNNER, str(root), "1") as first:
+    with runner_process(root, 1) as first:
         wait_until(lambda: runner_is_active(root), "the first runner")
-        with spawned(sys.executable, "-c", RUNNER, str(root), "1"):
+        with runner_process(root, 1):
             run = runlog.create_run(root, "command", params={"argv": ["true"]})
             wait_for_end(run)
             os.kill(first.pid, signal.SIGKILL)
@@ -137,7 +139,7 @@ def test_run_stopped_while_queued_never_begins(root: Path, tmp_path: Path) -> No
     blocked = runlog.create_run(root, "command", params={"argv": ["touch", str(tmp_path / "ran")]})
     said = runlog.post(blocked, {"type": "message", "content": "hello"})
     stop = runlog.post(blocked, {"type": "stop"})
-    with spawned(sys.executable, "-c", RUNNER, str(root), "1"):
+    with runner_process(root, 1):
         end = wait_for_end(blocked)
         assert end["type"] == "workflow_stopped"
         wait_for_end(runlog.create_run(root, "command", params={"argv": ["true"]}))
@@ -151,12 +153,12 @@ def test_run_stopped_while_queued_never_begins(root: Path, tmp_path: Path) -> No
 def test_folder_in_disorder_keeps_no_other_waiting(root: Path, name: str) -> None:
     run = runlog.create_run(root, "command", params={"argv": ["true"]})
     (run.path / name).mkdir()
-    with spawned(sys.executable, "-c", RUNNER, str(root), "1"):
+    with runner_process(root, 1):
         other = runlog.create_run(root, "command", params={"argv": ["true"]})
         assert wait_for_end(other)["type"] == "workflow_completed"
 
 
-@pytest.mark.parametrize("end", ["", "; time.sleep(100)"])
+@pytest.mark.parametrize("end", ["", "; time.sleep(600)"])
 def test_run_whose_stream_can_not_grow_ends(root: Path, end: str) -> None:
     """As on a full disk: nobody can say so in the stream, and the run is over all the same."""
     code = f"import time\nfor n in range(20_000): print('x' * 200)\ntime.sleep(0.1){end}"
@@ -166,13 +168,13 @@ def test_run_whose_stream_can_not_grow_ends(root: Path, end: str) -> None:
     def small_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 
-    with spawned(sys.executable, "-c", RUNNER, str(root), "1", preexec_fn=small_files):
-        wait_until(lambda: runlog.run_status(run) == "failed", "the end of the run", 20)
-        wait_until(lambda: not tree_of(run), "the tree to be gone", 5)
+    with runner_process(root, 1, preexec_fn=small_files):
+        wait_until(lambda: runlog.run_status(run) == "failed", "the end of the run")
+        wait_until(lambda: not tree_of(run), "the tree to be gone")
 
 
 def test_catalog_is_published(root: Path) -> None:
-    with spawned(sys.executable, "-c", RUNNER, str(root), "1"):
+    with runner_process(root, 1):
         entries = wait_until(lambda: read_catalog(root), "the catalog")
     named = {entry.name: entry for entry in entries}
     assert {"claude", "command"} <= named.keys()
@@ -187,7 +189,7 @@ def test_foreign_folders_are_left_alone(root: Path) -> None:
     (external / "_stream.jsonl").write_text('{"type":"x"}\n')
     (root / "_deployments").mkdir()
     (root / "notes.txt").write_text("hello")
-    with spawned(sys.executable, "-c", RUNNER, str(root), "1"):
+    with runner_process(root, 1):
         wait_for_end(runlog.create_run(root, "command", params={"argv": ["true"]}))
     assert (external / "_stream.jsonl").read_text() == '{"type":"x"}\n'
     assert runlog.run_status(runlog.open_workspace(root, "someone-elses")) == "running"

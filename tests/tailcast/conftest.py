@@ -17,7 +17,7 @@ from runlog import Workspace, create_run, encode, open_workspace
 from runner.attempt.options import RunOptions
 from runner.supervise.spawn import start_run_process
 from runner.supervise.supervisor import runner_is_active
-from tests.support import end_runs, spawned, wait_until
+from tests.support import DEADLINE_S, end_runs, spawned, wait_until
 
 TAILCAST = str(Path(sys.executable).with_name("tailcast"))
 # What the person at the terminal may have set must not decide a test.
@@ -32,7 +32,7 @@ class Cli:
     environment: dict[str, str] = field(default_factory=dict)
 
     def __call__(
-        self, *words: str, code: int | None = 0, told: str | None = None, timeout_s: float = 50
+        self, *words: str, code: int | None = 0, told: str | None = None
     ) -> "subprocess.CompletedProcess[str]":
         done = subprocess.run(
             [TAILCAST, *words],
@@ -40,7 +40,7 @@ class Cli:
             stdin=subprocess.DEVNULL if told is None else None,
             capture_output=True,
             text=True,
-            timeout=timeout_s,
+            timeout=DEADLINE_S,
             env=self.environment,
         )
         shown = f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
@@ -85,7 +85,7 @@ def runner(cli: Cli) -> Iterator[None]:
         wait_until(lambda: runner_is_active(cli.root), "the runner")
         yield
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(DEADLINE_S) == 0
 
 
 def started(root: Path, workflow: str = "claude", **asked: Any) -> Workspace:

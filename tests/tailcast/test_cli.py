@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from runlog import create_run, list_runs, open_workspace, run_status
 from tailcast.app import app
-from tests.support import wait_until
+from tests.support import DEADLINE_S, wait_until
 from tests.tailcast.conftest import TAILCAST, Cli, external
 
 
@@ -97,7 +97,7 @@ def test_runs_by_prefix_and_last(cli: Cli) -> None:
 
 
 def test_ctrl_c_ends_the_following_and_not_the_run(cli: Cli) -> None:
-    code = "import time; print('up', flush=True); time.sleep(60)"
+    code = "import time; print('up', flush=True); time.sleep(600)"
     argv = ["--", sys.executable, "-c", code]
     with cli.popen("run", "command", "--follow", *argv) as process:
         wait_until(lambda: list_runs(cli.root), "the run")
@@ -106,11 +106,11 @@ def test_ctrl_c_ends_the_following_and_not_the_run(cli: Cli) -> None:
         while b"up" not in (line := process.stdout.readline()):
             assert line, "it ended before it showed the line"
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=10)
+        _, err = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 130
     assert b"Traceback" not in err and b"The run goes on" in err
     assert run_status(run) == "running"
-    cli("stop", run.run_id)
+    cli("stop", run.run_id, "--timeout", "80")
     assert run_status(run) == "stopped"
 
 
@@ -120,7 +120,7 @@ def test_ctrl_c_is_130_without_a_traceback(cli: Cli, words: list[str]) -> None:
     with cli.popen(*words) as process:
         assert process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=10)
+        _, err = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 130
     assert b"Traceback" not in err and b"Error" not in err
 
@@ -131,7 +131,7 @@ def test_a_closed_pipe_is_quiet(cli: Cli) -> None:
         with cli.popen(*words) as process:
             process.stdout.readline()
             process.stdout.close()
-            assert process.wait(20) == -signal.SIGPIPE
+            assert process.wait(DEADLINE_S) == -signal.SIGPIPE
             assert process.stderr.read() == b""
 
 
@@ -172,7 +172,7 @@ def complete(cli: Cli, line: str) -> list[str]:
         "COMP_CWORD": str(len(words) - 1),
     }
     done = subprocess.run(
-        [TAILCAST], env=cli.environment | told, capture_output=True, text=True, timeout=20
+        [TAILCAST], env=cli.environment | told, capture_output=True, text=True, timeout=DEADLINE_S
     )
     assert done.stderr == ""
     return done.stdout.split()

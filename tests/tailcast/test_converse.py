@@ -7,6 +7,7 @@ import pytest
 
 from runlog import Workspace, create_run, run_status
 from tests.support import (
+    DEADLINE_S,
     events,
     kill,
     script,
@@ -20,7 +21,7 @@ from tests.support import (
 from tests.tailcast.conftest import Cli, external, started
 
 ALLOWED = {"allowed_tools": ["Bash"]}
-HOLD = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]
+HOLD = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
 
 
 def waiting_claude(root: Path, gate: Path, *more: dict[str, object], **asked: object) -> Workspace:
@@ -40,7 +41,7 @@ def test_send_into_a_running_turn(cli: Cli, tmp_path: Path) -> None:
         wait_for(run, "message_received", message_id="m2", state="queued")
         (tmp_path / "go").touch()
         told = process.stdout.read().decode()
-        assert process.wait(20) == 0
+        assert process.wait(DEADLINE_S) == 0
     assert "● heard: the blue one" in told
     assert "message m2 queued → delivered → completed" in told
     assert wait_for_end(run)["type"] == "workflow_completed"
@@ -110,14 +111,14 @@ def test_interrupt_model_mode_and_what_claude_does_not_know(cli: Cli, tmp_path: 
     wait_until(lambda: run_status(run) == "waiting", "the end of the turn")
     (told,) = cli.json("interrupt", "talk", code=1)
     assert told["state"] == "dropped" and "no turn" in told["reason"]
-    assert cli("stop", "talk").stdout == "talk stopped\n"
+    assert cli("stop", "talk", "--timeout", "80").stdout == "talk stopped\n"
     assert "has ended" in cli("interrupt", "talk", code=2).stderr
 
 
 def test_stop_ends_the_tree(cli: Cli) -> None:
     run = started(cli.root, "command", params={"argv": HOLD}, run_id="one")
     wait_for(run, "log", message="up")
-    assert cli.json("stop", "one") == [{"run_id": "one", "status": "stopped"}]
+    assert cli.json("stop", "one", "--timeout", "80") == [{"run_id": "one", "status": "stopped"}]
     wait_until(lambda: not tree_of(run), "the end of its processes")
     assert "nothing to stop" in cli("stop", "one", code=2).stderr
 
@@ -129,7 +130,7 @@ def test_stop_several_and_all(cli: Cli) -> None:
     external(cli.root, {"type": "log"})
     assert "was asked to stop" in cli("stop", "r0", "--no-wait").stdout
     wait_for_end(runs[0])
-    done = cli("stop", "r0", "r1")
+    done = cli("stop", "r0", "r1", "--timeout", "80")
     assert done.stdout == "r1 stopped\n" and "r0" in done.stderr
     assert cli("stop", "--all").stdout == "r2 stopped\n"
     assert run_status(external(cli.root)) == "running"

@@ -5,17 +5,13 @@ import os
 import re
 import shlex
 import signal
-import time
 from pathlib import Path
 
 import psutil
-import pytest
 
 from runlog import Workspace, list_runs, open_workspace, run_status
-from tests.support import end_runs, tree_of, wait_until
+from tests.support import DEADLINE_S, end_runs, events, tree_of, wait_until
 from tests.tailcast.conftest import Cli
-
-pytestmark = pytest.mark.timeout(120)
 
 
 def files_of(folder: Path) -> set[str]:
@@ -27,9 +23,7 @@ def test_the_demo(cli: Cli, tmp_path: Path) -> None:
     for folder in (home, temporary):
         folder.mkdir()
     cli.environment |= {"HOME": str(home), "TMPDIR": str(temporary)}
-    began = time.monotonic()
-    told = cli("demo", timeout_s=60).stdout
-    assert time.monotonic() - began < 30
+    told = cli("demo").stdout
     (row,) = list_runs(cli.root)
     run = open_workspace(cli.root, row.run_id)
     assert row.status == "completed"
@@ -54,11 +48,19 @@ def test_the_demo(cli: Cli, tmp_path: Path) -> None:
         at = shown.index(part, at)
     assert "\n● While " in told
     assert tree_of(run) == []
+    assert not _is_running(events(run, "workflow_started")[0]["pid"])
     assert [
         p for p in psutil.process_iter(["cmdline"]) if str(cli.root) in str(p.info["cmdline"])
     ] == []
     assert files_of(home) == files_of(temporary) == set()
     _commands_work(cli, told)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _without_receipts(told: str) -> str:
@@ -84,21 +86,21 @@ def test_the_demo_as_json_and_a_runner_on_the_real_model(cli: Cli) -> None:
     with cli.popen("runner") as process:
         assert process.stdout.readline()
         assert "real model" in cli("demo", code=2).stderr
-    told = json.loads(cli("demo", "--json", timeout_s=60).stdout)
+    told = json.loads(cli("demo", "--json").stdout)
     assert told["identical"] is True and told["status"] == "completed"
     assert told["replayed_after"] > 0
 
 
 def test_a_demo_that_is_broken_off_leaves_nothing_running(cli: Cli) -> None:
     with cli.popen("demo") as process:
-        wait_until(lambda: list_runs(cli.root), "the run", 30)
+        wait_until(lambda: list_runs(cli.root), "the run")
         run: Workspace = open_workspace(cli.root, list_runs(cli.root)[0].run_id)
         wait_until(lambda: run_status(run) == "running", "its start")
         children = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 130 and b"Traceback" not in err
     assert run_status(run) == "stopped"
-    _, alive = psutil.wait_procs(children, timeout=5)
+    _, alive = psutil.wait_procs(children, timeout=DEADLINE_S)
     assert alive == []
     end_runs(cli.root)

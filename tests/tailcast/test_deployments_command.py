@@ -13,7 +13,7 @@ from runlog import open_workspace, read_manifest
 from runlog.groups.catalog import write_catalog
 from runner.attempt.catalog import describe_all
 from tests.relay.live import running_relay
-from tests.support import wait_for_end
+from tests.support import DEADLINE_S, wait_for_end
 from tests.tailcast.conftest import TAILCAST, Cli
 
 PRINT = [sys.executable, "-c", "print('hello')"]
@@ -27,7 +27,7 @@ def put(cli: Cli, name: str = "hello", *words: str, argv: list[str] = PRINT) -> 
 
 
 def test_put_show_ls_rm(cli: Cli) -> None:
-    words = ["--description", "Says hello", "--limit", "wall_time_s=60", "--max-running", "2"]
+    words = ["--description", "Says hello", "--limit", "wall_time_s=600", "--max-running", "2"]
     done = cli(
         "deployments",
         "put",
@@ -42,14 +42,14 @@ def test_put_show_ls_rm(cli: Cli) -> None:
     assert "run --deployment hello" in done.stdout
     (told,) = cli.json("deployments", "show", "hello")
     assert (told["workflow"], told["params"]) == ("command", {"argv": PRINT})
-    assert (told["limits"], told["max_running"]) == ({"wall_time_s": 60}, 2)
+    assert (told["limits"], told["max_running"]) == ({"wall_time_s": 600}, 2)
     assert told["statistics"]["runs"] == 0
     assert cli.json("deployments", "ls") == [told]
     head, row = cli("deployments", "ls").stdout.splitlines()
     assert head.split()[:3] == ["NAME", "WORKFLOW", "RUNS"]
     assert row.split()[:3] == ["hello", "command", "0"] and row.endswith("Says hello")
     shown = cli("deployments", "show", "hello").stdout
-    assert "Says hello" in shown and "wall_time_s=60" in shown and "at once" in shown
+    assert "Says hello" in shown and "wall_time_s=600" in shown and "at once" in shown
     assert cli.json("deployments", "rm", "hello") == [{"name": "hello", "removed": True}]
     assert "no deployment 'hello'" in cli("deployments", "show", "hello", code=2).stderr
     assert "No deployments" in cli("deployments", "ls").stderr
@@ -117,17 +117,17 @@ def test_files_that_are_no_deployment(cli: Cli, body: Any, message: str) -> None
 
 
 def test_runs_and_their_statistics(cli: Cli) -> None:
-    put(cli, "hello", "--priority", "2", "--limit", "wall_time_s=60")
+    put(cli, "hello", "--priority", "2", "--limit", "wall_time_s=600")
     assert "hello" in cli("run", "--deployment", "hello", "--follow", "--run-id", "one").stdout
     made = read_manifest(open_workspace(cli.root, "one"))
     assert (made.workflow, made.deployment, made.params) == ("command", "hello", {"argv": PRINT})
-    assert (made.priority, made.limits) == (2, {"wall_time_s": 60})
+    assert (made.priority, made.limits) == (2, {"wall_time_s": 600})
     override = f"argv={json.dumps(FAIL)}"
-    words = ["--deployment", "hello", "-f", "--limit", "wall_time_s=30", "--priority", "0"]
+    words = ["--deployment", "hello", "-f", "--limit", "wall_time_s=300", "--priority", "0"]
     cli("run", *words, "--run-id", "two", "--override", override, code=1)
     made = read_manifest(open_workspace(cli.root, "two"))
     assert (made.params["argv"], made.priority) == (FAIL, 0)
-    assert made.limits == {"wall_time_s": 30}
+    assert made.limits == {"wall_time_s": 300}
     # The command by its words, as without a deployment.
     cli("run", "-d", "hello", "-f", "--run-id", "three", "--", *PRINT[:2], "print('again')")
     cli("run", "command", "-f", "--", *PRINT)
@@ -158,7 +158,7 @@ def test_runs_and_their_statistics(cli: Cli) -> None:
         (["-d", "hello", "--override", "argv"], "--override 'argv' has no value"),
         (["-d", "hello", "-p", "argv=[]"], "hello has its own params"),
         (["-d", "hello", "--model", "x"], "does not allow to override 'model'"),
-        (["-d", "hello", "--limit", "wall_time_s=99"], "may only go below"),
+        (["-d", "hello", "--limit", "wall_time_s=999"], "may only go below"),
         (["-d", "gone"], "no workflow 'gone-since'"),
         (["-d", "torn"], "can't be used"),
         (["command", "--override", "a=1", "--", "true"], "--override goes with a --deployment"),
@@ -166,7 +166,7 @@ def test_runs_and_their_statistics(cli: Cli) -> None:
     ],
 )
 def test_starts_that_are_refused(cli: Cli, words: list[str], message: str) -> None:
-    put(cli, "hello", "--limit", "wall_time_s=60")
+    put(cli, "hello", "--limit", "wall_time_s=600")
     folder = cli.root / "_deployments"
     hello = json.loads((folder / "hello.json").read_text())
     locked = hello | {"name": "locked", "allowed_overrides": []}
@@ -240,7 +240,7 @@ def test_puts_at_once_by_both_ways(cli: Cli) -> None:
         for number in range(30):
             own = body | {"description": f"http {number}"}
             assert relay.client.put("/api/v1/deployments/hello", json=own).status_code == 200
-        assert [process.wait(40) for process in there] == [0, 0, 0]
+        assert [process.wait(DEADLINE_S) for process in there] == [0, 0, 0]
         told = relay.get("/deployments/hello").json()
     assert told["description"].split()[0] in ("cli", "http")
     assert told["created_at"] == body["created_at"]

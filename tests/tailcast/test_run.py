@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from runlog import list_runs, open_workspace, read_manifest, run_status
-from tests.support import script, wait_for_end
+from tests.support import DEADLINE_S, script, wait_for_end
 from tests.tailcast.conftest import Cli
 
 PRINT = [sys.executable, "-c"]
@@ -128,14 +128,14 @@ def test_a_runner_at_work_takes_it_up(cli: Cli, runner: None) -> None:
 
 
 def test_a_run_that_has_to_wait_says_so(cli: Cli) -> None:
-    hold = "import time; time.sleep(60)"
+    hold = "import time; time.sleep(600)"
     with cli.popen("runner", "--max-running", "1") as runner:
         assert b"at most 1 run" in runner.stdout.readline()
         cli("run", "command", "--run-id", "first", "--", *PRINT, hold)
         with cli.popen("run", "command", "-f", "--run-id", "second", "--", "true") as process:
             assert b"second is queued" in process.stderr.readline()
             cli("stop", "first")
-            assert process.wait(20) == 0
+            assert process.wait(DEADLINE_S) == 0
 
 
 def test_describe(cli: Cli) -> None:
@@ -162,13 +162,13 @@ def test_a_process_that_dies_is_told(cli: Cli) -> None:
     """Killed while it is followed, with no runner to tell of it: the command says so, in the stream too."""
     from tests.support import kill, wait_for, wait_until
 
-    code = "import time; print('up', flush=True); time.sleep(60)"
+    code = "import time; print('up', flush=True); time.sleep(600)"
     with cli.popen("run", "command", "--run-id", "one", "-f", "--", *PRINT, code) as process:
         wait_until(lambda: (cli.root / "one" / "_stream.jsonl").exists(), "the stream")
         run = open_workspace(cli.root, "one")
         wait_for(run, "log", message="up")
         kill(wait_for(run, "workflow_started")["pid"])
-        out, _ = process.communicate(timeout=20)
+        out, _ = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 1
     assert b"failed (lost)" in out
     assert run_status(run) == "failed"

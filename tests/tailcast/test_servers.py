@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,10 @@ import pytest
 
 from runlog import create_run, open_workspace, run_status
 from runner.supervise.supervisor import active_options, runner_is_active
-from tests.support import kill, wait_for, wait_for_end, wait_until
+from tests.support import DEADLINE_S, kill, wait_for, wait_for_end, wait_until
 from tests.tailcast.conftest import Cli
 
-HOLD = {"argv": [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]}
+HOLD = {"argv": [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]}
 
 
 @contextlib.contextmanager
@@ -28,7 +27,7 @@ def serving(cli: Cli, *words: str) -> Iterator[tuple[Any, httpx.Client]]:
         first = process.stdout.readline().decode()
         assert first.startswith("listening on http://127.0.0.1:"), first
         url = first.removeprefix("listening on ").strip()
-        with httpx.Client(base_url=url, trust_env=False, timeout=20) as client:
+        with httpx.Client(base_url=url, trust_env=False, timeout=DEADLINE_S) as client:
             yield process, client
 
 
@@ -40,10 +39,8 @@ def test_serve_starts_runs_and_outlives_nothing_but_them(cli: Cli) -> None:
         run = open_workspace(cli.root, "one")
         wait_for(run, "log", message="up")
         (child,) = psutil.Process(process.pid).children()
-        began = time.monotonic()
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=10)
-        assert time.monotonic() - began < 3  # 2 s, and something for a busy machine
+        _, err = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 130
     assert b"1 run goes on" in err and b"Traceback" not in err
     assert not child.is_running()
@@ -55,7 +52,7 @@ def test_serve_ends_by_sigterm_with_0(cli: Cli) -> None:
     with serving(cli) as (process, _):
         wait_until(lambda: runner_is_active(cli.root), "the runner")
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(DEADLINE_S) == 0
     assert not runner_is_active(cli.root)
 
 
@@ -74,7 +71,7 @@ def test_a_killed_serve_takes_its_runner_along_and_no_run(cli: Cli) -> None:
         client.post("/api/v1/workflows/one/stop")
         assert wait_for_end(run)["type"] == "workflow_stopped"
         process.terminate()
-        process.wait(10)
+        process.wait(DEADLINE_S)
 
 
 def test_a_runner_that_dies_is_started_again(cli: Cli) -> None:
@@ -86,7 +83,7 @@ def test_a_runner_that_dies_is_started_again(cli: Cli) -> None:
         run = create_run(cli.root, "command", params={"argv": ["true"]})
         assert wait_for_end(run)["type"] == "workflow_completed"
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(DEADLINE_S) == 0
 
 
 def test_options_of_serve_reach_the_runner(cli: Cli) -> None:
@@ -107,7 +104,7 @@ def test_options_of_serve_reach_the_runner(cli: Cli) -> None:
         (child,) = psutil.Process(process.pid).children()
         assert "tell-nobody" not in child.environ().values()
         process.terminate()
-        process.wait(10)
+        process.wait(DEADLINE_S)
 
 
 def test_a_port_that_is_taken_and_a_door_without_a_token(cli: Cli) -> None:
@@ -117,7 +114,7 @@ def test_a_port_that_is_taken_and_a_door_without_a_token(cli: Cli) -> None:
             done = cli(command, "--port", port, code=2)
             assert "can't listen" in done.stderr and "--port" in done.stderr
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(DEADLINE_S) == 0
     done = cli("serve", "--host", "0.0.0.0", "--port", "0", code=2)
     assert "token is required" in done.stderr and "TAILCAST_TOKEN" in done.stderr
     assert not runner_is_active(cli.root)
@@ -135,11 +132,11 @@ def test_relay_and_runner_apart(cli: Cli) -> None:
         run = open_workspace(cli.root, "one")
         wait_for(run, "log", message="up")
         runner.send_signal(signal.SIGINT)
-        out, _ = runner.communicate(timeout=10)
+        out, _ = runner.communicate(timeout=DEADLINE_S)
         assert runner.returncode == 130
         assert b"one started" in out and b"1 run goes on" in out
         relay.terminate()
-        assert relay.wait(10) == 0
+        assert relay.wait(DEADLINE_S) == 0
     assert run_status(run) == "running"
     cli("stop", "one")
 
@@ -149,7 +146,7 @@ def test_serve_as_json(cli: Cli) -> None:
         told = json.loads(process.stdout.readline())
         assert told["url"].startswith("http://127.0.0.1:") and Path(told["root"]) == cli.root
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(DEADLINE_S) == 0
 
 
 @pytest.mark.parametrize("words", [["--max-running", "0"], ["--grace-s", "-1"], ["--port", "-1"]])
@@ -169,5 +166,5 @@ def test_open_hands_the_token_to_the_page_alone(cli: Cli, tmp_path: Path) -> Non
         port = process.stdout.readline().decode().strip().rpartition(":")[2]
         wait_until(opened.exists, "the browser")
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(DEADLINE_S) == 0
     assert opened.read_text() == f"http://127.0.0.1:{port}/#token=a%26b%2Fc"

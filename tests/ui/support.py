@@ -25,7 +25,7 @@ from playwright.sync_api import (
 
 from benchmarks.browser import absence
 from runlog import Workspace, open_workspace
-from tests.support import spawned, wait_until
+from tests.support import DEADLINE_S, spawned, wait_until
 
 PROJECT = Path(__file__).resolve().parents[2]
 UI = PROJECT / "relay" / "ui"
@@ -33,12 +33,12 @@ DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 375, "height": 812}
 REQUIRED = os.environ.get("TAILCAST_BROWSER") == "required"
 # Of a wait for something on the page: the machine may be busy with the other tests.
-DEADLINE_MS = 20_000
+DEADLINE_MS = 40_000
 # What the browser itself says of a relay that is away.
 AWAY = r"net::ERR_|Failed to load resource|Failed to fetch"
 
 BROWSER = [
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(300),
     pytest.mark.skipif(not REQUIRED and absence() is not None, reason=absence() or ""),
 ]
 """`pytestmark` of every module with browser tests. A module has one Chromium, and goes to one worker."""
@@ -84,12 +84,12 @@ class Site:
         """As a crash or a power cut would; the runs go on."""
         assert self.process is not None
         self.process.kill()
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=DEADLINE_S)
 
     def close(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(timeout=20)
+            self.process.wait(timeout=DEADLINE_S)
         self._stack.close()
 
     def run(self, workflow: str, **body: Any) -> Workspace:
@@ -104,7 +104,9 @@ class Site:
             self.words = ()
             self.start()
         for run in self._active():
-            self.post(f"/workflows/{run['run_id']}/stop", {})
+            answer = self._ask("POST", f"/workflows/{run['run_id']}/stop", {})
+            ended_meanwhile = answer.status_code == 409
+            assert answer.is_success or ended_meanwhile, answer.text
         wait_until(lambda: not self._active(), "the end of all runs")
         for path in self.root.iterdir():
             if path.is_dir():
@@ -119,14 +121,22 @@ class Site:
         return self.run("command", params={"argv": [sys.executable, "-u", "-c", code]}, **body)
 
     def post(self, path: str, body: Any = None) -> Any:
-        answer = httpx.post(f"{self.url}/api/v1{path}", json=body, timeout=30, trust_env=False)
+        answer = self._ask("POST", path, body)
         assert answer.is_success, answer.text
         return answer.json() if answer.content else None
 
     def get(self, path: str) -> Any:
-        answer = httpx.get(f"{self.url}/api/v1{path}", timeout=30, trust_env=False)
+        answer = self._ask("GET", path)
         assert answer.is_success, answer.text
         return answer.json()
+
+    def delete(self, path: str) -> None:
+        answer = self._ask("DELETE", path)
+        assert answer.is_success, answer.text
+
+    def _ask(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        url = f"{self.url}/api/v1{path}"
+        return httpx.request(method, url, json=body, timeout=DEADLINE_S, trust_env=False)
 
 
 @dataclass
@@ -214,7 +224,7 @@ def keep_evidence(pages: list[Page], folder: Path) -> list[str]:
     for number, page in enumerate(pages):
         path = folder / f"failed-{number}.png"
         with contextlib.suppress(Error):
-            page.screenshot(path=path, timeout=5_000)
-            text = page.inner_text("body", timeout=5_000)
+            page.screenshot(path=path, timeout=DEADLINE_MS)
+            text = page.inner_text("body", timeout=DEADLINE_MS)
             told.append(f"{page.url}\npicture: {path}\n{text[:3000]}")
     return told

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import DEADLINE_S
 from tests.ui.support import BROWSER, PROJECT, UI
 
 pytestmark = [*BROWSER, pytest.mark.usefixtures("built_page")]
@@ -41,7 +42,7 @@ def build(folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]
         [sys.executable, str(folder / "build.py")],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=2 * DEADLINE_S,
         env=os.environ | environment,
     )
 
@@ -120,7 +121,7 @@ def test_the_wheel_has_the_page_and_not_its_sources(tmp_path: Path, skip: bool) 
         env=os.environ | environment,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=2 * DEADLINE_S,
     )
     assert done.returncode == 0, done.stderr
     (wheel,) = tmp_path.glob("*.whl")

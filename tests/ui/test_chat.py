@@ -7,7 +7,16 @@ from typing import Any
 
 from playwright.sync_api import Page, Route, expect
 
-from tests.support import bash, events, script, wait_for, wait_for_end, wait_for_tool, wait_tool
+from tests.support import (
+    bash,
+    events,
+    script,
+    wait_for,
+    wait_for_end,
+    wait_for_tool,
+    wait_tool,
+    wait_until,
+)
 from tests.ui.chat import DATABASE, SIZES, ask, box, item, state_of, talk
 from tests.ui.support import (
     AWAY,
@@ -24,14 +33,19 @@ pytestmark = BROWSER
 
 
 def test_text_shows_while_it_is_written(site: Site, page: Page) -> None:
-    words = " ".join(f"**word{n}**" for n in range(60))
-    step = {"text": words + "\n\nThe end.", "chunk_delay_s": 0.1}
+    """Slowly, so that a busy machine sees it too; and once it is written."""
+    slow, quick = (" ".join(f"**word{n}**" for n in range(count)) for count in (400, 60))
+    step = {"text": f"{slow}\n\nNever said.", "chunk_delay_s": 0.2}
     run = talk(site, step, until="stream_event", include_partial_messages=True)
     page.goto(f"/runs/{run.run_id}")
     growing = page.locator(".growing")
     expect(growing).to_contain_text("word3")
     assert not events(run, "result")
-    assert "The end." not in growing.inner_text()
+    assert "Never said." not in growing.inner_text()
+
+    step = {"text": f"{quick}\n\nThe end.", "chunk_delay_s": 0.01}
+    run = talk(site, step, until="result", include_partial_messages=True)
+    page.goto(f"/runs/{run.run_id}")
     said = item(page, "text", "The end.")
     expect(said.locator("strong").last).to_have_text("word59")
     expect(growing).to_have_count(0)
@@ -41,12 +55,13 @@ def test_text_shows_while_it_is_written(site: Site, page: Page) -> None:
 def test_a_message_is_queued_then_delivered_then_done(
     site: Site, page: Page, tmp_path: Path
 ) -> None:
-    gate = tmp_path / "gate"
+    gate, second_gate = tmp_path / "gate", tmp_path / "second-gate"
     run = talk(
         site,
         {"text": "I wait.", "tools": [wait_tool(gate)]},
         {"text": "That is over."},
-        {"text": "You said: {{last_user}}", "delay_s": 3},
+        {"text": "I have it.", "tools": [wait_tool(second_gate)]},
+        {"text": "You said: {{last_user}}"},
         allowed_tools=["Bash"],
     )
     page.goto(f"/runs/{run.run_id}")
@@ -80,6 +95,7 @@ def test_a_message_is_queued_then_delivered_then_done(
     # The CLI may repeat it in the conversation only with its first answer.
     shown = page.locator(".bubble", has_text="first line")
     expect(state_of(shown)).to_have_attribute("data-state", "delivered")
+    second_gate.touch()
     expect(item(page, "text", "You said: first line")).to_be_visible()
     expect(waiting).to_have_count(0)
     expect(state_of(item(page, "user", "first line"))).to_have_attribute("data-state", "completed")
@@ -143,8 +159,12 @@ def test_a_turn_is_interrupted_by_esc_esc(site: Site, page: Page, tmp_path: Path
     box(page).focus()
     page.keyboard.press("Escape")
     assert not events(run, "message_received")
-    page.keyboard.press("Escape")
-    page.keyboard.press("Escape")
+
+    def pressed_twice() -> bool:  # how soon after each other is for the machine to say
+        page.keyboard.press("Escape")
+        return bool(events(run, "message_received"))
+
+    wait_until(pressed_twice, "the interrupt")
     wait_for(run, "message_received", message_type="interrupt", state="completed")
     expect(button).to_have_count(0)
     box(page).fill("and now?")
@@ -285,7 +305,7 @@ def say(n):
     message = {"id": f"msg_{n}", "role": "assistant", "content": [{"type": "text", "text": text}]}
     print(json.dumps({"type": "assistant", "message": message}), flush=True)
 for n in range(400): say(n)
-end = time.time() + 60
+end = time.time() + 600
 while not os.path.exists(sys.argv[1]) and time.time() < end: time.sleep(0.02)
 for n in range(400, 407): say(n)
 """

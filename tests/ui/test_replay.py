@@ -29,7 +29,6 @@ RECORDED: list[tuple[float, dict[str, Any]]] = [
     (3607, {"type": "task_completed", "task_id": "t2", "task_name": "Publish"}),
     (3608, {"type": "workflow_completed", "duration_s": 3608.0}),
 ]  # fmt: skip
-LENGTH_S = 18
 # Writes an event a step, for as long as it is not stopped.
 COUNTS = """
 import itertools, json, time
@@ -98,22 +97,26 @@ def test_scrubbing_moves_every_tab(page: Page, recorded: str) -> None:
 
 
 def test_it_plays_with_the_recorded_gaps(page: Page, recorded: str) -> None:
-    """At 10 times the speed the 18 s, an hour's silence cut to 10 s, take some 2 s."""
+    """At 5 times the speed the 18 s, an hour's silence cut to 10 s, take some 4 s; uncut, 12 minutes."""
     page.goto("/runs/recorded/trace")
-    bar(page).get_by_label("Speed").select_option("10")
+    bar(page).get_by_label("Speed").select_option("5")
+    page.evaluate(
+        """() => {
+            const bar = document.querySelector('.replay');
+            const seen = window.seenPositions = [];
+            new MutationObserver(() => seen.push([bar.dataset.position, performance.now()]))
+                .observe(bar, { attributes: true, attributeFilter: ['data-position'] });
+        }"""
+    )
     page.get_by_role("main").focus()
     page.keyboard.press("Space")
     expect(page.get_by_role("button", name="Pause the replay")).to_be_visible()
-    expect(trace_rows(page)).to_have_count(5)  # it waits there for a second
-    took_ms = page.evaluate(
-        """() => new Promise((done) => {
-            const began = performance.now();
-            const bar = document.querySelector('.replay');
-            new MutationObserver(() => bar.dataset.position === 'end' && done(performance.now() - began))
-                .observe(bar, { attributes: true });
-        })"""
-    )
-    assert took_ms < 10 * LENGTH_S * 1000 / 10
+    expect(bar(page)).to_have_attribute("data-position", "end")
+    seen = dict(page.evaluate("() => window.seenPositions"))
+    positions = [int(place) for place in seen if place != "end"]
+    assert positions == sorted(positions)
+    after_the_silence = min((place for place in positions if place > 5), default="end")
+    assert seen[str(after_the_silence)] - seen["5"] >= 1900, "it waits there for two seconds"
     expect(trace_rows(page)).to_have_count(len(RECORDED))
     expect(page.get_by_role("button", name="Play")).to_be_visible()
 
@@ -174,7 +177,7 @@ def test_the_past_of_a_live_run(site: Site, page: Page) -> None:
 
 
 def test_a_long_run_is_scrubbed_quickly(site: Site, page: Page) -> None:
-    """50,000 events: a jump anywhere shows within a second."""
+    """50,000 events: a jump anywhere shows with the next picture but one, however long that takes."""
     folder = site.root / "long"
     folder.mkdir()
     with Path(folder / "_stream.jsonl").open("w") as stream:
@@ -184,21 +187,20 @@ def test_a_long_run_is_scrubbed_quickly(site: Site, page: Page) -> None:
             stream.write("\n")
         stream.write('{"type":"workflow_completed"}\n')
     page.goto("/runs/long/trace")
-    expect(bar(page)).to_contain_text("event 50,001 of 50,001", timeout=60_000)
+    expect(bar(page)).to_contain_text("event 50,001 of 50,001")
     for wanted in (40_000, 100, 25_000):
-        took_ms = page.evaluate(
+        shown = page.evaluate(
             """(wanted) => new Promise((done) => {
                 const slider = document.querySelector('.replay-track input');
                 const set = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value').set;
-                const began = performance.now();
                 set.call(slider, String(wanted));
                 slider.dispatchEvent(new Event('input', { bubbles: true }));
-                requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - began)));
+                requestAnimationFrame(() => requestAnimationFrame(
+                    () => done(document.querySelector('.replay').dataset.position)));
             })""",
             wanted,
         )
-        expect(bar(page)).to_have_attribute("data-position", str(wanted))
-        assert took_ms < 1000
+        assert shown == str(wanted)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -21,7 +21,7 @@ TABS = ("chat", "trace", "steps", "files")
 COUNTER = """
 import sys, time
 gate, said = sys.argv[1], 0
-deadline = time.monotonic() + 100
+deadline = time.monotonic() + 600
 while time.monotonic() < deadline:
     try:
         told = open(gate).read().strip()

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 
-import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -78,7 +77,7 @@ def test_a_run_that_is_removed_under_the_page_says_so(site: Site, page: Page, wa
     wait_for_end(site.command("pass", run_id="brief"))
     page.goto("/runs/brief")
     expect(page.locator(".run-facts .status")).to_have_text("completed")
-    httpx.delete(f"{site.url}/api/v1/workflows/brief", trust_env=False).raise_for_status()
+    site.delete("/workflows/brief")
     page.reload()
     expect(page.get_by_text("There is no such run")).to_be_visible()
 

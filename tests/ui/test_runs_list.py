@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 from playwright.sync_api import Page, expect
 
 from tests.support import wait_for, wait_for_end, wait_until
@@ -42,7 +41,7 @@ def test_the_list_lives(site: Site, page: Page) -> None:
     expect(busy.locator(".run-duration")).not_to_have_text(before)  # it ticks
     site.post("/workflows/busy/stop")
     expect(busy.locator(".status")).to_have_text("stopped")
-    httpx.delete(f"{site.url}/api/v1/workflows/busy", trust_env=False).raise_for_status()
+    site.delete("/workflows/busy")
     expect(page.get_by_text("No runs yet")).to_be_visible()
 
 
@@ -123,6 +122,7 @@ def test_everything_by_keyboard(site: Site, page: Page) -> None:
     page.wait_for_url("**/compare/three/one")
     page.keyboard.press("u")
     page.wait_for_url(re.compile(r"/$"))
+    expect(page.locator("[data-run]")).to_have_count(3)
     page.keyboard.press("j")
     page.keyboard.press("j")
     page.keyboard.press("k")
@@ -137,6 +137,7 @@ def test_everything_by_keyboard(site: Site, page: Page) -> None:
     page.keyboard.press("ArrowRight")
     page.wait_for_url("**/runs/three/steps")
     page.keyboard.press("u")
+    expect(page.locator("[data-run]")).to_have_count(3)
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keyboard")).to_contain_text("search")
     page.keyboard.press("n")  # rests while a dialog is open

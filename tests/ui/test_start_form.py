@@ -6,7 +6,7 @@ import httpx
 from playwright.sync_api import Page, expect
 
 from runlog import read_manifest
-from tests.support import wait_for_end, wait_until
+from tests.support import DEADLINE_S, wait_for_end
 from tests.ui.runs import QUICK, action, choose, row, started_run
 from tests.ui.support import BROWSER, Site, Watch
 
@@ -111,9 +111,7 @@ def test_a_deployment_shows_what_may_be_set(site: Site, page: Page) -> None:
         "allowed_overrides": ["count"],
     }
     url = f"{site.url}/api/v1/deployments/quick"
-    wait_until(
-        lambda: httpx.put(url, json=deployment, trust_env=False).is_success, "the deployment"
-    )
+    httpx.put(url, json=deployment, timeout=DEADLINE_S, trust_env=False).raise_for_status()
     page.goto("/")
     form = choose(page, "quick (deployment)")
     expect(form.get_by_text("A quote, quickly")).to_be_visible()

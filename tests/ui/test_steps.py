@@ -56,7 +56,7 @@ def task(key: str, *steps: dict[str, Any], after: tuple[str, ...] = ()) -> dict[
 
 
 def test_a_question_is_answered_between_the_steps(site: Site, page: Page) -> None:
-    run = site.run("design", prompt=BRIEF, params={"question_timeout_s": 90})
+    run = site.run("design", prompt=BRIEF, params={"question_timeout_s": 600})
     page.goto(f"/runs/{run.run_id}/steps")
     question = page.locator('[data-ask="after-critique"]')
     expect(question).to_contain_text("How many people share the list?")
@@ -107,7 +107,7 @@ def test_nobody_answers_in_time(site: Site, page: Page) -> None:
     run = site.run("design", prompt=BRIEF, params={"question_timeout_s": 3})
     page.goto(f"/runs/{run.run_id}/steps")
     question = page.locator('[data-ask="after-critique"]')
-    expect(question).to_contain_text("the defaults count", timeout=40_000)
+    expect(question).to_contain_text("the defaults count")
     expect(question).to_contain_text("One")
     wait_for_end(run)
     assert events(run, "responses_collected")[0]["source"] == "default"
@@ -123,7 +123,7 @@ def test_tasks_of_a_research(site: Site, page: Page) -> None:
     params = {"tasks": tasks, "on_task_failure": "skip", "task_retries": 0}
     run = site.run("research", prompt=script({"text": "The report."}), params=params)
     page.goto(f"/runs/{run.run_id}/steps")
-    end = wait_for_end(run, deadline_s=60)
+    end = wait_for_end(run)
     assert end["type"] == "workflow_completed", end
     expect(count(page, "task")).to_contain_text("3 of 3 tasks")
     expect(count(page, "task")).to_contain_text("1 failed")
@@ -189,7 +189,7 @@ def test_a_run_without_steps_says_so(site: Site, page: Page) -> None:
 
 def test_on_a_phone_in_the_dark(site: Site, new_page: Callable[..., Page]) -> None:
     page = new_page(viewport={"width": 375, "height": 812}, color_scheme="dark", has_touch=True)
-    run = site.run("design", prompt=BRIEF, params={"question_timeout_s": 90})
+    run = site.run("design", prompt=BRIEF, params={"question_timeout_s": 600})
     page.goto(f"/runs/{run.run_id}/steps")
     wait_for(run, "questions_presented")
     question = page.locator('[data-ask="after-critique"]')

@@ -2,7 +2,7 @@ import type { ReactNode } from "react";
 import { Link } from "wouter";
 import type { Totals } from "../model/types";
 import { Duration, formatCost, formatCount, formatDuration, isEnded, StatusBadge } from "../ui";
-import type { Side } from "./compare-page";
+import type { Side } from "./side";
 
 interface Column {
   readonly name: string;

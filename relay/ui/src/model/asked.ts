@@ -1,4 +1,4 @@
-import type { Place, Threads } from "./chat.js";
+import type { Place, Threads } from "./place.js";
 import type { Shelf } from "./shelf.js";
 import type { ChatItem, PermissionItem, Question, QuestionItem } from "./types.js";
 import { type Event, fields, isObject, list, number, text, time } from "./values.js";

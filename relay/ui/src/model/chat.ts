@@ -1,21 +1,10 @@
 import { Asked } from "./asked.js";
 import { noticeOf, type Notice } from "./notices.js";
+import type { Place, Threads } from "./place.js";
 import { Shelf } from "./shelf.js";
 import { Speech } from "./speech.js";
 import type { ChatItem, OutputItem, PermissionItem, QuestionItem, Receipt, ReceiptState } from "./types.js";
 import { type Event, isObject, list, number, plain, text } from "./values.js";
-
-/** The place of an event, which its items take over. */
-export interface Place {
-  readonly position: number;
-  readonly offset: number;
-  readonly timestamp: string | null;
-  readonly parent: string | null;
-  readonly session: string | null;
-}
-
-/** The conversations of a run: the main one under "", those of subagents under the id of their tool call. */
-export type Threads = Map<string, Shelf<ChatItem>>;
 
 // A piece of output that is longer goes on in a new item.
 const OUTPUT_CHARS = 16 * 1024;

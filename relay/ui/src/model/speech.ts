@@ -1,5 +1,5 @@
-import type { Place, Threads } from "./chat.js";
 import { type EarlierTurn, earlierTurns } from "./earlier.js";
+import type { Place, Threads } from "./place.js";
 import { Shelf } from "./shelf.js";
 import type { ChatItem, Receipt, TextItem, ThinkingItem, ToolItem } from "./types.js";
 import { blocksOf, type Event, isObject, number, plain, text, time } from "./values.js";

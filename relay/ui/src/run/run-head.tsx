@@ -2,11 +2,11 @@ import { CirclePause, CirclePlay, CircleStop, Hand, RotateCcw, Trash2, Undo2 } f
 import { memo, useState, type ReactNode } from "react";
 import { useLocation } from "wouter";
 import { newId, sendMessage, type RunView, type Workflow } from "../api";
-import { talkOf } from "../chat/talk";
-import { useShell } from "../layout/shell-context";
+import { talkOf } from "../tabs/chat/talk";
 import type { RunModelSnapshot } from "../model/types";
 import { useCommand } from "../runs/actions";
 import { DeleteDialog } from "../runs/delete-dialog";
+import { useOpenStart } from "../start/start-context";
 import type { RunStatus } from "../stream/types";
 import { Badge, Button, CopyButton, Duration, formatCost, formatCount, isEnded, Progress, StatusBadge, Time } from "../ui";
 import { useKeys } from "../ui/keys";
@@ -91,7 +91,7 @@ interface RunActionsProps {
 
 const RunActions = memo(function RunActions({ runId, status, workflow, workflowName, view, canInterruptBelow }: RunActionsProps) {
   const [, navigate] = useLocation();
-  const { openNew } = useShell();
+  const openStart = useOpenStart();
   const [deleting, setDeleting] = useState(false);
   const command = useCommand();
   const ended = isEnded(status);
@@ -141,7 +141,7 @@ const RunActions = memo(function RunActions({ runId, status, workflow, workflowN
           size="sm"
           icon={RotateCcw}
           title="Start a new run like this one"
-          onClick={() => openNew({ workflow: view.workflow, prompt: view.prompt, params: view.params, interactive: view.interactive })}
+          onClick={() => openStart({ workflow: view.workflow, prompt: view.prompt, params: view.params, interactive: view.interactive })}
         >
           Run again
         </Button>

@@ -1,21 +1,22 @@
 import { FileX2, History } from "lucide-react";
 import { Link, useLocation } from "wouter";
 import { useRunView, useWorkflow } from "../api";
-import { useTitle } from "../layout/shell-context";
 import { statusOf, useModel } from "../model";
+import { titleOf } from "../runs/title";
 import { useRun, useRuns } from "../stream";
+import { defaultTab, TAB_LABELS, tabOf, TABS, type TabName } from "../tabs/names";
+import type { TabProps } from "../tabs/tab";
+import { TabContent } from "../tabs/tab-content";
 import { EmptyState, isEnded, Loading, Tabs } from "../ui";
 import { Button } from "../ui/button";
 import { useKeys } from "../ui/keys";
 import { useSettled } from "../ui/settled";
+import { useTitle } from "../ui/title";
 import { ReplayBar } from "./replay/replay-bar";
 import { useReplay } from "./replay/use-replay";
 import { RunHead } from "./run-head";
-import "./run.css";
 import { RunStatusBar } from "./run-status-bar";
-import { TabContent } from "./tab-content";
-import { defaultTab, TAB_LABELS, tabOf, TABS, titleOf, type TabName } from "./tabs";
-import type { TabProps } from "./tab";
+import "./run.css";
 
 // Figures that change faster can't be read.
 const HEAD_MS = 250;

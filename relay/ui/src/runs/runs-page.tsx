@@ -1,10 +1,11 @@
 import { Inbox, Plus, SearchX } from "lucide-react";
 import { useCallback, useMemo, useRef, useState } from "react";
 import { useLocation, useSearchParams } from "wouter";
-import { useShell, useTitle } from "../layout/shell-context";
+import { useOpenStart } from "../start/start-context";
 import { useRuns } from "../stream";
 import { Button, Confirm, EmptyState, isEnded, Loading, STATUSES } from "../ui";
 import { useKeys } from "../ui/keys";
+import { useTitle } from "../ui/title";
 import { useCommand } from "./actions";
 import { DeleteDialog } from "./delete-dialog";
 import { FilterBar } from "./filter-bar";
@@ -18,7 +19,7 @@ export function RunsPage() {
   const { runs, loaded, more, loadMore, version } = useRuns();
   const [params, setParams] = useSearchParams();
   const [, navigate] = useLocation();
-  const { openNew } = useShell();
+  const openStart = useOpenStart();
   const [current, setCurrent] = useState<string | null>(null);
   const [selected, setSelected] = useState<readonly string[]>([]);
   const [asked, setAsked] = useState<{ readonly what: "stop" | "delete"; readonly runId: string } | null>(null);
@@ -79,7 +80,7 @@ export function RunsPage() {
       ) : isFiltered(filter) ? (
         <NothingFound more={more} onMore={older} onClear={() => setFilter(NO_FILTER)} />
       ) : (
-        <NoRuns onNew={() => openNew()} />
+        <NoRuns onNew={() => openStart()} />
       )}
       {selected.length > 0 && <SelectBar selected={selected} onClear={() => setSelected([])} />}
       {asked?.what === "delete" && <DeleteDialog runId={asked.runId} onDeleted={() => setAsked(null)} onClose={() => setAsked(null)} />}

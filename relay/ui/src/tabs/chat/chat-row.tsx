@@ -1,0 +1,157 @@
+import { Brain, CircleAlert, CircleCheck, Info, TriangleAlert } from "lucide-react";
+import type { LucideIcon } from "lucide-react";
+import { memo, useContext } from "react";
+import { PermissionCard } from "../../asks/permission-card";
+import { QuestionCard } from "../../asks/question-card";
+import type { ChatItem, Level, NoticeItem, OutputItem, ResultItem, TextItem, ThinkingItem } from "../../model/types";
+import { ToolItem } from "../../tools/tool-item";
+import { oneLine } from "../../tools/tool-summary";
+import { Disclosure, LongText } from "../../ui/fold";
+import { formatCost, formatCount, formatDuration } from "../../ui/format";
+import { JsonView } from "../../ui/json-view";
+import { Markdown } from "../../ui/markdown";
+import { useSettled } from "../../ui/settled";
+import { Terminal } from "../../ui/terminal";
+import { Time } from "../../ui/time";
+import { Acting } from "./acting";
+import { Thread } from "./thread";
+import { UserMessage } from "./user-message";
+
+/** Between two drawings of a text that grows. */
+const GROWING_MS = 60;
+const MAX_LINES = 400;
+const MAX_CHARS = 20_000;
+
+interface ChatRowProps {
+  readonly item: ChatItem;
+  /** Of a tool call: what its subagent did. */
+  readonly thread: readonly ChatItem[] | undefined;
+}
+
+/** One item of the chat. Drawn again only when the item is another object. */
+export const ChatRow = memo(function ChatRow({ item, thread }: ChatRowProps) {
+  const { runId, canAct, contentAt } = useContext(Acting);
+  switch (item.kind) {
+    case "user":
+      return <UserMessage item={item} content={item.earlier ? undefined : contentAt(item.position)} />;
+    case "text":
+      return <AssistantText item={item} />;
+    case "thinking":
+      return <Thinking item={item} />;
+    case "tool":
+      return (
+        <ToolItem
+          item={item}
+          steps={thread?.length}
+          thread={thread && (() => <Thread items={thread} id={item.toolId} row={(step, below) => <ChatRow item={step} thread={below} />} />)}
+        />
+      );
+    case "question":
+      return <QuestionCard runId={runId} item={item} canAct={canAct} />;
+    case "permission":
+      return <PermissionCard runId={runId} item={item} canAct={canAct} />;
+    case "notice":
+      return <Notice item={item} />;
+    case "output":
+      return <Output item={item} />;
+    case "result":
+      return <TurnResult item={item} />;
+  }
+});
+
+function AssistantText({ item }: { readonly item: TextItem }) {
+  return (
+    <div className={item.earlier ? "assistant earlier" : "assistant"}>
+      {item.earlier && <p className="muted">Before this run</p>}
+      {item.partial ? (
+        <GrowingMarkdown text={item.text} />
+      ) : (
+        <LongText id={item.key} text={item.text} maxLines={MAX_LINES} maxChars={MAX_CHARS}>
+          {(shown) => <Markdown text={shown} />}
+        </LongText>
+      )}
+      {item.cut && <p className="muted">Cut short: the rest never came.</p>}
+    </div>
+  );
+}
+
+function GrowingMarkdown({ text }: { readonly text: string }) {
+  return <Markdown text={useSettled(text, GROWING_MS)} partial />;
+}
+
+function Thinking({ item }: { readonly item: ThinkingItem }) {
+  return (
+    <Disclosure
+      id={item.key}
+      className="thinking"
+      summary={
+        <>
+          <Brain className="icon-sm" aria-hidden />
+          <span>{item.partial ? "Thinking…" : "Thought"}</span>
+          <bdi className="tool-subject">{item.partial ? lastLine(item.text) : oneLine(item.text)}</bdi>
+        </>
+      }
+    >
+      {() => (
+        <LongText id={item.key} text={item.text} maxLines={MAX_LINES} maxChars={MAX_CHARS}>
+          {(shown) => (item.partial ? <GrowingMarkdown text={shown} /> : <Markdown text={shown} />)}
+        </LongText>
+      )}
+    </Disclosure>
+  );
+}
+
+/** What is being thought right now. */
+function lastLine(text: string): string {
+  const end = text.slice(-300).trimEnd();
+  return end.slice(end.lastIndexOf("\n") + 1);
+}
+
+const LEVELS: Readonly<Record<Level, LucideIcon>> = {
+  debug: Info, info: Info, warning: TriangleAlert, error: CircleAlert, success: CircleCheck,
+};
+
+function Notice({ item }: { readonly item: NoticeItem }) {
+  const Icon = LEVELS[item.level];
+  const line = (
+    <>
+      <Icon className="icon-sm" aria-label={item.level} />
+      <bdi className="notice-text">{item.text}</bdi>
+      <Time at={item.timestamp} show="clock" />
+    </>
+  );
+  const className = `notice notice-${item.level}`;
+  if (item.detail === null || item.detail === undefined) return <div className={className}>{line}</div>;
+  return (
+    <Disclosure id={item.key} className={className} summary={line}>
+      {() => (typeof item.detail === "string" ? <pre className="tool-text foreign">{item.detail}</pre> : <JsonView value={item.detail} />)}
+    </Disclosure>
+  );
+}
+
+function Output({ item }: { readonly item: OutputItem }) {
+  const label = item.source === "stderr" ? "Standard error" : item.source === "stdout" ? "Output" : "Log";
+  return <Terminal id={item.key} output={item.text} isError={item.source === "stderr"} label={label} />;
+}
+
+function TurnResult({ item }: { readonly item: ResultItem }) {
+  const tokens = item.usage.output_tokens;
+  const facts = [
+    item.durationS === null ? "" : formatDuration(item.durationS),
+    item.turns === null ? "" : `${item.turns} ${item.turns === 1 ? "turn" : "turns"}`,
+    tokens > 0 ? `${formatCount(tokens)} tokens written` : "",
+    item.costUsd === null ? "" : `${formatCost(item.costUsd)} so far`,
+    item.denials > 0 ? `${item.denials} denied` : "",
+  ].filter(Boolean);
+  return (
+    <div className={item.isError ? "turn turn-failed" : "turn"}>
+      <p className="turn-line">
+        <span className="turn-word">{item.isError ? "Turn failed" : "Turn done"}</span>
+        <span className="numeric">{facts.join(" · ")}</span>
+      </p>
+      {item.isError && (item.text ?? item.subtype) && (
+        <p className="turn-error plain-text foreign">{oneLine(item.text ?? item.subtype ?? "", 1000)}</p>
+      )}
+    </div>
+  );
+}

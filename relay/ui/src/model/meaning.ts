@@ -1,6 +1,7 @@
 import type { RunEvent } from "../stream/types.js";
 import { durationText } from "./notices.js";
 import { blocksOf, type Event, isObject, list, number, plain, text } from "./values.js";
+import { voiceOfLine } from "./voice.js";
 
 const LINE_CHARS = 200;
 const GIST_KEYS = ["command", "file_path", "path", "pattern", "query", "url", "description", "prompt", "skill"];
@@ -70,7 +71,7 @@ const MEANINGS: Readonly<Record<string, (event: Event) => string>> = {
   malformed: (e) => `A line that is no event${colon(text(e["head"]) ?? asText(e["length"]))}`,
   system: systemMeaning,
   assistant: (e) => spoken(e, "The agent"),
-  user: (e) => spoken(e, e["isSynthetic"] === true || e["isMeta"] === true ? "Told to the agent" : "The person"),
+  user: userMeaning,
   stream_event: partMeaning,
   result: (e) => {
     const cost = number(e["total_cost_usd"]);
@@ -98,7 +99,11 @@ const SYSTEM: Readonly<Record<string, (event: Event) => string>> = {
   status: (e) => `The agent is ${text(e["status"]) ?? "at rest"}`,
   session_state_changed: (e) => `The session is ${text(e["state"]) ?? "?"}`,
   thinking_tokens: (e) => `Thinking, some ${number(e["estimated_tokens"]) ?? "?"} tokens`,
-  compact_boundary: () => "The conversation was summarized to fit",
+  compact_boundary: (e) => {
+    const told = isObject(e["compact_metadata"]) ? e["compact_metadata"] : {};
+    const [before, after] = [number(told["pre_tokens"]), number(told["post_tokens"])];
+    return join(["The conversation was summarized to fit", before === null ? null : `${before} tokens${after === null ? "" : `, now ${after}`}`]);
+  },
   hook_started: (e) => `Hook ${text(e["hook_name"]) ?? "?"} began`,
   hook_response: (e) => `Hook ${text(e["hook_name"]) ?? "?"} answered`,
   task_started: (e) => `Background task${colon(text(e["description"]))}`,
@@ -111,6 +116,25 @@ function systemMeaning(event: Event): string {
   const subtype = text(event["subtype"], 100) ?? "";
   const say = Object.hasOwn(SYSTEM, subtype) ? SYSTEM[subtype] : undefined;
   return say?.(event) ?? `System: ${subtype.replaceAll("_", " ") || "?"}`;
+}
+
+/** Not all that stands in the person's name is his. */
+function userMeaning(event: Event): string {
+  const voice = voiceOfLine(event);
+  switch (voice.kind) {
+    case "command":
+      return join([`Command ${voice.name} ${voice.args}`.trim()]);
+    case "output":
+      return `A command gave${colon(voice.text)}`;
+    case "task":
+      return voice.text;
+    case "interrupt":
+      return "The turn was interrupted";
+    case "summary":
+      return `Summary of what was said${colon(voice.text)}`;
+    default:
+      return spoken(event, voice.kind === "nobody" ? "Told to the agent" : "The person");
+  }
 }
 
 function spoken(event: Event, who: string): string {

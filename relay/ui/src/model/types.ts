@@ -35,11 +35,38 @@ export interface Receipt {
  */
 export interface UserItem extends ItemBase {
   readonly kind: "user";
+  /** How many blocks at the head of its event are of messages before it, which the CLI told once more. */
+  readonly merged: number;
   readonly earlier?: true;
   readonly messageId: string | null;
   /** Its text; what is no text stands as `[image]`, by its type. */
   readonly text: string;
   readonly receipt: Receipt | null;
+}
+
+/**
+ * A slash command that a person typed (`/cost`, `!` for one of the shell), and what it gave. Its name may come after
+ * its output; "" until then.
+ */
+export interface CommandItem extends ItemBase {
+  readonly kind: "command";
+  readonly messageId: string | null;
+  readonly name: string;
+  readonly args: string;
+  /** May hold ANSI codes; null: nothing was told. */
+  readonly output: string | null;
+  readonly isError: boolean;
+}
+
+/** Where the conversation was summarized to fit into the model's context. */
+export interface CompactionItem extends ItemBase {
+  readonly kind: "compaction";
+  /** The command by which a person asked for it; null if it came by itself. */
+  readonly command: string | null;
+  readonly auto: boolean;
+  readonly tokensBefore: number | null;
+  readonly tokensAfter: number | null;
+  readonly summary: string | null;
 }
 
 /** `partial`: it still grows. `cut`: its end never came (the turn was interrupted, or the process died). */
@@ -157,6 +184,8 @@ export interface OutputItem extends ItemBase {
 export interface ResultItem extends ItemBase {
   readonly kind: "result";
   readonly isError: boolean;
+  /** Somebody ended the turn: no failure, whatever `isError` says. */
+  readonly interrupted: boolean;
   readonly subtype: string | null;
   readonly text: string | null;
   /** Of the session so far. */
@@ -169,6 +198,8 @@ export interface ResultItem extends ItemBase {
 
 export type ChatItem =
   | UserItem
+  | CommandItem
+  | CompactionItem
   | TextItem
   | ThinkingItem
   | ToolItem

@@ -72,11 +72,11 @@ function ToolBody({ item, thread }: Pick<ToolItemProps, "item" | "thread">) {
         name={item.name}
         input={item.input}
         told={item.resultData}
-        output={isCommand ? item.result : null}
-        isError={item.isError}
+        output={isCommand && item.status !== "cut" ? item.result : null}
+        isError={item.isError && item.status !== "cut"}
       />
       {thread?.()}
-      {item.result !== null && !isCommand && !isQuiet && !onlyImages && (
+      {item.result !== null && item.status !== "cut" && !isCommand && !isQuiet && !onlyImages && (
         <section className="tool-result" aria-label="Result">
           {isAgent(item.name) && <h3 className="tool-heading">Result</h3>}
           <ToolResult id={item.key} name={item.name} result={item.result} isError={item.isError} />

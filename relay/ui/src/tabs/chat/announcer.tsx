@@ -41,6 +41,6 @@ function words(item: ChatItem): string {
   if (item.kind === "text") return item.partial ? "" : `Agent: ${item.text.slice(0, MAX_CHARS)}`;
   if (item.kind === "question") return item.state === "open" ? `A question waits for an answer: ${item.questions[0]?.question ?? ""}` : "";
   if (item.kind === "permission") return item.state === "open" ? `A permission waits for a decision: ${item.toolName}` : "";
-  if (item.kind === "result") return item.isError ? "The turn failed" : "";
+  if (item.kind === "result") return item.isError && !item.interrupted ? "The turn failed" : "";
   return "";
 }

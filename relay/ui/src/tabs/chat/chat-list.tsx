@@ -138,6 +138,8 @@ function estimate(item: ChatItem | undefined): number {
   switch (item?.kind) {
     case "user":
       return 62 + LINE_PX * linesIn(item.text);
+    case "command":
+      return 60 + 18 * Math.min(24, linesIn(item.output ?? ""));
     case "text":
       return 8 + LINE_PX * linesIn(item.text);
     case "question":

@@ -3,6 +3,7 @@ import type { LucideIcon } from "lucide-react";
 import { memo, useContext } from "react";
 import { PermissionCard } from "../../asks/permission-card";
 import { QuestionCard } from "../../asks/question-card";
+import { INTERRUPT_TYPE } from "../../model/notices";
 import type { ChatItem, Level, NoticeItem, OutputItem, ResultItem, TextItem, ThinkingItem } from "../../model/types";
 import { ToolItem } from "../../tools/tool-item";
 import { oneLine } from "../../tools/tool-summary";
@@ -14,6 +15,7 @@ import { useSettled } from "../../ui/settled";
 import { Terminal } from "../../ui/terminal";
 import { Time } from "../../ui/time";
 import { Acting } from "./acting";
+import { CommandRow, CompactionRow, InterruptRow } from "./cli-rows";
 import { Thread } from "./thread";
 import { UserMessage } from "./user-message";
 
@@ -33,7 +35,11 @@ export const ChatRow = memo(function ChatRow({ item, thread }: ChatRowProps) {
   const { runId, canAct, contentAt } = useContext(Acting);
   switch (item.kind) {
     case "user":
-      return <UserMessage item={item} content={item.earlier ? undefined : contentAt(item.position)} />;
+      return <UserMessage item={item} content={item.earlier ? undefined : ownContent(contentAt(item.position), item.merged)} />;
+    case "command":
+      return <CommandRow item={item} />;
+    case "compaction":
+      return <CompactionRow item={item} />;
     case "text":
       return <AssistantText item={item} />;
     case "thinking":
@@ -51,13 +57,18 @@ export const ChatRow = memo(function ChatRow({ item, thread }: ChatRowProps) {
     case "permission":
       return <PermissionCard runId={runId} item={item} canAct={canAct} />;
     case "notice":
-      return <Notice item={item} />;
+      return item.eventType === INTERRUPT_TYPE ? <InterruptRow item={item} /> : <Notice item={item} />;
     case "output":
       return <Output item={item} />;
     case "result":
       return <TurnResult item={item} />;
   }
 });
+
+/** Without what the CLI told once more of messages before it. */
+function ownContent(content: unknown, merged: number): unknown {
+  return Array.isArray(content) ? content.slice(merged) : content;
+}
 
 function AssistantText({ item }: { readonly item: TextItem }) {
   return (
@@ -136,20 +147,21 @@ function Output({ item }: { readonly item: OutputItem }) {
 
 function TurnResult({ item }: { readonly item: ResultItem }) {
   const tokens = item.usage.output_tokens;
+  const failed = item.isError && !item.interrupted;
   const facts = [
     item.durationS === null ? "" : formatDuration(item.durationS),
-    item.turns === null ? "" : `${item.turns} ${item.turns === 1 ? "turn" : "turns"}`,
+    item.turns ? `${item.turns} ${item.turns === 1 ? "turn" : "turns"}` : "",
     tokens > 0 ? `${formatCount(tokens)} tokens written` : "",
     item.costUsd === null ? "" : `${formatCost(item.costUsd)} so far`,
     item.denials > 0 ? `${item.denials} denied` : "",
   ].filter(Boolean);
   return (
-    <div className={item.isError ? "turn turn-failed" : "turn"}>
+    <div className={failed ? "turn turn-failed" : "turn"}>
       <p className="turn-line">
-        <span className="turn-word">{item.isError ? "Turn failed" : "Turn done"}</span>
+        <span className="turn-word">{failed ? "Turn failed" : item.interrupted ? "Turn ended early" : "Turn done"}</span>
         <span className="numeric">{facts.join(" · ")}</span>
       </p>
-      {item.isError && (item.text ?? item.subtype) && (
+      {failed && (item.text ?? item.subtype) && (
         <p className="turn-error plain-text foreign">{oneLine(item.text ?? item.subtype ?? "", 1000)}</p>
       )}
     </div>

@@ -11,7 +11,7 @@ const receipt = (id: string, state: ReceiptState, shown = false, reason: string 
 ];
 const said = (text: string): ChatItem =>
   ({
-    kind: "user", key: "k", position: 0, offset: 1, timestamp: null, parent: null, session: null, messageId: "other", text, receipt: null,
+    kind: "user", merged: 0, key: "k", position: 0, offset: 1, timestamp: null, parent: null, session: null, messageId: "other", text, receipt: null,
   }) satisfies UserItem;
 
 test("a message goes from sending to what its receipts tell", () => {

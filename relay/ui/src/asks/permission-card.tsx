@@ -7,6 +7,8 @@ import { Button } from "../ui/button";
 import { Card } from "../ui/card";
 import { Disclosure } from "../ui/fold";
 import { asObject, asText, pretty } from "../ui/json";
+import { Key } from "../ui/key";
+import { useKeys } from "../ui/keys";
 import { ProblemNote } from "../ui/problem";
 import { revealUnseen } from "../ui/terminal";
 import { Countdown } from "./countdown";
@@ -53,7 +55,18 @@ export const PermissionCard = memo(function PermissionCard({ runId, item, canAct
       tabIndex={open ? 0 : -1}
       onKeyDown={onKeyDown}
     >
-      {open ? <OpenCard item={item} canAct={canAct} decision={decision} /> : <DoneCard item={item} />}
+      {open ? (
+        <Card
+          title={<Allow item={item} />}
+          icon={ShieldQuestion}
+          tone="careful"
+          aside={item.deadline !== null && <Countdown deadline={item.deadline} timeoutS={item.timeoutS} then="denied" />}
+        >
+          <PermissionForm item={item} canAct={canAct} decision={decision} />
+        </Card>
+      ) : (
+        <DoneCard item={item} />
+      )}
     </div>
   );
 });
@@ -88,71 +101,72 @@ function DoneCard({ item }: { readonly item: PermissionItem }) {
   );
 }
 
-interface OpenCardProps {
+/** The question that a permission puts. */
+export function Allow({ item }: { readonly item: PermissionItem }) {
+  return (
+    <>
+      Allow <bdi>{item.toolName}</bdi>?
+    </>
+  );
+}
+
+interface PermissionFormProps {
   readonly item: PermissionItem;
   readonly canAct: boolean;
   readonly decision: PendingDecision;
+  /** Whether keys decide wherever the focus is. */
+  readonly keys?: boolean;
 }
 
-function OpenCard({ item, canAct, decision }: OpenCardProps) {
+/** What is to be allowed, whole, and the ways to decide. */
+export function PermissionForm({ item, canAct, decision, keys = false }: PermissionFormProps) {
   const { phase, error, able, draft, setDraft, problem, lasting, setLasting, reason, setReason, decide } = decision;
+  const edit = () => setDraft(draft === null ? draftOf(item) : null);
+  const [first] = item.suggestions;
+  useKeys(
+    keys && able
+      ? {
+          a: () => void decide("allow"),
+          d: () => void decide("deny"),
+          A: () => (first === undefined ? false : void decide("allow", [0])),
+          e: edit,
+        }
+      : {},
+    true,
+  );
   return (
-    <Card
-      title={
-        <>
-          May it use <bdi>{item.toolName}</bdi>?
-        </>
-      }
-      icon={ShieldQuestion}
-      tone="careful"
-      aside={item.deadline !== null && <Countdown deadline={item.deadline} timeoutS={item.timeoutS} then="it is denied" />}
-    >
-      {draft === null ? (
-        <ToolInput id={item.key} name={item.toolName} input={item.input} />
-      ) : (
-        <InputEditor toolName={item.toolName} draft={draft} problem={problem} onChange={setDraft} />
-      )}
+    <>
+      <div className="ask-questions">
+        {draft === null ? (
+          <ToolInput id={item.key} name={item.toolName} input={item.input} />
+        ) : (
+          <InputEditor toolName={item.toolName} draft={draft} problem={problem} onChange={setDraft} />
+        )}
+        {canAct && item.suggestions.length > 0 && (
+          <fieldset className="ask-lasting" disabled={!able}>
+            <legend className="muted">If you allow it, also from now on:</legend>
+            {item.suggestions.map((suggestion, index) => (
+              <label key={index}>
+                <input
+                  type="checkbox"
+                  checked={lasting.includes(index)}
+                  onChange={() => setLasting(lasting.includes(index) ? lasting.filter((one) => one !== index) : [...lasting, index])}
+                />
+                <bdi>{revealUnseen(describeSuggestion(suggestion))}</bdi>
+                {keys && index === 0 && <Key name="⇧A" />}
+              </label>
+            ))}
+          </fieldset>
+        )}
+      </div>
       {error !== undefined && <ProblemNote error={error} />}
       {phase === "late" && <p role="status">Someone was faster: it has been decided, or its time was over.</p>}
       {phase === "sent" && <p role="status">Sent. The run is about to take it in.</p>}
       {canAct ? (
-        <>
-          {item.suggestions.length > 0 && (
-            <fieldset className="ask-lasting" disabled={!able}>
-              <legend className="muted">If you allow it, also from now on:</legend>
-              {item.suggestions.map((suggestion, index) => (
-                <label key={index}>
-                  <input
-                    type="checkbox"
-                    checked={lasting.includes(index)}
-                    onChange={() => setLasting(lasting.includes(index) ? lasting.filter((one) => one !== index) : [...lasting, index])}
-                  />
-                  <bdi>{revealUnseen(describeSuggestion(suggestion))}</bdi>
-                </label>
-              ))}
-            </fieldset>
-          )}
-          <div className="ask-actions">
-            <Button
-              variant="primary"
-              icon={Check}
-              busy={phase === "allow"}
-              disabled={!able || problem !== undefined}
-              aria-keyshortcuts="a"
-              onClick={() => void decide("allow")}
-            >
-              {draft === null ? "Allow" : "Allow as changed"}
-            </Button>
-            <Button variant="danger" icon={X} busy={phase === "deny"} disabled={!able} aria-keyshortcuts="d" onClick={() => void decide("deny")}>
-              Deny
-            </Button>
-            <Button variant="ghost" disabled={!able} onClick={() => setDraft(draft === null ? draftOf(item) : null)}>
-              {draft === null ? "Change it first" : "Leave it as it was"}
-            </Button>
-          </div>
+        <div className="ask-actions">
           <input
             type="text"
-            className="input"
+            className="input input-sm ask-reason"
             value={reason}
             disabled={!able}
             aria-label="Why it is denied: the agent is told"
@@ -162,11 +176,27 @@ function OpenCard({ item, canAct, decision }: OpenCardProps) {
               if (event.key === "Enter" && !event.nativeEvent.isComposing && reason.trim() !== "") void decide("deny");
             }}
           />
-        </>
+          <Button variant="ghost" disabled={!able} aria-keyshortcuts="e" onClick={edit}>
+            {draft === null ? "Change it first" : "Leave it as it was"} {keys && draft === null && <Key name="e" />}
+          </Button>
+          <Button variant="danger" icon={X} busy={phase === "deny"} disabled={!able} aria-keyshortcuts="d" onClick={() => void decide("deny")}>
+            Deny {keys && <Key name="d" />}
+          </Button>
+          <Button
+            variant="primary"
+            icon={Check}
+            busy={phase === "allow"}
+            disabled={!able || problem !== undefined}
+            aria-keyshortcuts="a"
+            onClick={() => void decide("allow")}
+          >
+            {draft === null ? "Allow" : "Allow as changed"} {keys && <Key name="a" />}
+          </Button>
+        </div>
       ) : (
         <p className="muted">It can't be decided here: the run is over, or replayed.</p>
       )}
-    </Card>
+    </>
   );
 }
 

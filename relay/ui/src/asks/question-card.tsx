@@ -6,6 +6,8 @@ import { Badge } from "../ui/badge";
 import { Button } from "../ui/button";
 import { Card } from "../ui/card";
 import { useKept } from "../ui/kept";
+import { Key } from "../ui/key";
+import { useKeys } from "../ui/keys";
 import { ProblemNote } from "../ui/problem";
 import { answersOf, answerText, defaultChoice, isAnswered, toggleLabel, toggleOther, type Choice } from "./answers";
 import { Countdown } from "./countdown";
@@ -30,30 +32,50 @@ export const QuestionCard = memo(function QuestionCard({ runId, item, canAct }: 
   const open = item.state === "open";
   const title = item.questions.length === 1 ? "A question" : `${item.questions.length} questions`;
   const aside = open ? (
-    item.deadline !== null && <Countdown deadline={item.deadline} timeoutS={item.timeoutS} then="the defaults are taken" />
+    item.deadline !== null && <Countdown deadline={item.deadline} timeoutS={item.timeoutS} then={thenOf(item)} />
   ) : (
     <Badge tone={OUTCOME[item.state as keyof typeof OUTCOME][0]}>{OUTCOME[item.state as keyof typeof OUTCOME][1]}</Badge>
   );
   return (
     <div ref={box} className={`ask ask-${item.state}`} data-ask={item.questionId} tabIndex={-1}>
       <Card title={title} icon={MessageCircleQuestion} tone={open ? "careful" : "neutral"} aside={aside}>
-        {open ? <Form runId={runId} item={item} canAct={canAct} onSent={() => box.current?.focus({ preventScroll: true })} /> : <Answers item={item} />}
+        {open ? <QuestionForm runId={runId} item={item} canAct={canAct} onSent={() => box.current?.focus({ preventScroll: true })} /> : <Answers item={item} />}
       </Card>
     </div>
   );
 });
 
-function Form({ runId, item, canAct, onSent }: QuestionCardProps & { readonly onSent: () => void }) {
+/** What counts if nobody answers, in short. */
+export function thenOf({ questions, defaults }: QuestionItem): string {
+  const first = questions[0];
+  const told = first === undefined ? undefined : defaults[first.question];
+  if (told === undefined || told === null || told === "") return "the defaults";
+  return questions.length > 1 ? `${answerText(told)} …` : answerText(told);
+}
+
+const NO_CHOICE: Choice = { labels: [], other: "", usesOther: false };
+
+interface QuestionFormProps extends QuestionCardProps {
+  /** Whether digits choose and Enter answers wherever the focus is. */
+  readonly keys?: boolean;
+  readonly onSent: () => void;
+}
+
+/** The form of open questions. */
+export function QuestionForm({ runId, item, canAct, keys = false, onSent }: QuestionFormProps) {
   const [choices, setChoices] = useKept<readonly Choice[]>(`answers:${item.questionId}`, () =>
     item.questions.map((question) => defaultChoice(question, item.defaults)),
   );
   const [phase, setPhase] = useState<"open" | "sending" | "sent" | "late">("open");
   const [error, setError] = useState<unknown>();
-  const complete = item.questions.every((_, index) => isAnswered(choices[index] ?? { labels: [], other: "", usesOther: false }));
+  /** The question that digits are for. */
+  const [at, setAt] = useState(0);
+  const complete = item.questions.every((_, index) => isAnswered(choices[index] ?? NO_CHOICE));
+  const choose = (index: number, choice: Choice) => setChoices(item.questions.map((_, place) => (place === index ? choice : (choices[place] ?? NO_CHOICE))));
 
-  const submit = async (event: FormEvent) => {
-    event.preventDefault();
-    if (!complete || phase !== "open") return;
+  const submit = async (event?: FormEvent) => {
+    event?.preventDefault();
+    if (!complete || phase !== "open" || !canAct) return;
     setPhase("sending");
     setError(undefined);
     try {
@@ -67,27 +89,61 @@ function Form({ runId, item, canAct, onSent }: QuestionCardProps & { readonly on
     }
   };
 
+  const digit = (number: number) => () => {
+    const question = item.questions[at];
+    const option = question?.options[number - 1];
+    if (question === undefined || option === undefined || phase !== "open") return false;
+    choose(at, toggleLabel(question, choices[at] ?? NO_CHOICE, option.label));
+    if (!question.multiSelect) setAt(Math.min(item.questions.length - 1, at + 1));
+    return undefined;
+  };
+  const digits = Object.fromEntries(Array.from({ length: 9 }, (_, index) => [String(index + 1), digit(index + 1)]));
+  useKeys(
+    keys
+      ? {
+          ...digits,
+          Enter: () => void submit(),
+          Tab: (event) => {
+            if (item.questions.length < 2 || event.shiftKey || document.activeElement !== document.body) return false;
+            return setAt((at + 1) % item.questions.length);
+          },
+        }
+      : {},
+    true,
+  );
+
   return (
     <form className="ask-form" onSubmit={submit}>
-      {item.questions.map((question, index) => (
-        <QuestionField
-          key={index}
-          question={question}
-          choice={choices[index] ?? { labels: [], other: "", usesOther: false }}
-          isDefault={(label) => [item.defaults[question.question]].flat().includes(label)}
-          disabled={!canAct || phase !== "open"}
-          onChange={(choice) => setChoices(item.questions.map((_, at) => (at === index ? choice : (choices[at] as Choice))))}
-        />
-      ))}
+      <div className="ask-questions">
+        {item.questions.map((question, index) => (
+          <QuestionField
+            key={index}
+            question={question}
+            choice={choices[index] ?? NO_CHOICE}
+            isDefault={(label) => [item.defaults[question.question]].flat().includes(label)}
+            disabled={!canAct || phase !== "open"}
+            keys={keys && index === at}
+            onFocus={() => setAt(index)}
+            onChange={(choice) => choose(index, choice)}
+          />
+        ))}
+      </div>
       {error !== undefined && <ProblemNote error={error} />}
       {phase === "late" && <p role="status">Someone was faster: it has been answered, or its time was over.</p>}
       {phase === "sent" && <p role="status">Sent. The run is about to take it in.</p>}
       {canAct ? (
         <div className="ask-actions">
-          <Button type="submit" variant="primary" busy={phase === "sending"} disabled={!complete || phase === "sent" || phase === "late"}>
-            Answer
-          </Button>
           {!complete && <span className="muted">Every question needs an answer</span>}
+          <Button
+            type="submit"
+            variant="primary"
+            className="ask-answer"
+            busy={phase === "sending"}
+            disabled={!complete || phase === "sent" || phase === "late"}
+            {...(keys && { "aria-keyshortcuts": "Enter" })}
+          >
+            Answer {keys && <Key name="⏎" />}
+          </Button>
         </div>
       ) : (
         <p className="muted">It can't be answered here: the run is over, or replayed.</p>
@@ -101,15 +157,18 @@ interface QuestionFieldProps {
   readonly choice: Choice;
   readonly isDefault: (label: string) => boolean;
   readonly disabled: boolean;
+  /** Whether digits choose among its options now. */
+  readonly keys: boolean;
+  readonly onFocus: () => void;
   readonly onChange: (choice: Choice) => void;
 }
 
-function QuestionField({ question, choice, isDefault, disabled, onChange }: QuestionFieldProps) {
+function QuestionField({ question, choice, isDefault, disabled, keys, onFocus, onChange }: QuestionFieldProps) {
   const name = useId();
   const type = question.multiSelect ? "checkbox" : "radio";
   const hasOptions = question.options.length > 0;
   return (
-    <fieldset className="ask-question" disabled={disabled}>
+    <fieldset className="ask-question" disabled={disabled} data-current={keys || undefined} onFocus={onFocus}>
       <legend>
         {question.header && (
           <Badge>
@@ -119,21 +178,26 @@ function QuestionField({ question, choice, isDefault, disabled, onChange }: Ques
         <bdi className="ask-text">{question.question}</bdi>
         {question.multiSelect && <span className="muted"> (any number)</span>}
       </legend>
-      {question.options.map((option) => (
-        <label key={option.label} className="ask-option">
-          <input
-            type={type}
-            name={name}
-            checked={choice.labels.includes(option.label)}
-            onChange={() => onChange(toggleLabel(question, choice, option.label))}
-          />
-          <span className="ask-option-text">
-            <bdi className="ask-option-label">{option.label}</bdi>
-            {isDefault(option.label) && <span className="muted"> (default)</span>}
-            {option.description && <bdi className="ask-option-description">{option.description}</bdi>}
-          </span>
-        </label>
-      ))}
+      {hasOptions && (
+        <div className="ask-options">
+          {question.options.map((option, index) => (
+            <label key={option.label} className="ask-option">
+              <input
+                type={type}
+                name={name}
+                checked={choice.labels.includes(option.label)}
+                onChange={() => onChange(toggleLabel(question, choice, option.label))}
+              />
+              <span className="ask-option-text">
+                <bdi className="ask-option-label">{option.label}</bdi>
+                {isDefault(option.label) && <span className="muted"> (default)</span>}
+                {option.description && <bdi className="ask-option-description">{option.description}</bdi>}
+              </span>
+              {keys && index < 9 && <Key name={String(index + 1)} />}
+            </label>
+          ))}
+        </div>
+      )}
       <label className="ask-option ask-other">
         {hasOptions && (
           <input

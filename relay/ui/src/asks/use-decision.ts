@@ -20,7 +20,8 @@ export interface PendingDecision {
   readonly setLasting: (lasting: readonly number[]) => void;
   readonly reason: string;
   readonly setReason: (reason: string) => void;
-  readonly decide: (decision: "allow" | "deny") => Promise<void>;
+  /** `rules`: the suggestions that count from now on, in place of `lasting`. */
+  readonly decide: (decision: "allow" | "deny", rules?: readonly number[]) => Promise<void>;
 }
 
 /** `onSent`: the decision is in the inbox, and the buttons are of no use any more. */
@@ -34,13 +35,13 @@ export function useDecision(runId: string, item: PermissionItem, canAct: boolean
   const problem = updated && "problem" in updated ? updated.problem : undefined;
   const able = canAct && phase === "open";
 
-  const decide = async (decision: "allow" | "deny"): Promise<void> => {
+  const decide = async (decision: "allow" | "deny", chosen: readonly number[] = lasting): Promise<void> => {
     if (!able || (decision === "allow" && problem !== undefined)) return;
     setPhase(decision);
     setError(undefined);
     const changed = decision === "allow" && updated && "input" in updated ? { updated_input: updated.input } : {};
     const rules =
-      decision === "allow" && lasting.length > 0 ? { updated_permissions: lasting.map((index) => item.suggestions[index]) } : {};
+      decision === "allow" && chosen.length > 0 ? { updated_permissions: chosen.map((index) => item.suggestions[index]) } : {};
     const told = decision === "deny" && reason.trim() !== "" ? { message: reason.trim() } : {};
     try {
       await answerPermission(runId, item.requestId, { decision, ...told, ...changed, ...rules });

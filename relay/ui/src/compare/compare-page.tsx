@@ -43,7 +43,7 @@ export default function ComparePage({ a, b, tab }: ComparePageProps) {
       <div className="compare-sides">
         {sides.map(({ runId, title, log, model }, index) => (
           <section key={`${index} ${runId}`} className="compare-side" aria-label={`${TAB_LABELS[name]} of ${title}`}>
-            {log.end === "gone" ? <p className="loading">There is no such run.</p> : <TabContent name={name} runId={runId} log={log} model={model} position={undefined} />}
+            {log.end === "gone" ? <p className="loading">There is no such run.</p> : <TabContent name={name} runId={runId} log={log} model={model} position={undefined} docked={false} />}
           </section>
         ))}
       </div>

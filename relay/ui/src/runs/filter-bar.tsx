@@ -1,12 +1,11 @@
 import { Search } from "lucide-react";
 import type { RefObject } from "react";
-import type { RunStatus } from "../stream/types";
-import { STATUSES } from "../ui";
+import { STATUS_WORDS, STATUSES, type ShownStatus } from "../ui";
 import type { RunFilter } from "./order";
 
 interface FilterBarProps {
   readonly filter: RunFilter;
-  readonly counts: ReadonlyMap<RunStatus, number>;
+  readonly counts: ReadonlyMap<ShownStatus, number>;
   readonly workflows: readonly string[];
   readonly deployments: readonly string[];
   readonly search: RefObject<HTMLInputElement | null>;
@@ -56,7 +55,7 @@ export function FilterBar({ filter, counts, workflows, deployments, search, onCh
             count={counts.get(status) ?? 0}
             onPress={() => onChange({ ...filter, status: filter.status === status ? null : status })}
           >
-            {status}
+            {STATUS_WORDS[status]}
           </Chip>
         ))}
       </div>

@@ -2,6 +2,7 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { useCallback, useEffect, useRef, type RefObject } from "react";
 import type { RunSummary } from "../stream/types";
 import { useKeys } from "../ui/keys";
+import { shownStatus } from "../ui/status";
 import { RunRow } from "./run-row";
 
 const ROW_PX = 57;
@@ -83,7 +84,7 @@ export function RunList({ runs, current, selected, more, onCurrent, onMore, onSe
                 aria-rowindex={item.index + 2}
                 data-index={item.index}
                 data-run={run.run_id}
-                className={`run-row run-row-${run.open_questions > 0 ? "asks" : run.status} ${run.run_id === current ? "run-row-current" : ""}`}
+                className={`run-row run-row-${shownStatus(run.status, run.open_questions)} ${run.run_id === current ? "run-row-current" : ""}`}
                 style={{ transform: `translateY(${item.start}px)` }}
                 onFocus={() => onCurrent(run.run_id)}
               >

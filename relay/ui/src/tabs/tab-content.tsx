@@ -28,6 +28,6 @@ export function TabContent({ name, ...props }: TabProps & { readonly name: TabNa
         </Suspense>
       </ErrorBoundary>
     ),
-    [Content, label, props.runId, props.log, props.model, props.position],
+    [Content, label, props.runId, props.log, props.model, props.position, props.docked],
   );
 }

@@ -1,6 +1,7 @@
 import { Brain, CircleAlert, CircleCheck, Info, TriangleAlert } from "lucide-react";
 import type { LucideIcon } from "lucide-react";
 import { memo, useContext } from "react";
+import { AskedRow } from "../../asks/asked-row";
 import { PermissionCard } from "../../asks/permission-card";
 import { QuestionCard } from "../../asks/question-card";
 import { INTERRUPT_TYPE } from "../../model/notices";
@@ -32,7 +33,7 @@ interface ChatRowProps {
 
 /** One item of the chat. Drawn again only when the item is another object. */
 export const ChatRow = memo(function ChatRow({ item, thread }: ChatRowProps) {
-  const { runId, canAct, contentAt } = useContext(Acting);
+  const { runId, canAct, docked, contentAt } = useContext(Acting);
   switch (item.kind) {
     case "user":
       return <UserMessage item={item} content={item.earlier ? undefined : ownContent(contentAt(item.position), item.merged)} />;
@@ -53,8 +54,10 @@ export const ChatRow = memo(function ChatRow({ item, thread }: ChatRowProps) {
         />
       );
     case "question":
+      if (docked && canAct && item.state === "open") return <AskedRow item={item} />;
       return <QuestionCard runId={runId} item={item} canAct={canAct} />;
     case "permission":
+      if (docked && canAct && item.state === "open") return <AskedRow item={item} />;
       return <PermissionCard runId={runId} item={item} canAct={canAct} />;
     case "notice":
       return item.eventType === INTERRUPT_TYPE ? <InterruptRow item={item} /> : <Notice item={item} />;

@@ -22,7 +22,7 @@ import "./chat.css";
 const DOUBLE_ESC_MS = 600;
 
 /** The conversation with a run: what was said, what it did, what it asks, and a box to talk to it. */
-export function ChatTab({ runId, log, model, position }: TabProps) {
+export function ChatTab({ runId, log, model, position, docked }: TabProps) {
   const replaying = position !== undefined;
   const ended = isEnded(model.status) || isEnded(log.end) || log.end === "gone";
   const canAct = !replaying && !ended;
@@ -43,9 +43,10 @@ export function ChatTab({ runId, log, model, position }: TabProps) {
     () => ({
       runId,
       canAct,
+      docked,
       contentAt: (at: number) => asObject(events.current[at]?.event["message"])["content"],
     }),
-    [runId, canAct],
+    [runId, canAct, docked],
   );
 
   const outbox = useOutbox(runId);
@@ -117,7 +118,7 @@ export function ChatTab({ runId, log, model, position }: TabProps) {
             <Announcer items={model.chat} live={log.caughtUp && !replaying} />
             <div className="chat-foot">
               {problem !== undefined && <ProblemNote error={problem} />}
-              <Composer
+              {!(docked && asks.length > 0) && <Composer
                 key={runId}
                 runId={runId}
                 talk={talk}
@@ -126,7 +127,7 @@ export function ChatTab({ runId, log, model, position }: TabProps) {
                 interrupting={interrupting}
                 onInterrupt={interrupt}
                 onSent={toEnd}
-              />
+              />}
             </div>
           </div>
         </Threads>

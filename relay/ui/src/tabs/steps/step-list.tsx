@@ -1,5 +1,6 @@
 import { useState } from "react";
 
+import { AskedRow } from "../../asks/asked-row";
 import { QuestionCard } from "../../asks/question-card";
 import { Button } from "../../ui/button";
 import { GroupStep } from "./group-step";
@@ -14,10 +15,12 @@ interface StepListProps {
   readonly runId: string;
   /** Whether questions can be answered: not in a replay. */
   readonly canAct: boolean;
+  /** What is open is answered below the tab. */
+  readonly docked: boolean;
 }
 
 /** Steps in their order; of very many the last. */
-export function StepList({ items, runId, canAct }: StepListProps) {
+export function StepList({ items, runId, canAct, docked }: StepListProps) {
   const [shown, setShown] = useState(SHOWN);
   const earlier = items.length - shown;
   return (
@@ -30,7 +33,7 @@ export function StepList({ items, runId, canAct }: StepListProps) {
       <ol className="step-list">
         {items.slice(Math.max(0, earlier)).map((item) => (
           <li key={item.step.key} data-step={item.step.kind}>
-            <Step item={item} runId={runId} canAct={canAct} />
+            <Step item={item} runId={runId} canAct={canAct} docked={docked} />
           </li>
         ))}
       </ol>
@@ -38,19 +41,20 @@ export function StepList({ items, runId, canAct }: StepListProps) {
   );
 }
 
-function Step({ item, runId, canAct }: { readonly item: Outlined; readonly runId: string; readonly canAct: boolean }) {
+function Step({ item, runId, canAct, docked }: Omit<StepListProps, "items"> & { readonly item: Outlined }) {
   const { step, children } = item;
   switch (step.kind) {
     case "reason":
       return <ReasonCard step={step} />;
     case "question":
+      if (docked && canAct && step.question.state === "open") return <AskedRow item={step.question} />;
       return <QuestionCard runId={runId} item={step.question} canAct={canAct} />;
     case "pause":
       return <PauseRow step={step} />;
     default:
       return (
         <GroupStep item={item} step={step}>
-          {children.length > 0 && <StepList items={children} runId={runId} canAct={canAct} />}
+          {children.length > 0 && <StepList items={children} runId={runId} canAct={canAct} docked={docked} />}
         </GroupStep>
       );
   }

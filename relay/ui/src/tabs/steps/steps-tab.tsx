@@ -12,7 +12,7 @@ import { StepsHeader } from "./steps-header";
 import "./steps.css";
 
 /** Nodes, tasks and iterations, the reasons that were given, and the questions that were asked, in their order. */
-export function StepsTab({ runId, log, model, position }: TabProps) {
+export function StepsTab({ runId, log, model, position, docked }: TabProps) {
   const outline = useMemo(() => outlineOf(model.steps), [model.steps]);
   const [choices, setChoices] = useState<ReadonlyMap<string, boolean>>(new Map());
   const [all, setAll] = useState<boolean>();
@@ -61,7 +61,7 @@ export function StepsTab({ runId, log, model, position }: TabProps) {
               {outline.map(({ attempt, children }) => (
                 <div key={attempt} className="steps-attempt">
                   {(outline.length > 1 || attempt > 1) && <h2>Attempt {attempt}</h2>}
-                  <StepList items={children} runId={runId} canAct={position === undefined} />
+                  <StepList items={children} runId={runId} canAct={position === undefined} docked={docked} />
                 </div>
               ))}
             </Folds.Provider>

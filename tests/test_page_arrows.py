@@ -10,17 +10,18 @@ SRC = Path(__file__).resolve().parents[1] / "relay/ui/src"
 
 # From the ground up: a room may import those above it in this list that it names, and itself.
 MAY_IMPORT: Mapping[str, Set[str]] = {
+    "text": set(),
     "stream": set(),
     "api": {"stream"},
-    "model": {"stream"},
-    "ui": {"api", "stream"},
+    "model": {"stream", "text"},
+    "ui": {"api", "stream", "text"},
     "theme": {"ui"},
-    "tools": {"model", "ui"},
+    "tools": {"model", "text", "ui"},
     "asks": {"api", "model", "tools", "ui"},
     "start": {"api", "ui"},
     "runs": {"api", "start", "stream", "ui"},
-    "tabs": {"api", "asks", "model", "stream", "tools", "ui"},
-    "run": {"api", "model", "runs", "start", "stream", "tabs", "ui"},
+    "tabs": {"api", "asks", "model", "stream", "text", "tools", "ui"},
+    "run": {"api", "asks", "model", "runs", "start", "stream", "tabs", "text", "ui"},
     "compare": {"model", "runs", "stream", "tabs", "ui"},
     "layout": {"api", "start", "stream", "theme", "ui"},
 }

@@ -130,6 +130,7 @@ export class Asked {
       timeoutS,
       deadline: deadlineOf(place, timeoutS),
       state: "open",
+      decidedAt: null,
       message: null,
       source: null,
     });
@@ -142,7 +143,7 @@ export class Asked {
     this.#permissions.delete(requestId);
     if (item?.kind !== "permission") return;
     const state = event["decision"] === "allow" ? "allowed" : "denied";
-    this.#main.put({ ...item, state, message: text(event["message"]), source: text(event["source"], 200) });
+    this.#main.put({ ...item, state, decidedAt: text(event["timestamp"], 200), message: text(event["message"]), source: text(event["source"], 200) });
   }
 
   #change(event: Event, change: Partial<QuestionItem>): void {

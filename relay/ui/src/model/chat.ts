@@ -4,7 +4,7 @@ import type { Place, Threads } from "./place.js";
 import { Said } from "./said.js";
 import { Shelf } from "./shelf.js";
 import { Speech } from "./speech.js";
-import type { ChatItem, OutputItem, PermissionItem, QuestionItem, Receipt, ReceiptState } from "./types.js";
+import type { ChatItem, OutputItem, OutputPart, PermissionItem, QuestionItem, Receipt, ReceiptState } from "./types.js";
 import { blocksOf, type Event, isObject, list, number, plain, text } from "./values.js";
 import { localCommandOf } from "./voice.js";
 
@@ -201,14 +201,17 @@ export class ChatFold {
     const level = event["level"];
     const told = isObject(event["data"]) ? event["data"]["source"] : null;
     if ((level === "warning" || level === "error") && told !== "stderr" && told !== "stdout") return false;
-    const source = told === "stdout" || told === "stderr" ? told : "log";
+    const source: OutputPart["source"] = told === "stdout" || told === "stderr" ? told : "log";
     const line = typeof event["message"] === "string" ? event["message"] : plain(event["message"]);
     const last = this.#main.last;
-    if (last?.kind === "output" && last.source === source && last.text.length + line.length < OUTPUT_CHARS) {
-      this.#main.put({ ...last, text: `${last.text}\n${line}`, lines: last.lines + 1 });
+    if (last?.kind === "output" && last.chars + line.length < OUTPUT_CHARS) {
+      const part = last.parts.at(-1) as OutputPart;
+      const parts =
+        part.source === source ? [...last.parts.slice(0, -1), { source, text: `${part.text}\n${line}` }] : [...last.parts, { source, text: line }];
+      this.#main.put({ ...last, parts, chars: last.chars + line.length + 1, lines: last.lines + 1 });
       return true;
     }
-    const item: OutputItem = { ...place, key: `output:${place.position}`, kind: "output", source, text: line, lines: 1 };
+    const item: OutputItem = { ...place, key: `output:${place.position}`, kind: "output", parts: [{ source, text: line }], chars: line.length, lines: 1 };
     this.#main.put(item);
     return true;
   }

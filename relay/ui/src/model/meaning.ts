@@ -1,4 +1,5 @@
 import type { RunEvent } from "../stream/types.js";
+import { stripAnsi } from "../text/ansi.js";
 import { durationText } from "./notices.js";
 import { blocksOf, type Event, isObject, list, number, plain, text } from "./values.js";
 import { voiceOfLine } from "./voice.js";
@@ -180,9 +181,9 @@ function generic(event: Event): string {
   return keys.length === 0 ? capital((text(event["type"], 100) ?? "").replaceAll("_", " ")) : keys.join(", ");
 }
 
-/** One line: white space as spaces, cut. Control characters are left to whoever draws it. */
+/** One line as a terminal would show it: without escape codes and what was overwritten, white space as spaces, cut. */
 function line(told: string): string {
-  const flat = told.slice(0, 4 * LINE_CHARS).replace(/\s+/g, " ").trim();
+  const flat = stripAnsi(told.slice(0, 8 * LINE_CHARS)).replace(/\s+/g, " ").trim();
   return flat.length > LINE_CHARS ? `${flat.slice(0, LINE_CHARS - 1)}…` : flat;
 }
 

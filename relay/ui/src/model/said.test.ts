@@ -264,3 +264,26 @@ test("the trace says who speaks, too", () => {
   expect(said("<task-notification><summary>It ended</summary></task-notification>")).toBe("It ended");
   expect(said("hello")).toBe("The person: hello");
 });
+
+test("a line is what a terminal would show of it", () => {
+  const log = (message: string) => meaning({ type: "log", message });
+  expect(log("\u001b[31mFAILED\u001b[0m test_one")).toBe("FAILED test_one");
+  expect(log("10 %\r50 %\r100 %")).toBe("100 %");
+  expect(meaning({ type: "error", message: "\u001b[1;31mboom\u001b[0m\r\nat line 3" })).toBe("Error: boom at line 3");
+});
+
+test("output keeps its order, and which of it are errors", () => {
+  const line = (source: string, message: string) => ({ type: "log", level: "info", message, data: { source } });
+  const { chat } = run(line("stdout", "a"), line("stdout", "b"), line("stderr", "oops"), line("stdout", "c"));
+  expect(chat).toMatchObject([
+    {
+      kind: "output",
+      lines: 4,
+      parts: [
+        { source: "stdout", text: "a\nb" },
+        { source: "stderr", text: "oops" },
+        { source: "stdout", text: "c" },
+      ],
+    },
+  ]);
+});

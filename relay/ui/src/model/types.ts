@@ -156,6 +156,7 @@ export interface PermissionItem extends ItemBase {
   /** When it will be denied, in ms since 1970. */
   readonly deadline: number | null;
   readonly state: PermissionState;
+  readonly decidedAt: string | null;
   readonly message: string | null;
   readonly source: string | null;
 }
@@ -172,11 +173,17 @@ export interface NoticeItem extends ItemBase {
   readonly detail: unknown;
 }
 
-/** Output of a command: `log` lines one after another, up to some 16 KiB in an item. May hold ANSI codes. */
-export interface OutputItem extends ItemBase {
-  readonly kind: "output";
+/** Lines of one source that came one after another. May hold ANSI codes. */
+export interface OutputPart {
   readonly source: "stdout" | "stderr" | "log";
   readonly text: string;
+}
+
+/** Output of a command: `log` lines one after another, whatever their source, up to some 16 KiB in an item. */
+export interface OutputItem extends ItemBase {
+  readonly kind: "output";
+  readonly parts: readonly OutputPart[];
+  readonly chars: number;
   readonly lines: number;
 }
 

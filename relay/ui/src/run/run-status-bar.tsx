@@ -2,6 +2,7 @@ import { CircleX } from "lucide-react";
 import { memo } from "react";
 import type { RunModelSnapshot } from "../model/types";
 import type { RunStatus } from "../stream/types";
+import { stripAnsi } from "../text/ansi";
 
 interface RunStatusBarProps {
   /** Why it can't be read, if so. */
@@ -23,7 +24,7 @@ export const RunStatusBar = memo(function RunStatusBar({ problem, model, status 
 });
 
 function WhyItFailed({ model }: { readonly model: RunModelSnapshot }) {
-  const error = typeof model.error === "string" ? model.error : model.error == null ? "" : JSON.stringify(model.error);
+  const error = stripAnsi(typeof model.error === "string" ? model.error : model.error == null ? "" : JSON.stringify(model.error));
   const [first = "", ...more] = error.trim().split("\n");
   const reason = model.reason ?? "";
   const line = [reason, first].filter(Boolean).join(": ");

@@ -2,7 +2,8 @@ import { expect, test } from "vitest";
 import { oneLine, summarizeTool } from "./tool-summary";
 
 test.each([
-  ["Bash", { command: "npm test", description: "run" }, "npm test"],
+  ["Bash", { command: "npm test", description: "Run the tests" }, "Run the tests"],
+  ["Bash", { command: "npm test", description: "" }, "npm test"],
   ["Bash", { command: "cd a\nmake" }, "cd a …"],
   ["Read", { file_path: "/srv/runs/r-1/files/src/a.ts" }, "src/a.ts"],
   ["Read", { file_path: "/etc/hosts", offset: 10, limit: 5 }, "/etc/hosts:10-14"],

@@ -1,5 +1,6 @@
 /** One line that tells a tool call by its input, and the names people know tools by. */
 
+import { stripAnsi } from "../text/ansi";
 import { asList, asNumber, asObject, asText, type JsonObject } from "../ui/json";
 
 const MAX_CHARS = 200;
@@ -21,7 +22,6 @@ const text =
     keys.map((key) => asText(input[key])).find((found) => found !== undefined && found !== "") ?? "";
 
 const CODE: Readonly<Record<string, Describe>> = {
-  Bash: text("command"),
   BashOutput: text("bash_id", "task_id"),
   KillShell: text("shell_id", "task_id"),
   TaskOutput: text("task_id"),
@@ -57,6 +57,11 @@ export function summarizeTool(name: string, input: unknown): ToolSummary {
   const fields = asObject(input);
   const code = CODE[name];
   const words = WORDS[name];
+  // A command is known by what it is for, where the agent says so.
+  if (name === "Bash") {
+    const description = text("description")(fields);
+    return { title: name, subject: oneLine(description || text("command")(fields)), kind: description ? "words" : "code" };
+  }
   const subject = code ? code(fields) : words ? words(fields) : firstText(fields);
   return { title: titleOf(name), subject: oneLine(subject), kind: code ? "code" : "words" };
 }
@@ -69,7 +74,7 @@ export function shortPath(path: string): string {
 
 /** The first line that is not empty, cut; " …" tells that there is more. */
 export function oneLine(source: string, maxChars = MAX_CHARS): string {
-  const head = source.slice(0, maxChars * 20).trim();
+  const head = stripAnsi(source.slice(0, maxChars * 20)).trim();
   const end = head.indexOf("\n");
   const line = (end < 0 ? head : head.slice(0, end)).replace(/\s+/g, " ").trim();
   if (line.length > maxChars) return `${line.slice(0, maxChars)} …`;

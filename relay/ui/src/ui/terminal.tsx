@@ -1,26 +1,36 @@
-import { memo, type CSSProperties } from "react";
-import { parseAnsi, type AnsiStyle } from "./ansi";
+import { memo, useLayoutEffect, useRef, type CSSProperties, type ReactNode } from "react";
+import { parseAnsi, type AnsiStyle } from "../text/ansi";
 import { LongText } from "./fold";
 import "./terminal.css";
 
-const MAX_LINES = 24;
-const MAX_CHARS = 6000;
+const COMMAND_LINES = 12;
+const COMMAND_CHARS = 2000;
+/** More than this is shown from its end on: what a page can lay out without a pause. */
+const OUTPUT_CHARS = 200_000;
 
 interface TerminalProps {
   readonly id: string;
   /** What was typed; shown as it is, with what can't be seen made visible. */
   readonly command?: string | undefined;
-  readonly output: string | null;
+  /** In one, or in parts of which some are errors. */
+  readonly output: string | null | readonly TerminalPart[];
   readonly isError?: boolean;
   readonly label: string;
 }
 
-/** A command and what it said, as in a terminal. */
+export interface TerminalPart {
+  readonly text: string;
+  readonly isError: boolean;
+}
+
+/** A command and what it said, as in a terminal: all of it, in a box that stays at its end while more comes. */
 export function Terminal({ id, command, output, isError = false, label }: TerminalProps) {
+  const parts = typeof output === "string" ? [{ text: output, isError: false }] : (output ?? []);
+  const said = parts.some((part) => part.text !== "");
   return (
     <div className={isError ? "terminal terminal-failed" : "terminal"} dir="ltr" role="group" aria-label={label}>
       {command !== undefined && (
-        <LongText id={`${id}:command`} text={revealUnseen(command)} maxLines={MAX_LINES} maxChars={MAX_CHARS}>
+        <LongText id={`${id}:command`} text={revealUnseen(command)} maxLines={said ? COMMAND_LINES : 4 * COMMAND_LINES} maxChars={COMMAND_CHARS}>
           {(shown) => (
             <pre className="terminal-command">
               <span aria-hidden>$ </span>
@@ -29,16 +39,50 @@ export function Terminal({ id, command, output, isError = false, label }: Termin
           )}
         </LongText>
       )}
-      {output !== null && output !== "" && (
-        <LongText id={`${id}:output`} text={output} maxLines={MAX_LINES} maxChars={MAX_CHARS}>
-          {(shown) => (
-            <pre className="terminal-output" tabIndex={0} aria-label="Output">
-              <Ansi text={shown} />
-            </pre>
-          )}
-        </LongText>
-      )}
+      {said && <Output parts={parts} toEnd={isError || command === undefined} />}
     </div>
+  );
+}
+
+/** `toEnd`: it begins at its end, and follows it until someone scrolls up. */
+function Output({ parts, toEnd }: { readonly parts: readonly TerminalPart[]; readonly toEnd: boolean }) {
+  const box = useRef<HTMLPreElement>(null);
+  const follows = useRef(toEnd);
+  useLayoutEffect(() => {
+    const element = box.current;
+    if (element && follows.current) element.scrollTop = element.scrollHeight;
+  }, [parts]);
+  return (
+    <pre
+      ref={box}
+      className="terminal-output"
+      tabIndex={0}
+      aria-label="Output"
+      onScroll={({ currentTarget: { scrollTop, scrollHeight, clientHeight } }) => {
+        follows.current = toEnd && scrollHeight - scrollTop - clientHeight < 8;
+      }}
+    >
+      {withLineEnds(parts)}
+    </pre>
+  );
+}
+
+function withLineEnds(parts: readonly TerminalPart[]): ReactNode {
+  let left = OUTPUT_CHARS;
+  const shown = parts.toReversed().flatMap(({ text, isError }) => {
+    const kept = left >= text.length ? text : text.slice(text.length - Math.max(0, left));
+    left -= text.length;
+    return kept === "" ? [] : [{ text: kept, isError }];
+  });
+  return (
+    <>
+      {left < 0 && <span className="terminal-cut">{`… ${-left} characters before\n`}</span>}
+      {shown.toReversed().map(({ text, isError }, index, all) => (
+        <span key={index} className={isError ? "terminal-error" : undefined}>
+          <Ansi text={index < all.length - 1 ? `${text}\n` : text} />
+        </span>
+      ))}
+    </>
   );
 }
 

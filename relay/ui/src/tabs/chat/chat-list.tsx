@@ -7,6 +7,8 @@ import { Button } from "../../ui/button";
 import { formatWhole } from "../../ui/format";
 import { useStick } from "../../ui/stick";
 import { ChatRow } from "./chat-row";
+import type { Row } from "./rows";
+import { threadOf } from "./thread";
 
 const GAP_PX = 12;
 const OVERSCAN = 8;
@@ -19,7 +21,7 @@ export interface ChatListHandle {
 
 interface ChatListProps {
   readonly ref: Ref<ChatListHandle>;
-  readonly items: readonly ChatItem[];
+  readonly rows: readonly Row[];
   readonly threads: ReadonlyMap<string, readonly ChatItem[]>;
   /** Ids of the open questions and permissions, the oldest first. */
   readonly asks: readonly string[];
@@ -28,19 +30,19 @@ interface ChatListProps {
 }
 
 /** The conversation. Only the rows near to what is seen are in the page, however many there are. */
-export function ChatList({ ref, items, threads, asks, children }: ChatListProps) {
+export function ChatList({ ref, rows, threads, asks, children }: ChatListProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
-  const current = useRef(items);
-  current.current = items;
+  const current = useRef(rows);
+  current.current = rows;
   const { sticking, toEnd, release } = useStick(scroller, content, true);
-  const unseenFrom = useUnseenFrom(sticking, items.length);
+  const unseenFrom = useUnseenFrom(sticking, rows.length);
 
   // The same function each time: another one has all rows measured again.
   const getItemKey = useCallback((index: number) => current.current[index]?.key ?? index, []);
   const estimateSize = useCallback((index: number) => estimate(current.current[index]), []);
   const virtualizer = useVirtualizer({
-    count: items.length,
+    count: rows.length,
     getScrollElement: () => scroller.current,
     getItemKey,
     estimateSize,
@@ -51,8 +53,8 @@ export function ChatList({ ref, items, threads, asks, children }: ChatListProps)
 
   useImperativeHandle(ref, () => ({ toEnd }), [toEnd]);
   const askAt = useMemo(
-    () => asks.map((id) => ({ id, index: items.findIndex((item) => askId(item) === id) })).filter(({ index }) => index >= 0),
-    [asks, items],
+    () => asks.map((id) => ({ id, index: rows.findIndex((row) => askId(row) === id) })).filter(({ index }) => index >= 0),
+    [asks, rows],
   );
   const { startIndex, endIndex } = virtualizer.range ?? { startIndex: 0, endIndex: 0 };
   const away = askAt.every(({ index }) => index < startIndex || index > endIndex) ? askAt[0] : undefined;
@@ -62,27 +64,27 @@ export function ChatList({ ref, items, threads, asks, children }: ChatListProps)
     focusWhenThere(scroller, id, FOCUS_FRAMES);
   };
 
-  const unseen = items.length - unseenFrom;
+  const unseen = rows.length - unseenFrom;
   return (
     <div className="chat-view">
       <div ref={scroller} className="chat-scroller" role="log" aria-live="off" aria-label="Conversation" tabIndex={0}>
         <div ref={content} className="chat-content">
           <ol className="chat-items" style={{ height: virtualizer.getTotalSize() }}>
-            {virtualizer.getVirtualItems().map((row) => {
-              const item = items[row.index];
-              if (!item) return null;
+            {virtualizer.getVirtualItems().map((place) => {
+              const row = rows[place.index];
+              if (!row) return null;
               return (
                 <li
-                  key={row.key}
+                  key={place.key}
                   ref={virtualizer.measureElement}
-                  data-index={row.index}
-                  data-kind={item.kind}
+                  data-index={place.index}
+                  data-kind={row.kind === "group" ? "group" : row.item.kind}
                   className="chat-item"
-                  aria-setsize={items.length}
-                  aria-posinset={row.index + 1}
-                  style={{ transform: `translateY(${row.start}px)` }}
+                  aria-setsize={rows.length}
+                  aria-posinset={place.index + 1}
+                  style={{ transform: `translateY(${place.start}px)` }}
                 >
-                  <ChatRow item={item} thread={item.kind === "tool" ? threads.get(item.toolId) : undefined} />
+                  <ChatRow row={row} thread={threadOf(row, threads)} />
                 </li>
               );
             })}
@@ -115,7 +117,9 @@ function useUnseenFrom(sticking: boolean, count: number): number {
   return sticking ? count : Math.min(seen.current, count);
 }
 
-function askId(item: ChatItem): string | undefined {
+function askId(row: Row): string | undefined {
+  if (row.kind === "group") return undefined;
+  const { item } = row;
   if (item.kind === "question") return item.questionId;
   return item.kind === "permission" ? item.requestId : undefined;
 }
@@ -134,7 +138,8 @@ const LINE_PX = 21;
 const LINE_CHARS = 90;
 
 /** Height in px before it is measured. Near enough that the scroll bar does not jump much. */
-function estimate(item: ChatItem | undefined): number {
+function estimate(row: Row | undefined): number {
+  const item = row?.kind === "item" ? row.item : undefined;
   switch (item?.kind) {
     case "user":
       return 62 + LINE_PX * linesIn(item.text);
@@ -147,11 +152,11 @@ function estimate(item: ChatItem | undefined): number {
     case "permission":
       return item.state === "open" ? 260 : 36;
     case "output":
-      return 24 + 18 * Math.min(24, item.lines);
+      return 16 + 18 * Math.min(22, item.lines);
     case "result":
       return 28;
     default:
-      return 36;
+      return 32;
   }
 }
 

@@ -1,14 +1,15 @@
 import { Brain, CircleAlert, CircleCheck, Info, TriangleAlert } from "lucide-react";
 import type { LucideIcon } from "lucide-react";
-import { memo, useContext } from "react";
+import { memo, useContext, useMemo } from "react";
 import { AskedRow } from "../../asks/asked-row";
 import { PermissionCard } from "../../asks/permission-card";
 import { QuestionCard } from "../../asks/question-card";
 import { INTERRUPT_TYPE } from "../../model/notices";
-import type { ChatItem, Level, NoticeItem, OutputItem, ResultItem, TextItem, ThinkingItem } from "../../model/types";
+import type { ChatItem, Level, NoticeItem, OutputItem, PermissionItem, ResultItem, TextItem, ThinkingItem } from "../../model/types";
 import { ToolItem } from "../../tools/tool-item";
 import { oneLine } from "../../tools/tool-summary";
 import { Disclosure, LongText } from "../../ui/fold";
+import { stripAnsi } from "../../text/ansi";
 import { formatCost, formatCount, formatDuration } from "../../ui/format";
 import { JsonView } from "../../ui/json-view";
 import { Markdown } from "../../ui/markdown";
@@ -16,23 +17,37 @@ import { useSettled } from "../../ui/settled";
 import { Terminal } from "../../ui/terminal";
 import { Time } from "../../ui/time";
 import { Acting } from "./acting";
+import { CallGroup } from "./call-group";
 import { CommandRow, CompactionRow, InterruptRow } from "./cli-rows";
+import type { Row } from "./rows";
 import { Thread } from "./thread";
 import { UserMessage } from "./user-message";
 
 /** Between two drawings of a text that grows. */
 const GROWING_MS = 60;
-const MAX_LINES = 400;
-const MAX_CHARS = 20_000;
+/** Nothing that people write is longer; shorter texts are never cut, since they were on the screen as they grew. */
+const MAX_CHARS = 200_000;
 
 interface ChatRowProps {
-  readonly item: ChatItem;
+  readonly row: Row;
   /** Of a tool call: what its subagent did. */
   readonly thread: readonly ChatItem[] | undefined;
 }
 
-/** One item of the chat. Drawn again only when the item is another object. */
-export const ChatRow = memo(function ChatRow({ item, thread }: ChatRowProps) {
+/** One row of the chat. */
+export function ChatRow({ row, thread }: ChatRowProps) {
+  if (row.kind === "group") return <CallGroup id={row.key} calls={row.calls} />;
+  return <ChatItemRow item={row.item} permission={row.permission} thread={thread} />;
+}
+
+interface ChatItemRowProps extends Pick<ChatRowProps, "thread"> {
+  readonly item: ChatItem;
+  /** Of a tool call: who was asked about it. */
+  readonly permission: PermissionItem | undefined;
+}
+
+/** One item. Drawn again only when the item is another object. */
+const ChatItemRow = memo(function ChatItemRow({ item, permission, thread }: ChatItemRowProps) {
   const { runId, canAct, docked, contentAt } = useContext(Acting);
   switch (item.kind) {
     case "user":
@@ -49,8 +64,9 @@ export const ChatRow = memo(function ChatRow({ item, thread }: ChatRowProps) {
       return (
         <ToolItem
           item={item}
+          permission={permission}
           steps={thread?.length}
-          thread={thread && (() => <Thread items={thread} id={item.toolId} row={(step, below) => <ChatRow item={step} thread={below} />} />)}
+          thread={thread && (() => <Thread items={thread} id={item.toolId} row={(step, below) => <ChatRow row={step} thread={below} />} />)}
         />
       );
     case "question":
@@ -80,7 +96,7 @@ function AssistantText({ item }: { readonly item: TextItem }) {
       {item.partial ? (
         <GrowingMarkdown text={item.text} />
       ) : (
-        <LongText id={item.key} text={item.text} maxLines={MAX_LINES} maxChars={MAX_CHARS}>
+        <LongText id={item.key} text={item.text} maxLines={Infinity} maxChars={MAX_CHARS}>
           {(shown) => <Markdown text={shown} />}
         </LongText>
       )}
@@ -107,7 +123,7 @@ function Thinking({ item }: { readonly item: ThinkingItem }) {
       }
     >
       {() => (
-        <LongText id={item.key} text={item.text} maxLines={MAX_LINES} maxChars={MAX_CHARS}>
+        <LongText id={item.key} text={item.text} maxLines={Infinity} maxChars={MAX_CHARS}>
           {(shown) => (item.partial ? <GrowingMarkdown text={shown} /> : <Markdown text={shown} />)}
         </LongText>
       )}
@@ -137,15 +153,17 @@ function Notice({ item }: { readonly item: NoticeItem }) {
   const className = `notice notice-${item.level}`;
   if (item.detail === null || item.detail === undefined) return <div className={className}>{line}</div>;
   return (
-    <Disclosure id={item.key} className={className} summary={line}>
-      {() => (typeof item.detail === "string" ? <pre className="tool-text foreign">{item.detail}</pre> : <JsonView value={item.detail} />)}
+    <Disclosure id={item.key} className={className} summary={line} openAtFirst={item.level === "error"}>
+      {() =>
+        typeof item.detail === "string" ? <Terminal id={item.key} output={item.detail.trimEnd()} isError={item.level === "error"} label="Details" /> : <JsonView value={item.detail} />
+      }
     </Disclosure>
   );
 }
 
 function Output({ item }: { readonly item: OutputItem }) {
-  const label = item.source === "stderr" ? "Standard error" : item.source === "stdout" ? "Output" : "Log";
-  return <Terminal id={item.key} output={item.text} isError={item.source === "stderr"} label={label} />;
+  const parts = useMemo(() => item.parts.map(({ source, text }) => ({ text, isError: source === "stderr" })), [item.parts]);
+  return <Terminal id={item.key} output={parts} label={item.parts.every((part) => part.source === "stderr") ? "Standard error" : "Output"} />;
 }
 
 function TurnResult({ item }: { readonly item: ResultItem }) {
@@ -165,7 +183,7 @@ function TurnResult({ item }: { readonly item: ResultItem }) {
         <span className="numeric">{facts.join(" · ")}</span>
       </p>
       {failed && (item.text ?? item.subtype) && (
-        <p className="turn-error plain-text foreign">{oneLine(item.text ?? item.subtype ?? "", 1000)}</p>
+        <p className="turn-error plain-text foreign">{stripAnsi(item.text ?? item.subtype ?? "").trim().slice(0, MAX_CHARS)}</p>
       )}
     </div>
   );

@@ -13,6 +13,7 @@ import { ChatList, type ChatListHandle } from "./chat-list";
 import { Composer } from "./composer";
 import { forget, sayAgain, useOutbox } from "./outbox";
 import { pendingMessages } from "./pending";
+import { rowsOf } from "./rows";
 import { talkOf } from "./talk";
 import { Threads } from "./thread";
 import { PendingMessage } from "./user-message";
@@ -79,9 +80,10 @@ export function ChatTab({ runId, log, model, position, docked }: TabProps) {
 
   const { questions, permissions } = model;
   const asks = useMemo(
-    () => (canAct ? [...questions.map((one) => one.questionId), ...permissions.map((one) => one.requestId)] : []),
-    [canAct, questions, permissions],
+    () => (canAct && !docked ? [...questions.map((one) => one.questionId), ...permissions.map((one) => one.requestId)] : []),
+    [canAct, docked, questions, permissions],
   );
+  const rows = useMemo(() => rowsOf(model.chat, model.threads, docked && canAct), [model.chat, model.threads, docked, canAct]);
   const working = canAct && model.status === "running" && !isGrowing(model.chat.at(-1));
   const empty = model.chat.length === 0 && pending.length === 0;
 
@@ -90,7 +92,7 @@ export function ChatTab({ runId, log, model, position, docked }: TabProps) {
       <KeptState value={kept}>
         <Threads value={model.threads}>
           <div className="chat" onKeyDown={onEscape}>
-            <ChatList ref={list} key={useEpoch(log.events)} items={model.chat} threads={model.threads} asks={asks}>
+            <ChatList ref={list} key={useEpoch(log.events)} rows={rows} threads={model.threads} asks={asks}>
               {empty && log.caughtUp && (
                 <EmptyState icon={MessageSquare} title={ended ? "Nothing was said" : "Nothing has been said yet"} />
               )}
@@ -118,7 +120,7 @@ export function ChatTab({ runId, log, model, position, docked }: TabProps) {
             <Announcer items={model.chat} live={log.caughtUp && !replaying} />
             <div className="chat-foot">
               {problem !== undefined && <ProblemNote error={problem} />}
-              {!(docked && asks.length > 0) && <Composer
+              {!(docked && canAct && questions.length + permissions.length > 0) && <Composer
                 key={runId}
                 runId={runId}
                 talk={talk}

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 
 import { columnsOf, decode, isBinary, linesOf, parseJsonl } from "./content";
-import { imageType, kindOf, languageOf } from "./kind";
+import { languageOf } from "../../ui/language-of";
+import { imageType, kindOf } from "./kind";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 

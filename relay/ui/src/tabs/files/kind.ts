@@ -11,35 +11,6 @@ const IMAGE_TYPES: Readonly<Record<string, string>> = {
   bmp: "image/bmp",
 };
 
-const LANGUAGES: Readonly<Record<string, string>> = {
-  py: "python",
-  js: "javascript",
-  mjs: "javascript",
-  cjs: "javascript",
-  jsx: "javascript",
-  ts: "typescript",
-  tsx: "typescript",
-  json: "json",
-  html: "xml",
-  htm: "xml",
-  xml: "xml",
-  svg: "xml",
-  css: "css",
-  sh: "bash",
-  bash: "bash",
-  toml: "ini",
-  ini: "ini",
-  cfg: "ini",
-  yaml: "yaml",
-  yml: "yaml",
-  md: "markdown",
-  diff: "diff",
-  patch: "diff",
-  sql: "sql",
-  go: "go",
-  rs: "rust",
-};
-
 function suffixOf(name: string): string {
   const dot = name.lastIndexOf(".");
   return dot < 0 ? "" : name.slice(dot + 1).toLowerCase();
@@ -56,9 +27,4 @@ export function kindOf(name: string): PreviewKind {
 /** The type an image is shown as: by its name, never by what a file says of itself. */
 export function imageType(name: string): string | undefined {
   return IMAGE_TYPES[suffixOf(name)];
-}
-
-/** Of highlight.js; undefined: plain text. */
-export function languageOf(name: string): string | undefined {
-  return name === "Makefile" ? "makefile" : LANGUAGES[suffixOf(name)];
 }

@@ -8,13 +8,14 @@ import { Loading } from "../../ui/card";
 import { CopyButton } from "../../ui/copy";
 import { formatBytes, formatCount } from "../../ui/format";
 import { JsonView } from "../../ui/json-view";
+import { languageOf } from "../../ui/language-of";
 import { ProblemNote } from "../../ui/problem";
 import { Time } from "../../ui/time";
 import { decode, isBinary, linesOf } from "./content";
 import { Download } from "./download";
 import { ImagePreview } from "./image-preview";
 import { JsonlTable } from "./jsonl-table";
-import { kindOf, languageOf, type PreviewKind } from "./kind";
+import { kindOf, type PreviewKind } from "./kind";
 import { useFile } from "./queries";
 import { TextLines } from "./text-lines";
 

@@ -4,6 +4,7 @@ import { useContext, useId, type ReactNode } from "react";
 import { Markdown } from "../../ui/markdown";
 import type { StepState, TaskStep } from "../../model/types";
 import { fields as fieldsOf } from "../../model/values";
+import { stripAnsi } from "../../text/ansi";
 import { Badge } from "../../ui/badge";
 import { JsonView } from "../../ui/json-view";
 import { Progress } from "../../ui/progress";
@@ -52,7 +53,7 @@ export function GroupStep({ item, step, children }: GroupStepProps) {
           {step.kind === "task" && <TaskBody step={step} />}
           {step.message && step.state === "failed" && (
             <p className="step-error">
-              <bdi>{step.message}</bdi>
+              <bdi>{stripAnsi(step.message)}</bdi>
             </p>
           )}
           {children}

@@ -5,7 +5,7 @@
  */
 
 export interface AnsiStyle {
-  /** "rgb(r g b)", already readable on its background. */
+  /** A CSS colour for each theme, `light-dark(…)`, already readable on its background. */
   readonly color?: string;
   readonly background?: string;
   readonly bold?: boolean;
@@ -22,9 +22,14 @@ export interface AnsiSpan {
 
 type Rgb = readonly [red: number, green: number, blue: number];
 
-/** `--color-terminal` and its ink: dark in both themes, this is the lighter one. */
-const TERMINAL_BACKGROUND: Rgb = [26, 31, 39];
-const TERMINAL_COLOR: Rgb = [217, 223, 231];
+interface Ground {
+  readonly background: Rgb;
+  readonly color: Rgb;
+}
+
+/** `--color-terminal` and its ink, in both themes. */
+export const LIGHT: Ground = { background: [244, 245, 247], color: [31, 36, 44] };
+export const DARK: Ground = { background: [26, 28, 32], color: [217, 223, 231] };
 /** WCAG AA for text. */
 const MIN_CONTRAST = 4.5;
 
@@ -154,12 +159,16 @@ function indexedColor(index: number): Rgb | undefined {
 }
 
 function styleOf(state: Readonly<State>): AnsiStyle {
-  const [fg, bg] = state.inverse
-    ? [state.bg ?? TERMINAL_BACKGROUND, state.fg ?? TERMINAL_COLOR]
-    : [state.fg, state.bg];
+  const on = (ground: Ground): { readonly fg: Rgb | undefined; readonly bg: Rgb | undefined } =>
+    state.inverse ? { fg: state.bg ?? ground.background, bg: state.fg ?? ground.color } : { fg: state.fg, bg: state.bg };
+  const coloured = (ground: Ground): string => {
+    const { fg, bg } = on(ground);
+    return css(readable(fg ?? ground.color, bg ?? ground.background));
+  };
+  const { fg, bg } = on(DARK);
   return {
-    ...(fg || bg ? { color: css(readable(fg ?? TERMINAL_COLOR, bg ?? TERMINAL_BACKGROUND)) } : {}),
-    ...(bg ? { background: css(bg) } : {}),
+    ...(fg || bg ? { color: `light-dark(${coloured(LIGHT)}, ${coloured(DARK)})` } : {}),
+    ...(bg ? { background: `light-dark(${css(on(LIGHT).bg ?? LIGHT.background)}, ${css(bg)})` } : {}),
     ...(state.bold ? { bold: true } : {}),
     ...(state.dim ? { dim: true } : {}),
     ...(state.italic ? { italic: true } : {}),

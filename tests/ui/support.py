@@ -108,7 +108,8 @@ class Site:
         wait_until(lambda: not self._active(), "the end of all runs")
         for path in self.root.iterdir():
             if path.is_dir():
-                shutil.rmtree(path)
+                # What an agent leaves behind may write into its folders for another moment.
+                wait_until(lambda path=path: _is_removed(path), f"the end of {path}")
 
     def _active(self) -> list[dict[str, Any]]:
         statuses = ("queued", "running", "waiting", "paused")
@@ -127,6 +128,12 @@ class Site:
         answer = httpx.get(f"{self.url}/api/v1{path}", timeout=30, trust_env=False)
         assert answer.is_success, answer.text
         return answer.json()
+
+
+def _is_removed(path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        shutil.rmtree(path)
+    return not path.exists()
 
 
 @dataclass

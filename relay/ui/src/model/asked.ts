@@ -124,6 +124,7 @@ export class Asked {
       key,
       kind: "permission",
       requestId,
+      toolId: text(event["tool_use_id"], 200),
       toolName: text(event["tool_name"]) ?? "",
       input: event["input"] ?? null,
       suggestions: list(event["suggestions"]),

@@ -149,6 +149,8 @@ export type PermissionState = "open" | "allowed" | "denied" | "closed";
 export interface PermissionItem extends ItemBase {
   readonly kind: "permission";
   readonly requestId: string;
+  /** Of the call it is about, where the line tells. */
+  readonly toolId: string | null;
   readonly toolName: string;
   readonly input: unknown;
   readonly suggestions: readonly unknown[];

@@ -49,6 +49,17 @@ describe("rowsOf", () => {
     expect(told(rows([ask("p")]))).toEqual(["permission"]); // whose call is not there
   });
 
+  test("a permission finds its call by its id, or where its input was made another", () => {
+    const ask = (fields: Record<string, unknown>) => ({ type: "permission_requested", request_id: "p", tool_name: "Write", ...fields });
+    const two = [call("1", "Write", { file_path: "a" }), call("2", "Write", { file_path: "b" })];
+    expect(told(rows([...two, ask({ tool_use_id: "2" })]))).toEqual(["Write", "Write open"]);
+    expect(told(rows([...two, ask({ input: { file_path: "/files/a" } })]))).toEqual(["Write open", "Write"]);
+    expect(told(rows([...two, ask({ input: { file_path: "b" } })]))).toEqual(["Write", "Write open"]);
+    const late = { ...ask({}), timestamp: "2025-01-01T00:00:09Z" };
+    const over = { ...result("1"), timestamp: "2025-01-01T00:00:01Z" };
+    expect(told(rows([call("1", "Write"), over, late]))).toEqual(["Write", "permission"]);
+  });
+
   test("a question is told once", () => {
     const events = [call("1", "AskUserQuestion"), { type: "questions_presented", question_id: "q", questions: [{ question: "Which?" }] }];
     expect(told(rows(events))).toEqual(["question"]);

@@ -50,7 +50,10 @@ function isQuiet(item: ToolItem, permission: PermissionItem | undefined, threads
   return item.status === "done" && !threads.has(item.toolId) && permission?.state !== "denied" && permission?.state !== "open";
 }
 
-/** Each permission at the call it was asked for: the last one before it of the same tool and input that has none yet. */
+/**
+ * Each permission at the call it was asked for: that of its id, where it tells one; else one of the same tool that waits,
+ * of the same input if there is one. (The CLI may have made a path absolute, and asks for several in their order.)
+ */
 function placePermissions(items: readonly ChatItem[]): { readonly permissions: ReadonlyMap<string, PermissionItem>; readonly shown: ReadonlySet<string> } {
   const permissions = new Map<string, PermissionItem>();
   const shown = new Set<string>();
@@ -59,13 +62,20 @@ function placePermissions(items: readonly ChatItem[]): { readonly permissions: R
     if (item.kind === "tool") waiting.push(item);
     if (item.kind !== "permission") continue;
     const input = JSON.stringify(item.input);
-    const at = waiting.findLastIndex((call) => call.name === item.toolName && JSON.stringify(call.input) === input);
+    const may = (call: ToolItem): boolean => call.name === item.toolName && !hasEnded(call, item);
+    const exact = waiting.findLastIndex((call) => (item.toolId === null ? may(call) && JSON.stringify(call.input) === input : call.toolId === item.toolId));
+    const at = exact >= 0 || item.toolId !== null ? exact : waiting.findIndex(may);
     const [call] = at < 0 ? [] : waiting.splice(at, 1);
     if (call === undefined) continue;
     permissions.set(call.key, item);
     shown.add(item.key);
   }
   return { permissions, shown };
+}
+
+/** Whether the call was over before anyone was asked. */
+function hasEnded(call: ToolItem, permission: PermissionItem): boolean {
+  return call.endedAt !== null && permission.timestamp !== null && call.endedAt < permission.timestamp;
 }
 
 const READS = new Set(["Read", "NotebookRead", "LS"]);

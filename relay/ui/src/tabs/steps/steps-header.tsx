@@ -25,11 +25,10 @@ export function StepsHeader({ model }: { readonly model: RunModelSnapshot }) {
       <div className="steps-counts">
         {counts.map((count) => (
           <span key={count.kind} data-count={count.kind} className="numeric">
-            <strong>
-              {count.finished} of {count.all}
-            </strong>{" "}
-            {NAMES[count.kind][count.all === 1 ? 0 : 1]}
-            {count.kind !== "iteration" && !isEnded(model.status) && " so far"}
+            {/* How many there will be is known of iterations alone. */}
+            <strong>{count.kind !== "iteration" && !isEnded(model.status) ? count.finished : `${count.finished} of ${count.all}`}</strong>{" "}
+            {NAMES[count.kind][(count.kind !== "iteration" && !isEnded(model.status) ? count.finished : count.all) === 1 ? 0 : 1]}
+            {count.kind !== "iteration" && !isEnded(model.status) && " done"}
             {count.failed > 0 && <Badge tone="bad">{count.failed} failed</Badge>}
           </span>
         ))}

@@ -55,7 +55,7 @@ const MEANINGS: Readonly<Record<string, (event: Event) => string>> = {
   },
   log: (e) => plain(e["message"]) || "(an empty line)",
   error: (e) => `Error${colon(plain(e["message"]))}`,
-  progress_update: (e) => join([share(e), text(e["message"]) ?? asText(e["status"])]),
+  progress_update: (e) => join([share(e), text(e["message"]) || asText(e["status"]) || countsOf(e)]),
   task_started: (e) => `Task ${nameOf(e)} began`,
   task_progress: (e) => join([`Task ${nameOf(e)}`, share(e), text(e["message"])]),
   task_completed: (e) => `Task ${nameOf(e)} is done${colon(text(e["message"]))}`,
@@ -219,6 +219,12 @@ function reason(event: Event): string {
 function by(event: Event): string {
   const source = text(event["source"], 100);
   return source === "human" ? " by a person" : source === "default" ? " by default" : "";
+}
+
+/** What a workflow counts, as `2 nodes completed`. */
+function countsOf(event: Event): string {
+  const counts = Object.entries(event).filter(([key, value]) => key !== "progress" && typeof value === "number");
+  return counts.map(([key, value]) => `${String(value)} ${key.replaceAll("_", " ")}`).join(", ");
 }
 
 function lasted(event: Event): string {

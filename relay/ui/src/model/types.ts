@@ -218,8 +218,8 @@ export type ChatItem =
   | OutputItem
   | ResultItem;
 
-/** `cut`: the run, or its attempt, ended first. */
-export type StepState = "running" | "completed" | "failed" | "cut";
+/** `planned`: it has not begun. `cut`: the run, or its attempt, ended first, or it was taken off the plan. */
+export type StepState = "planned" | "running" | "completed" | "failed" | "cut";
 
 interface StepBase {
   readonly key: string;

@@ -6,7 +6,7 @@ import { AskDock } from "../asks/ask-dock";
 import { openOf, statusOf, useModel } from "../model";
 import { titleOf } from "../runs/title";
 import { useRun, useRuns } from "../stream";
-import { defaultTab, TAB_LABELS, tabOf, TABS, type TabName } from "../tabs/names";
+import { fittingTab, TAB_LABELS, tabOf, TABS, type TabName } from "../tabs/names";
 import type { TabProps } from "../tabs/tab";
 import { TabContent } from "../tabs/tab-content";
 import { EmptyState, isEnded, Loading, shownStatus, STATUS_WORDS, Tabs } from "../ui";
@@ -50,7 +50,11 @@ export default function RunPage({ runId, tab }: RunPageProps) {
   const workflow = useWorkflow(workflowName);
   const [, navigate] = useLocation();
 
-  const name = tabOf(tab) ?? defaultTab(workflowName);
+  // What was chosen for someone stays, whatever the run does next.
+  const [fitting, setFitting] = useState<TabName | null>(null);
+  const fits = fitting ?? fittingTab(workflowName, present);
+  if (fitting === null && fits !== null) setFitting(fits);
+  const name = tabOf(tab) ?? fits ?? "trace";
   const title = titleOf(runId, listed, view.data);
   const goTo = (next: TabName) => navigate(`/runs/${runId}/${next}`, { replace: true });
   const rewind = () => replay.dispatch(replay.position === null ? { type: "seek", position: 0 } : { type: "leave" });

@@ -1,6 +1,7 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useCallback, useEffect, useRef, type RefObject } from "react";
 import type { RunSummary } from "../stream/types";
+import { keptOf } from "../ui/kept";
 import { useKeys } from "../ui/keys";
 import { shownStatus } from "../ui/status";
 import { RunRow } from "./run-row";
@@ -26,13 +27,19 @@ interface RunListProps {
 /** A table of any length: only the rows that are seen are drawn. */
 export function RunList({ runs, current, selected, more, onCurrent, onMore, onSelect, onStop, onDelete }: RunListProps) {
   const scroller = useRef<HTMLDivElement>(null);
+  const kept = keptOf("runs");
   const virtual = useVirtualizer({
     count: runs.length,
     getScrollElement: () => scroller.current,
     estimateSize: () => ROW_PX,
     overscan: OVERSCAN,
     getItemKey: (index) => runs[index]?.run_id ?? index,
+    initialOffset: (kept.get("top") as number | undefined) ?? 0,
   });
+  useEffect(() => {
+    const element = scroller.current;
+    return () => void (element && kept.set("top", element.scrollTop));
+  }, [kept]);
   const items = virtual.getVirtualItems();
 
   const last = items.at(-1)?.index ?? -1;

@@ -8,7 +8,7 @@ import { DiffCount } from "./diff-view";
 import { editDiff } from "./edit-diff";
 import { ImageList } from "./image-list";
 import { contentImages } from "./images";
-import { isAgent, ToolInput, ToolLine, ToolResult } from "./tool-views";
+import { isAgent, isToldInLine, ToolInput, ToolLine, ToolResult } from "./tool-views";
 
 const ICONS: Readonly<Record<string, LucideIcon>> = {
   Bash: Terminal, BashOutput: Terminal, Read: FileText, NotebookRead: FileText, Write: FilePen, Edit: FilePen, MultiEdit: FilePen,
@@ -90,14 +90,14 @@ function ToolBody({ item, permission, thread }: Pick<ToolItemProps, "item" | "pe
   const onlyImages = /^(\s*\[image\]\s*)+$/.test(item.result ?? "") && contentImages(item.resultContent).length > 0;
   return (
     <>
-      <ToolInput
+      {!isToldInLine(item.name, item.input) && <ToolInput
         id={item.key}
         name={item.name}
         input={item.input}
         told={item.resultData}
         output={isCommand && item.status !== "cut" && permission?.state !== "denied" ? item.result : null}
         isError={item.isError && item.status !== "cut"}
-      />
+      />}
       {permission?.message && <p className="tool-note foreign">You said: {permission.message}</p>}
       {thread?.()}
       {item.result !== null && item.status !== "cut" && permission?.state !== "denied" && !isCommand && !isQuiet && !onlyImages && (

@@ -4,12 +4,13 @@ import { LongText } from "../ui/fold";
 import { asObject, asText } from "../ui/json";
 import { JsonView } from "../ui/json-view";
 import { Markdown } from "../ui/markdown";
-import { Ansi, Terminal } from "../ui/terminal";
+import { Ansi, revealUnseen, Terminal } from "../ui/terminal";
 import { DiffView } from "./diff-view";
 import { editDiff } from "./edit-diff";
 import { summarizeTool } from "./tool-summary";
 import "./tools.css";
 
+const MAX_FIELD_CHARS = 500;
 const MAX_LINES = 24;
 const MAX_CHARS = 6000;
 /** Longer results are not parsed to see whether they are JSON. */
@@ -24,9 +25,27 @@ const SHOWN: Readonly<Record<string, readonly string[]>> = {
   NotebookEdit: ["notebook_path", "new_source"],
   TodoWrite: ["todos"],
   ExitPlanMode: ["plan"],
-  Task: ["prompt"],
-  Agent: ["prompt"],
+  Task: ["prompt", "description", "subagent_type"],
+  Agent: ["prompt", "description", "subagent_type"],
 };
+
+/** Calls of which the line says all there is to their input, if it has no more fields than these. */
+const TOLD_IN_LINE: Readonly<Record<string, readonly string[]>> = {
+  Read: ["file_path", "offset", "limit"],
+  NotebookRead: ["notebook_path"],
+  LS: ["path"],
+  Glob: ["pattern", "path"],
+  WebSearch: ["query"],
+  WebFetch: ["url"],
+  ToolSearch: ["query"],
+  Skill: ["skill"],
+};
+
+/** Whether the call's line has told its whole input. */
+export function isToldInLine(name: string, input: unknown): boolean {
+  const told = TOLD_IN_LINE[name];
+  return told !== undefined && Object.keys(asObject(input)).every((key) => told.includes(key));
+}
 
 interface ToolInputProps {
   readonly id: string;
@@ -43,14 +62,35 @@ interface ToolInputProps {
 export function ToolInput(props: ToolInputProps) {
   const { name, input } = props;
   const view = viewOf(props);
-  if (view === undefined) return <JsonView value={input} />;
+  if (view === undefined) return <Fields input={input} />;
   const shown = SHOWN[name] ?? [];
   const rest = Object.entries(asObject(input)).filter(([key]) => !shown.includes(key));
   return (
     <>
       {view}
-      {rest.length > 0 && <JsonView value={Object.fromEntries(rest)} />}
+      {rest.length > 0 && <Fields input={Object.fromEntries(rest)} />}
     </>
+  );
+}
+
+/** Plain fields as lines, all else as JSON. */
+function Fields({ input }: { readonly input: unknown }) {
+  const entries = Object.entries(asObject(input));
+  const isPlain = (value: unknown): boolean => value === null || (typeof value !== "object" && String(value).length <= MAX_FIELD_CHARS);
+  if (entries.length === 0 || entries.some(([, value]) => !isPlain(value))) return <JsonView value={input} />;
+  return (
+    <dl className="fields">
+      {entries.map(([name, value]) => (
+        <div key={name}>
+          <dt>
+            <bdi>{revealUnseen(name)}</bdi>
+          </dt>
+          <dd>
+            <bdi className={typeof value === "string" ? undefined : "mono"}>{revealUnseen(String(value))}</bdi>
+          </dd>
+        </div>
+      ))}
+    </dl>
   );
 }
 

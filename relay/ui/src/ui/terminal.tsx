@@ -3,7 +3,7 @@ import { parseAnsi, type AnsiStyle } from "../text/ansi";
 import { LongText } from "./fold";
 import "./terminal.css";
 
-const COMMAND_LINES = 12;
+const COMMAND_LINES = 6;
 const COMMAND_CHARS = 2000;
 /** More than this is shown from its end on: what a page can lay out without a pause. */
 const OUTPUT_CHARS = 200_000;

@@ -94,7 +94,7 @@ export function ReplayBar({ log, replay, chat, isLive, onClose }: ReplayBarProps
           Back to live
         </Button>
       ) : (
-        <IconButton size="sm" icon={X} label="Close the replay" onClick={onClose} />
+        <IconButton size="sm" icon={X} label="Close" onClick={onClose} />
       )}
     </section>
   );

@@ -1,11 +1,12 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { ArrowDown, MessageCircleQuestion } from "lucide-react";
-import { useCallback, useEffect, useImperativeHandle, useMemo, useRef, type ReactNode, type Ref } from "react";
+import { useCallback, useEffect, useImperativeHandle, useMemo, useRef, useState, type ReactNode, type Ref } from "react";
 
 import type { ChatItem } from "../../model/types";
 import { Button } from "../../ui/button";
 import { formatWhole } from "../../ui/format";
-import { useStick } from "../../ui/stick";
+import { keptOf, type ListPlace } from "../../ui/kept";
+import { usePlaceKept, useStick } from "../../ui/stick";
 import { ChatRow } from "./chat-row";
 import type { Row } from "./rows";
 import { threadOf } from "./thread";
@@ -21,6 +22,8 @@ export interface ChatListHandle {
 
 interface ChatListProps {
   readonly ref: Ref<ChatListHandle>;
+  /** By it the place in the list is remembered. */
+  readonly id: string;
   readonly rows: readonly Row[];
   readonly threads: ReadonlyMap<string, readonly ChatItem[]>;
   /** Ids of the open questions and permissions, the oldest first. */
@@ -30,12 +33,13 @@ interface ChatListProps {
 }
 
 /** The conversation. Only the rows near to what is seen are in the page, however many there are. */
-export function ChatList({ ref, rows, threads, asks, children }: ChatListProps) {
+export function ChatList({ ref, id, rows, threads, asks, children }: ChatListProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
   const current = useRef(rows);
   current.current = rows;
-  const { sticking, toEnd, release } = useStick(scroller, content, true);
+  const [place] = useState(() => keptOf(`chat ${id}`).get("place") as ListPlace | undefined);
+  const { sticking, toEnd, release } = useStick(scroller, content, place?.sticking ?? true);
   const unseenFrom = useUnseenFrom(sticking, rows.length);
 
   // The same function each time: another one has all rows measured again.
@@ -49,7 +53,9 @@ export function ChatList({ ref, rows, threads, asks, children }: ChatListProps) 
     gap: GAP_PX,
     overscan: OVERSCAN,
     useFlushSync: false,
+    ...(place && !place.sticking && { initialOffset: place.top, initialMeasurementsCache: place.sizes }),
   });
+  usePlaceKept(scroller, sticking, virtualizer, (left) => keptOf(`chat ${id}`).set("place", left));
 
   useImperativeHandle(ref, () => ({ toEnd }), [toEnd]);
   const askAt = useMemo(

@@ -1,10 +1,11 @@
 import { MessageSquare } from "lucide-react";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { commandRun, takeBackMessage, useRunView, useWorkflow } from "../../api";
+import { commandRun, takeBackMessage, useRunView, useWorkflow, type RunView } from "../../api";
 import { EmptyState } from "../../ui/card";
 import { asObject } from "../../ui/json";
-import { KeptState } from "../../ui/kept";
+import { keptOf, KeptState } from "../../ui/kept";
 import { ProblemNote } from "../../ui/problem";
+import { Markdown } from "../../ui/markdown";
 import { isEnded, Pulse } from "../../ui/status";
 import type { TabProps } from "../tab";
 import { Acting } from "./acting";
@@ -37,7 +38,7 @@ export function ChatTab({ runId, log, model, position, docked }: TabProps) {
   );
 
   const list = useRef<ChatListHandle>(null);
-  const [kept] = useState(() => new Map<string, unknown>());
+  const kept = useMemo(() => keptOf(`chat ${runId}`), [runId]);
   const events = useRef(log.events);
   events.current = log.events;
   const acting = useMemo(
@@ -85,16 +86,22 @@ export function ChatTab({ runId, log, model, position, docked }: TabProps) {
   );
   const rows = useMemo(() => rowsOf(model.chat, model.threads, docked && canAct), [model.chat, model.threads, docked, canAct]);
   const working = canAct && model.status === "running" && !isGrowing(model.chat.at(-1));
-  const empty = model.chat.length === 0 && pending.length === 0;
+  const prompt = replaying || ended || !talk.agent || model.chat.some((item) => item.kind === "user" || item.kind === "command" || item.kind === "text") ? "" : promptOf(view);
+  const empty = model.chat.length === 0 && pending.length === 0 && prompt === "";
 
   return (
     <Acting value={acting}>
       <KeptState value={kept}>
         <Threads value={model.threads}>
           <div className="chat" onKeyDown={onEscape}>
-            <ChatList ref={list} key={useEpoch(log.events)} rows={rows} threads={model.threads} asks={asks}>
+            <ChatList ref={list} id={runId} key={useEpoch(log.events)} rows={rows} threads={model.threads} asks={asks}>
               {empty && log.caughtUp && (
                 <EmptyState icon={MessageSquare} title={ended ? "Nothing was said" : "Nothing has been said yet"} />
+              )}
+              {prompt !== "" && (
+                <div className="bubble bubble-pending chat-prompt">
+                  <Markdown text={prompt} />
+                </div>
               )}
               {working && (
                 <p className="chat-working">
@@ -136,6 +143,13 @@ export function ChatTab({ runId, log, model, position, docked }: TabProps) {
       </KeptState>
     </Acting>
   );
+}
+
+/** What a run was asked at its start: it stands there until the agent has read it. */
+function promptOf(view: RunView | undefined): string {
+  const prompt = view?.prompt ?? "";
+  if (typeof prompt === "string") return prompt;
+  return prompt.flatMap((block) => (typeof block["text"] === "string" ? [block["text"]] : [])).join("\n");
 }
 
 function isGrowing(item: TabProps["model"]["chat"][number] | undefined): boolean {

@@ -37,7 +37,7 @@ export function TextLines({ lines, text, language, wrap }: TextLinesProps) {
           const shown = long.get(index) ?? LINE_CHARS;
           return (
             <div key={key} ref={rows.measureElement} data-index={index} className="text-line" style={{ transform: `translateY(${start}px)` }}>
-              <span className="text-line-number" style={{ minWidth: `${digits + 1}ch` }} data-number={index + 1} />
+              <span className="text-line-number" style={{ width: `calc(${digits}ch + 2 * var(--space-3))` }} data-number={index + 1} />
               <TextLine
                 text={lines[index] ?? ""}
                 tokens={coloured?.[index]}

@@ -14,7 +14,7 @@ export type TreeLine =
 /** How many of its entries a folder shows at first, and how many more each time it is asked for more. */
 export type Shown = ReadonlyMap<string, number>;
 
-/** The tree as lines from top to bottom: folders first, then files, the records of the run last. */
+/** The tree as lines from top to bottom: folders first, then files, then what is hidden or was made by tools, the records of the run last. */
 export function linesOfTree(folders: ReadonlyMap<string, FolderState>, unfolded: ReadonlySet<string>, shown: Shown): readonly TreeLine[] {
   const lines: TreeLine[] = [];
   addFolder("", 1);
@@ -50,9 +50,15 @@ function isRecordOf(entry: FileEntry): boolean {
   return entry.type === "file" && RECORDS.has(entry.path);
 }
 
+/** What tools make for themselves: nobody opens the files of a run to look at that first. */
+function isAside(name: string): boolean {
+  return name.startsWith(".") || ASIDE.has(name);
+}
+
+const ASIDE = new Set(["__pycache__", "node_modules", "venv", "dist", "build", "target", "coverage"]);
 const NAMES = new Intl.Collator("en", { numeric: true });
 
 function sorted(entries: readonly FileEntry[]): readonly FileEntry[] {
-  const rank = (entry: FileEntry) => (isRecordOf(entry) ? 2 : entry.type === "folder" ? 0 : 1);
+  const rank = (entry: FileEntry) => (isRecordOf(entry) ? 3 : isAside(entry.name) ? 2 : entry.type === "folder" ? 0 : 1);
   return entries.toSorted((a, b) => rank(a) - rank(b) || NAMES.compare(a.name, b.name));
 }

@@ -1,4 +1,4 @@
-import { ChevronDown, ChevronRight, CircleCheck, CircleSlash, CircleX } from "lucide-react";
+import { ChevronDown, ChevronRight, CircleCheck, CircleDashed, CircleSlash, CircleX } from "lucide-react";
 import { useContext, useId, type ReactNode } from "react";
 
 import { Markdown } from "../../ui/markdown";
@@ -19,7 +19,7 @@ interface GroupStepProps {
   readonly children: ReactNode;
 }
 
-const STATES: Readonly<Record<StepState, string>> = { running: "running", completed: "done", failed: "failed", cut: "cut short" };
+const STATES: Readonly<Record<StepState, string>> = { planned: "planned", running: "running", completed: "done", failed: "failed", cut: "cut short" };
 
 /** A node, a task or an iteration: a line, and what is in it when it is unfolded. */
 export function GroupStep({ item, step, children }: GroupStepProps) {
@@ -86,7 +86,7 @@ function triesOf(step: Counted): number {
 
 function StateIcon({ state }: { readonly state: StepState }) {
   const label = STATES[state];
-  const Icon = { completed: CircleCheck, failed: CircleX, cut: CircleSlash, running: undefined }[state];
+  const Icon = { completed: CircleCheck, failed: CircleX, cut: CircleSlash, planned: CircleDashed, running: undefined }[state];
   return (
     <span className="step-state" role="img" aria-label={label} title={label}>
       {Icon ? <Icon className="icon" aria-hidden /> : <Pulse />}

@@ -2,7 +2,7 @@ import { ChevronsDownUp, ChevronsUpDown, ListChecks } from "lucide-react";
 import { useMemo, useRef, useState } from "react";
 import { Button } from "../../ui/button";
 import { EmptyState, Loading } from "../../ui/card";
-import { KeptState } from "../../ui/kept";
+import { keptOf, KeptState } from "../../ui/kept";
 import { useKeys } from "../../ui/keys";
 import type { TabProps } from "../tab";
 import { Folds, type FoldChoice } from "./folds";
@@ -16,7 +16,7 @@ export function StepsTab({ runId, log, model, position, docked }: TabProps) {
   const outline = useMemo(() => outlineOf(model.steps), [model.steps]);
   const [choices, setChoices] = useState<ReadonlyMap<string, boolean>>(new Map());
   const [all, setAll] = useState<boolean>();
-  const [kept] = useState(() => new Map<string, unknown>());
+  const kept = useMemo(() => keptOf(`steps ${runId}`), [runId]);
   const section = useRef<HTMLElement>(null);
 
   const folds = useMemo(

@@ -10,7 +10,7 @@ describe("formatDelta", () => {
     [999, "+999 ms"],
     [2400, "+2.4 s"],
     [185_000, "+3 m 05 s"],
-    [-5, "−5 ms"],
+    [-5, "+0 ms"],
   ])("%d ms is %s", (ms, shown) => {
     expect(formatDelta(at(0), at(ms))).toBe(shown);
   });

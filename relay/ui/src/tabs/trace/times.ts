@@ -8,11 +8,10 @@ export function timestampOf({ event }: RunEvent): string | null {
   return time(timestamp) === null ? null : (timestamp as string);
 }
 
-/** From one time to another: `+120 ms`, `+2.4 s`. Clocks may go back: `−5 ms`. "" if one of them is not known. */
+/** From one time to another: `+120 ms`, `+2.4 s`. "" if one of them is not known. Two clocks write: none goes back. */
 export function formatDelta(from: string | null, to: string | null): string {
   const [begin, end] = [time(from), time(to)];
   if (begin === null || end === null) return "";
-  const ms = end - begin;
-  const amount = Math.abs(ms);
-  return `${ms < 0 ? "−" : "+"}${amount < 1000 ? `${amount} ms` : formatDuration(amount / 1000)}`;
+  const amount = Math.max(0, end - begin);
+  return `+${amount < 1000 ? `${amount} ms` : formatDuration(amount / 1000)}`;
 }

@@ -2,8 +2,9 @@ import { measureElement, useVirtualizer } from "@tanstack/react-virtual";
 import { useCallback, useRef, useState, type ReactNode } from "react";
 
 import type { RunEvent } from "../../stream/types";
+import { keptOf, type ListPlace } from "../../ui/kept";
 import { useKeys } from "../../ui/keys";
-import { useStick } from "../../ui/stick";
+import { usePlaceKept, useStick } from "../../ui/stick";
 import { TraceRow, rowId } from "./trace-row";
 
 // As in trace.css; where there is no room a row has two lines, and the head is left out.
@@ -14,6 +15,8 @@ const narrowWindow = window.matchMedia("(max-width: 40rem)");
 const OVERSCAN = 12;
 
 interface TraceListProps {
+  /** By it the place in the list is remembered. */
+  readonly id: string;
   readonly events: readonly RunEvent[];
   /** Places of events in the log, in order: from `from` on, up to `to` (not included). */
   readonly indices: readonly number[];
@@ -25,11 +28,13 @@ interface TraceListProps {
 }
 
 /** The rows, of which only those in sight are drawn. j, k and the arrows move; Enter unfolds. */
-export function TraceList({ events, indices, from, to, wanted, toolbar }: TraceListProps) {
+export function TraceList({ id, events, indices, from, to, wanted, toolbar }: TraceListProps) {
   const count = Math.max(0, to - from);
   const scroller = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
-  const [unfolded, setUnfolded] = useState<ReadonlySet<number>>(new Set());
+  const kept = keptOf(`trace ${id}`);
+  const [place] = useState(() => kept.get("place") as ListPlace | undefined);
+  const [unfolded, setUnfolded] = useState(() => (kept.get("unfolded") as ReadonlySet<number> | undefined) ?? new Set<number>());
   const [active, setActive] = useState<number>(); // place in the log
   const indexOf = useCallback((row: number) => indices[from + row] ?? -1, [indices, from]);
 
@@ -46,8 +51,10 @@ export function TraceList({ events, indices, from, to, wanted, toolbar }: TraceL
     // To measure makes the browser lay the page out: only where the height is not known.
     measureElement: (row, entry, list) => (narrow || row.dataset["unfolded"] ? measureElement(row, entry, list) : ROW_PX),
     useFlushSync: false,
+    ...(place && !place.sticking && { initialOffset: place.top, initialMeasurementsCache: place.sizes }),
   });
-  const { sticking, toEnd, release } = useStick(scroller, content, wanted);
+  const { sticking, toEnd, release } = useStick(scroller, content, place?.sticking === false ? false : wanted);
+  usePlaceKept(scroller, sticking, rows, (left) => kept.set("place", left).set("unfolded", unfolded));
   const setFollowing = (following: boolean) => (following ? toEnd() : release());
 
   const toggle = useCallback((index: number) => {

@@ -2,9 +2,10 @@ import { ScrollText } from "lucide-react";
 import { useCallback, useDeferredValue, useState } from "react";
 import type { RunEvent } from "../../stream/types";
 import { EmptyState, Loading } from "../../ui/card";
+import { keptOf } from "../../ui/kept";
 import { isEnded } from "../../ui/status";
 import type { TabProps } from "../tab";
-import { SHOW_ALL } from "./matches";
+import { SHOW_ALL, type Filter } from "./matches";
 import { TraceList } from "./trace-list";
 import { TraceToolbar } from "./trace-toolbar";
 import { TraceTotals } from "./trace-totals";
@@ -12,8 +13,13 @@ import { useMatches } from "./use-matches";
 import "./trace.css";
 
 /** Every event of the run, one a line. */
-export function TraceTab({ log, model, position }: TabProps) {
-  const [filter, setFilter] = useState(SHOW_ALL);
+export function TraceTab({ runId, log, model, position }: TabProps) {
+  const kept = keptOf(`trace ${runId}`);
+  const [filter, setFilterNow] = useState(() => (kept.get("filter") as Filter | undefined) ?? SHOW_ALL);
+  const setFilter = (next: Filter) => {
+    kept.set("filter", next);
+    setFilterNow(next);
+  };
   const { matches, searching } = useMatches(log, useDeferredValue(filter));
   const [cleared, clear, showAll] = useCleared(log.events);
   const end = position ?? log.length;
@@ -33,6 +39,7 @@ export function TraceTab({ log, model, position }: TabProps) {
   return (
     <section className="trace" aria-label="Trace">
       <TraceList
+        id={runId}
         events={log.events}
         indices={matches.indices}
         from={from}

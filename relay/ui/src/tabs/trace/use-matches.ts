@@ -4,6 +4,8 @@ import type { RunLog } from "../../stream/types";
 import { Matches, type Filter } from "./matches";
 
 const SLICE_MS = 8;
+/** To draw what was found costs more than to find it. */
+const REDRAW_MS = 150;
 
 /** The events of the log that the filter lets through. A search goes on in slices, so that the page stays at hand. */
 export function useMatches(log: RunLog, filter: Filter): { readonly matches: Matches; readonly searching: boolean } {
@@ -16,10 +18,14 @@ export function useMatches(log: RunLog, filter: Filter): { readonly matches: Mat
   useEffect(() => {
     if (!matches.isSlow) return;
     let timer: ReturnType<typeof setTimeout> | undefined;
+    let drawnAt = 0;
     const slice = () => {
       const until = performance.now() + SLICE_MS;
       const done = matches.scan(length, () => performance.now() > until);
-      redraw();
+      if (done || performance.now() - drawnAt > REDRAW_MS) {
+        drawnAt = performance.now();
+        redraw();
+      }
       if (!done) timer = setTimeout(slice);
     };
     if (matches.scanned < length) slice();

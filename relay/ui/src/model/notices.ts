@@ -17,7 +17,8 @@ export function noticeOf(event: Event & { readonly type: string }): Notice | nul
   switch (event.type) {
     case "workflow_started": {
       const attempt = number(event["attempt"]) ?? 1;
-      return notice("info", attempt > 1 ? `Attempt ${attempt} began` : "The run began", event["params"]);
+      // That a run began is no news to whoever looks at it.
+      return attempt > 1 ? notice("info", `Attempt ${attempt} began`, event["params"]) : null;
     }
     case "workflow_completed":
       return notice("success", `The run is completed${after(event)}`, event["result"]);

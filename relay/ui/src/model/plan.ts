@@ -16,10 +16,14 @@ const STATES: Readonly<Record<string, PlanChange["state"]>> = {
 };
 const HELPERS = new Set(["Task", "Agent"]);
 
+type Waiting = { readonly kind: "task" | "helper"; readonly name: string } | { readonly kind: "todos"; readonly todos: readonly unknown[] };
+/** The result of a subagent that goes on in the background; its end comes as a `task_notification`. */
+const IN_BACKGROUND = /^Async agent launched/;
+
 /** Plans (`TodoWrite`, `TaskCreate`, `TaskUpdate`) and subagents (`Task`) among the tool calls of the main agent. */
 export class PlanFold {
   /** Calls whose result says more: id -> what they make. */
-  #waiting = new Map<string, { readonly kind: "task" | "helper"; readonly name: string }>();
+  #waiting = new Map<string, Waiting>();
 
   fork(): PlanFold {
     const copy = new PlanFold();
@@ -29,6 +33,7 @@ export class PlanFold {
 
   /** What an event changes. */
   apply(event: Event & { readonly type: string }): readonly PlanChange[] {
+    if (event.type === "system") return this.#notified(event);
     if ((event.type !== "assistant" && event.type !== "user") || event["parent_tool_use_id"]) return [];
     const message = event["message"];
     if (!isObject(message) || !Array.isArray(message["content"])) return [];
@@ -39,12 +44,7 @@ export class PlanFold {
     const name = text(block["name"], 200) ?? "";
     const input = isObject(block["input"]) ? block["input"] : {};
     const callId = text(block["id"], 200) ?? "";
-    if (name === "TodoWrite") {
-      return list(input["todos"]).flatMap((todo): readonly PlanChange[] => {
-        const content = isObject(todo) ? text(todo["content"], 500) : null;
-        return content === null || !isObject(todo) ? [] : [change(`todo ${content}`, content, todo["status"])];
-      });
-    }
+    if (name === "TodoWrite") this.#waiting.set(callId, { kind: "todos", todos: list(input["todos"]) });
     if (name === "TaskCreate") this.#waiting.set(callId, { kind: "task", name: text(input["subject"], 500) ?? "" });
     if (name === "TaskUpdate") {
       const id = text(input["taskId"], 200);
@@ -62,11 +62,27 @@ export class PlanFold {
     const callId = text(block["tool_use_id"], 200) ?? "";
     const call = this.#waiting.get(callId);
     if (block["type"] !== "tool_result" || call === undefined) return [];
-    this.#waiting.delete(callId);
     const failed = block["is_error"] === true;
+    const told = plain(block["content"]);
+    if (call.kind === "helper" && !failed && IN_BACKGROUND.test(told)) return [];
+    this.#waiting.delete(callId);
     if (call.kind === "helper") return [{ id: `helper ${callId}`, name: null, state: failed ? "failed" : "completed", message: null }];
-    const [, id] = /#([\w-]+)/.exec(plain(block["content"])) ?? [];
-    return failed || id === undefined ? [] : [change(`task ${id}`, call.name, "pending")];
+    if (failed) return [];
+    if (call.kind === "todos") {
+      return call.todos.flatMap((todo): readonly PlanChange[] => {
+        const content = isObject(todo) ? text(todo["content"], 500) : null;
+        return content === null || !isObject(todo) ? [] : [change(`todo ${content}`, content, todo["status"])];
+      });
+    }
+    const [, id] = /#([\w-]+)/.exec(told) ?? [];
+    return id === undefined ? [] : [change(`task ${id}`, call.name, "pending")];
+  }
+
+  #notified(event: Event): readonly PlanChange[] {
+    const callId = text(event["tool_use_id"], 200) ?? "";
+    if (event["subtype"] !== "task_notification" || this.#waiting.get(callId)?.kind !== "helper") return [];
+    this.#waiting.delete(callId);
+    return [{ id: `helper ${callId}`, name: null, state: event["status"] === "completed" ? "completed" : "failed", message: null }];
   }
 }
 

@@ -63,6 +63,7 @@ export class StepsFold {
         break;
       case "assistant":
       case "user":
+      case "system":
         for (const change of this.#plan.apply(event)) this.#onPlan(change, event, position, offset);
     }
   }

@@ -1,9 +1,11 @@
-import { Component, memo, useMemo, type ReactNode } from "react";
+import { Component, memo, useEffect, useMemo, useState, type ReactNode } from "react";
 import ReactMarkdown, { type Components, type Options } from "react-markdown";
 import remarkGfm from "remark-gfm";
 import { CodeBlock } from "./code-block";
 import { safeHref } from "./links";
 import { isTooIntricate, splitBlocks } from "./markdown-blocks";
+import type { Plugins } from "./math";
+import { mathIn, withDollars } from "./math-text";
 import "./markdown.css";
 
 const REMARK_PLUGINS: Options["remarkPlugins"] = [[remarkGfm, { singleTilde: false }]];
@@ -42,13 +44,36 @@ function Link({ href, children }: { readonly href: string | undefined; readonly 
   );
 }
 
-const Block = memo(function Block({ text }: { readonly text: string }) {
+const Block = memo(function Block({ text, math }: { readonly text: string; readonly math: Plugins | null }) {
   return (
-    <ReactMarkdown remarkPlugins={REMARK_PLUGINS} components={COMPONENTS} urlTransform={(url) => safeHref(url) ?? ""}>
+    <ReactMarkdown
+      remarkPlugins={math ? [...(REMARK_PLUGINS ?? []), ...(math.remarkPlugins ?? [])] : REMARK_PLUGINS}
+      rehypePlugins={math?.rehypePlugins}
+      components={COMPONENTS}
+      urlTransform={(url) => safeHref(url) ?? ""}
+    >
       {text}
     </ReactMarkdown>
   );
 });
+
+/** What shows formulas, once it has been loaded; null: there are none, or not yet. */
+function useMath(text: string): Plugins | null {
+  const { any, single } = useMemo(() => mathIn(text), [text]);
+  const [plugins, setPlugins] = useState<{ readonly single: boolean; readonly made: Plugins }>();
+  useEffect(() => {
+    if (!any) return;
+    let current = true;
+    import("./math").then(
+      ({ mathPlugins }) => current && setPlugins({ single, made: mathPlugins(single) }),
+      () => undefined, // it could not be loaded: formulas stay as they were written
+    );
+    return () => {
+      current = false;
+    };
+  }, [any, single]);
+  return any && plugins?.single === single ? plugins.made : null;
+}
 
 /** Deep nesting can exhaust the parser's stack: then it is shown as it was written. */
 class PlainOnFailure extends Component<{ readonly text: string; readonly children: ReactNode }, { readonly failed: boolean }> {
@@ -70,7 +95,9 @@ interface MarkdownProps {
 }
 
 /** Markdown of an agent: GitHub's kind, without raw HTML, with links to http, https and mail only. */
-export const Markdown = memo(function Markdown({ text, partial = false }: MarkdownProps) {
+export const Markdown = memo(function Markdown({ text: source, partial = false }: MarkdownProps) {
+  const text = useMemo(() => withDollars(source), [source]);
+  const math = useMath(text);
   const blocks = useMemo(() => (partial ? splitBlocks(text) : [text]), [text, partial]);
   const plain = useMemo(() => isTooIntricate(text), [text]);
   return (
@@ -80,7 +107,7 @@ export const Markdown = memo(function Markdown({ text, partial = false }: Markdo
       ) : (
         <PlainOnFailure text={text}>
           {blocks.map((block, index) => (
-            <Block key={index} text={block} />
+            <Block key={index} text={block} math={math} />
           ))}
         </PlainOnFailure>
       )}

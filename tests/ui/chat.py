@@ -46,5 +46,10 @@ def item(page: Page, kind: str, text: str | re.Pattern[str] = "") -> Locator:
     return found.filter(has_text=text) if text else found
 
 
+def dock(page: Page) -> Locator:
+    """What a run asks, below every tab."""
+    return page.get_by_role("region", name="What it asks")
+
+
 def state_of(message: Locator) -> Locator:
     return message.locator("[data-state]")

@@ -39,6 +39,9 @@ SAID = {
 }
 
 
+BACKGROUND = {"command": "sleep 1; echo over", "description": "later", "run_in_background": True}
+
+
 def script(*steps: dict[str, Any]) -> str:
     return f"<<SCRIPT>>{json.dumps(steps)}<<END>>"
 
@@ -124,6 +127,44 @@ def helpers(client: Client, run_id: str) -> None:
     client.start("claude", prompt, run_id=run_id, params=params)
 
 
+def commands(client: Client, run_id: str) -> None:
+    """What the CLI writes in the person's name: an interrupt, slash commands, a compaction, messages told merged."""
+    held = bash("python3 -c 'import time; time.sleep(60)'")
+    steps = [
+        {"text": "I wait.", "tools": [held]},
+        {"text": "After."},
+        {"text": "word " * 12, "chunk_delay_s": 0.2},
+        {"text": "All three."},
+        {"text": "A summary of it."},
+    ]
+    later = script(
+        {"tools": [{"name": "Bash", "input": BACKGROUND}]},
+        {"text": "It runs."},
+        {"text": "It is over."},
+    )
+    params = {"include_partial_messages": True, "allowed_tools": ["Bash"]}
+    client.start(
+        "claude", "Begin. " + script(*steps), run_id=run_id, params=params, interactive=True
+    )
+    says = iter(
+        ["go on", "write", "/cost", "/compact keep it short", f"In the background. {later}"]
+    )
+    sent_three = False
+    for event in client.stream(run_id):
+        data, told = event.data, json.dumps(event.data)
+        if event.type == "assistant" and '"tool_use"' in told and "time.sleep(60)" in told:
+            client.interrupt(run_id)
+        elif event.type == "stream_event" and "word" in told and not sent_three:
+            sent_three = True
+            for number in range(3):
+                client.send(run_id, f"note {number}", id=f"n{number}")
+        elif event.type == "progress_update" and data.get("status") == "waiting":
+            if (said := next(says, None)) is not None:
+                client.send(run_id, said)
+        elif event.type == "assistant" and "It is over." in told:
+            client.stop(run_id)
+
+
 def monty(client: Client, run_id: str) -> None:
     client.start(
         "monty",
@@ -178,6 +219,7 @@ RUNS = {
     "talk": talk,
     "earlier": earlier,
     "helpers": helpers,
+    "commands": commands,
     "monty": monty,
     "research": research,
     "design": design,

@@ -33,6 +33,12 @@ def action(page: Page, name: str) -> Locator:
     return page.locator(".run-top").get_by_role("button", name=name, exact=True)
 
 
+def choose_action(page: Page, name: str) -> None:
+    """What stands behind the three dots."""
+    page.locator(".run-top").get_by_role("button", name="More").click()
+    page.get_by_role("menuitem", name=name).click()
+
+
 def choose(page: Page, name: str) -> Locator:
     """Open the form and choose what to start."""
     expect(page.get_by_role("button", name="New run")).to_be_visible()

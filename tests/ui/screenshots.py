@@ -104,7 +104,7 @@ def _cut(value: Any) -> Any:
 
 def _desktop(page: Page, folder: Path) -> None:
     page.goto("/")
-    expect(page.locator("[data-run=plan-migration]")).to_contain_text("waits for an answer")
+    expect(page.locator("[data-run=plan-migration]")).to_contain_text("needs you")
     _picture(page, folder, "runs")
 
     page.goto("/runs/rename-flag/chat")
@@ -119,6 +119,7 @@ def _desktop(page: Page, folder: Path) -> None:
     _picture(page, folder, "files")
 
     page.goto("/runs/rename-flag/chat")
+    page.get_by_role("button", name="Replay").click()
     slider = page.get_by_role("slider", name="Events shown")
     slider.fill(str(int(slider.get_attribute("max") or 0) * 2 // 3))
     page.emulate_media(color_scheme="dark")

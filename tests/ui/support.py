@@ -110,7 +110,8 @@ class Site:
         wait_until(lambda: not self._active(), "the end of all runs")
         for path in self.root.iterdir():
             if path.is_dir():
-                shutil.rmtree(path)
+                # What an agent leaves behind may write into its folders for another moment.
+                wait_until(lambda path=path: _is_removed(path), f"the end of {path}")
 
     def _active(self) -> list[dict[str, Any]]:
         statuses = ("queued", "running", "waiting", "paused")
@@ -137,6 +138,12 @@ class Site:
     def _ask(self, method: str, path: str, body: Any = None) -> httpx.Response:
         url = f"{self.url}/api/v1{path}"
         return httpx.request(method, url, json=body, timeout=DEADLINE_S, trust_env=False)
+
+
+def _is_removed(path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        shutil.rmtree(path)
+    return not path.exists()
 
 
 @dataclass

@@ -53,7 +53,7 @@ def test_an_open_question_comes_first_then_what_runs_then_the_newest(
     for run_id in ("older", "newer"):
         wait_for_end(site.command("pass", run_id=run_id))
     page.goto("/")
-    expect(row(page, "asks")).to_contain_text("waits for an answer")
+    expect(row(page, "asks")).to_contain_text("needs you")
     expect(page.locator("[data-run]")).to_have_count(4)
     assert shown_runs(page) == ["asks", "busy", "newer", "older"]
     expect(page).to_have_title(re.compile(r"^\(1\) Runs"))

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from runlog import read_manifest
 from tests.support import DEADLINE_S, wait_for_end
-from tests.ui.runs import QUICK, action, choose, row, started_run
+from tests.ui.runs import QUICK, choose, choose_action, row, started_run
 from tests.ui.support import BROWSER, Site, Watch
 
 pytestmark = BROWSER
@@ -25,7 +25,7 @@ def test_someone_new_starts_a_first_run(site: Site, page: Page) -> None:
     form.get_by_label("max_sleep_s").fill("0.05")
     form.get_by_role("button", name="Start", exact=True).click()
     run = started_run(site, page)
-    expect(page.locator(".run-facts .status")).to_have_text("completed")
+    expect(page.locator(".run-top .status")).to_have_text("completed")
     expect(page).to_have_title(re.compile("^completed: "))
     assert read_manifest(run).params == QUICK
 
@@ -135,7 +135,7 @@ def test_a_run_is_started_again(site: Site, page: Page) -> None:
     first = site.run("monty", params=QUICK, run_id="first")
     wait_for_end(first)
     page.goto("/runs/first")
-    action(page, "Run again").click()
+    choose_action(page, "Run again")
     form = page.get_by_role("dialog", name="Start it again")
     expect(form.get_by_label("count")).to_have_value("2")
     form.get_by_role("button", name="Start", exact=True).click()

@@ -66,7 +66,7 @@ def test_a_question_is_answered_between_the_steps(site: Site, page: Page) -> Non
     # What is finished is folded.
     critique = step(page, "node", "critique")
     expect(head(critique)).to_have_attribute("aria-expanded", "false")
-    expect(count(page, "node")).to_contain_text("2 of 2 nodes")
+    expect(count(page, "node")).to_contain_text("2 nodes done")
     expect(page.get_by_role("progressbar", name="Progress of the run")).to_have_attribute(
         "aria-valuenow", "25"
     )

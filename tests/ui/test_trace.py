@@ -208,6 +208,7 @@ def test_a_replay_shows_what_was_there(site: Site, page: Page) -> None:
     wait_for_end(run)
     page.goto(f"/runs/{run.run_id}/trace")
     expect(rows(page, "workflow_completed")).to_have_count(1)
+    page.get_by_role("button", name="Replay", exact=True).click()
     page.get_by_role("slider").fill("5")
     expect(rows(page)).to_have_count(5)
     expect(total(page, "events")).to_have_text("5")

@@ -2,7 +2,7 @@ import { lazy } from "react";
 import { Route, Switch } from "wouter";
 import { NotFound } from "./layout/not-found";
 import { Shell } from "./layout/shell";
-import { fetchTab } from "./run/tab-content";
+import { fetchTab } from "./tabs/tab-content";
 import { RunsPage } from "./runs/runs-page";
 
 // The list is the first screen; whatever shows runs from the inside comes when it is wanted.

@@ -4,6 +4,7 @@ import { createRoot } from "react-dom/client";
 import { createQueryClient, getToken, onToken, takeTokenFromAddress, tokenRefused } from "./api";
 import { App, fetchRunCode } from "./app";
 import { createClient, StreamProvider } from "./stream";
+import "@fontsource-variable/inter/wght.css";
 import "./styles/tokens.css";
 import "./styles/base.css";
 import { restoreTheme } from "./theme/theme";

@@ -1,8 +1,9 @@
 import type { ReactNode } from "react";
 import { Link } from "wouter";
+import { openOf } from "../model";
 import type { Totals } from "../model/types";
 import { Duration, formatCost, formatCount, formatDuration, isEnded, StatusBadge } from "../ui";
-import type { Side } from "./compare-page";
+import type { Side } from "./side";
 
 interface Column {
   readonly name: string;
@@ -50,7 +51,7 @@ export function CompareHead({ sides }: { readonly sides: readonly [Side, Side] }
                 </span>
               </th>
               <td>
-                <StatusBadge status={side.status} />
+                <StatusBadge status={side.status} open={openOf(side.model)} />
               </td>
               {COLUMNS.map((column) => (
                 <td key={column.name} className="numeric">

@@ -1,31 +1,18 @@
 import { ArrowLeftRight } from "lucide-react";
 import { useLocation } from "wouter";
-import { useTitle } from "../layout/shell-context";
-import { statusOf, useModel } from "../model";
-import type { RunModelSnapshot } from "../model/types";
-import { TabContent } from "../run/tab-content";
-import { defaultTab, TAB_LABELS, tabOf, TABS, titleOf, type TabName } from "../run/tabs";
-import { useRun, useRuns } from "../stream";
-import type { RunLog, RunStatus } from "../stream/types";
+import { TabContent } from "../tabs/tab-content";
+import { defaultTab, TAB_LABELS, tabOf, TABS, type TabName } from "../tabs/names";
 import { Button } from "../ui";
 import { useKeys } from "../ui/keys";
+import { useTitle } from "../ui/title";
 import "./compare.css";
 import { CompareHead } from "./compare-head";
+import { useSide } from "./side";
 
 interface ComparePageProps {
   readonly a: string;
   readonly b: string;
   readonly tab: string | undefined;
-}
-
-/** One side of a comparison. */
-export interface Side {
-  readonly runId: string;
-  readonly title: string;
-  readonly workflow: string | null;
-  readonly status: RunStatus;
-  readonly log: RunLog;
-  readonly model: RunModelSnapshot;
 }
 
 /** Two runs beside one another, with the same tab open. */
@@ -56,24 +43,10 @@ export default function ComparePage({ a, b, tab }: ComparePageProps) {
       <div className="compare-sides">
         {sides.map(({ runId, title, log, model }, index) => (
           <section key={`${index} ${runId}`} className="compare-side" aria-label={`${TAB_LABELS[name]} of ${title}`}>
-            {log.end === "gone" ? <p className="loading">There is no such run.</p> : <TabContent name={name} runId={runId} log={log} model={model} position={undefined} />}
+            {log.end === "gone" ? <p className="loading">There is no such run.</p> : <TabContent name={name} runId={runId} log={log} model={model} position={undefined} docked={false} />}
           </section>
         ))}
       </div>
     </div>
   );
-}
-
-function useSide(runId: string): Side {
-  const log = useRun(runId);
-  const model = useModel(log);
-  const listed = useRuns().runs.find((run) => run.run_id === runId);
-  return {
-    runId,
-    title: titleOf(runId, listed, undefined),
-    workflow: listed?.workflow ?? model.workflow,
-    status: statusOf(log, model, listed?.status),
-    log,
-    model,
-  };
 }

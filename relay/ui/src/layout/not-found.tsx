@@ -1,7 +1,7 @@
 import { Compass } from "lucide-react";
 import { Link } from "wouter";
 import { EmptyState } from "../ui";
-import { useTitle } from "./shell-context";
+import { useTitle } from "../ui/title";
 
 export function NotFound() {
   useTitle("Not found");

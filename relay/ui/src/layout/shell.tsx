@@ -1,32 +1,32 @@
 import { Keyboard, Plus } from "lucide-react";
-import { lazy, Suspense, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
+import { lazy, Suspense, useCallback, useEffect, useRef, useState, type ReactNode } from "react";
 import { Link, useLocation } from "wouter";
 import icon from "../icon.svg";
-import type { StartLike } from "../runs/form/start";
+import type { StartLike } from "../start/form/start";
+import { StartContext, type OpenStart } from "../start/start-context";
 import { ThemeSwitch } from "../theme/theme-switch";
 import { Button, ErrorBoundary, IconButton, Loading } from "../ui";
 import { useKeys } from "../ui/keys";
 import { Toasts } from "../ui/toast";
 import { ConnectionBadge } from "./connection-badge";
 import { Help } from "./help";
-import { ShellContext, type ShellActions } from "./shell-context";
 import "./shell.css";
 import { TokenDialog } from "./token-dialog";
 
-const StartDialog = lazy(() => import("../runs/start-dialog"));
+const StartDialog = lazy(() => import("../start/start-dialog"));
 
 /** What stands around every page: header, dialogs, keys. */
 export function Shell({ children }: { readonly children: ReactNode }) {
   const [location, navigate] = useLocation();
   const [dialog, setDialog] = useState<"help" | { readonly like: StartLike | undefined } | null>(null);
   const main = useFocusOnNewPage(pageOf(location));
-  const actions = useMemo<ShellActions>(() => ({ openNew: (like) => setDialog({ like }) }), []);
+  const openStart = useCallback<OpenStart>((like) => setDialog({ like }), []);
   const close = () => setDialog(null);
 
-  useKeys({ "?": () => setDialog("help"), n: () => actions.openNew(), u: () => navigate("/") });
+  useKeys({ "?": () => setDialog("help"), n: () => openStart(), u: () => navigate("/") });
 
   return (
-    <ShellContext.Provider value={actions}>
+    <StartContext.Provider value={openStart}>
       <a
         className="skip-link"
         href="#main"
@@ -47,7 +47,7 @@ export function Shell({ children }: { readonly children: ReactNode }) {
           <div className="shell-tools">
             <ThemeSwitch />
             <IconButton icon={Keyboard} label="Keyboard shortcuts" className="shell-keys" onClick={() => setDialog("help")} />
-            <Button variant="primary" icon={Plus} onClick={() => actions.openNew()}>
+            <Button variant="primary" icon={Plus} onClick={() => openStart()}>
               New run
             </Button>
           </div>
@@ -66,7 +66,7 @@ export function Shell({ children }: { readonly children: ReactNode }) {
       )}
       <TokenDialog />
       <Toasts />
-    </ShellContext.Provider>
+    </StartContext.Provider>
   );
 }
 

@@ -1,4 +1,4 @@
-import type { Place, Threads } from "./chat.js";
+import type { Place, Threads } from "./place.js";
 import type { Shelf } from "./shelf.js";
 import type { ChatItem, PermissionItem, Question, QuestionItem } from "./types.js";
 import { type Event, fields, isObject, list, number, text, time } from "./values.js";
@@ -124,12 +124,14 @@ export class Asked {
       key,
       kind: "permission",
       requestId,
+      toolId: text(event["tool_use_id"], 200),
       toolName: text(event["tool_name"]) ?? "",
       input: event["input"] ?? null,
       suggestions: list(event["suggestions"]),
       timeoutS,
       deadline: deadlineOf(place, timeoutS),
       state: "open",
+      decidedAt: null,
       message: null,
       source: null,
     });
@@ -142,7 +144,7 @@ export class Asked {
     this.#permissions.delete(requestId);
     if (item?.kind !== "permission") return;
     const state = event["decision"] === "allow" ? "allowed" : "denied";
-    this.#main.put({ ...item, state, message: text(event["message"]), source: text(event["source"], 200) });
+    this.#main.put({ ...item, state, decidedAt: text(event["timestamp"], 200), message: text(event["message"]), source: text(event["source"], 200) });
   }
 
   #change(event: Event, change: Partial<QuestionItem>): void {

@@ -1,21 +1,12 @@
 import { Asked } from "./asked.js";
 import { noticeOf, type Notice } from "./notices.js";
+import type { Place, Threads } from "./place.js";
+import { Said } from "./said.js";
 import { Shelf } from "./shelf.js";
 import { Speech } from "./speech.js";
-import type { ChatItem, OutputItem, PermissionItem, QuestionItem, Receipt, ReceiptState } from "./types.js";
-import { type Event, isObject, list, number, plain, text } from "./values.js";
-
-/** The place of an event, which its items take over. */
-export interface Place {
-  readonly position: number;
-  readonly offset: number;
-  readonly timestamp: string | null;
-  readonly parent: string | null;
-  readonly session: string | null;
-}
-
-/** The conversations of a run: the main one under "", those of subagents under the id of their tool call. */
-export type Threads = Map<string, Shelf<ChatItem>>;
+import type { ChatItem, OutputItem, OutputPart, PermissionItem, QuestionItem, Receipt, ReceiptState } from "./types.js";
+import { blocksOf, type Event, isObject, list, number, plain, text } from "./values.js";
+import { localCommandOf } from "./voice.js";
 
 // A piece of output that is longer goes on in a new item.
 const OUTPUT_CHARS = 16 * 1024;
@@ -24,6 +15,7 @@ const OUTPUT_CHARS = 16 * 1024;
 export class ChatFold {
   #threads: Threads = new Map([["", new Shelf<ChatItem>()]]);
   #speech = new Speech(this.#threads);
+  #said = new Said(this.#threads);
   #asked = new Asked(this.#threads);
   #messages = new Map<string, Receipt>();
   #messagesShared = false;
@@ -33,6 +25,7 @@ export class ChatFold {
     const copy = new ChatFold();
     copy.#threads = new Map([...this.#threads].map(([id, shelf]) => [id, shelf.fork()]));
     copy.#speech = this.#speech.fork(copy.#threads);
+    copy.#said = this.#said.fork(copy.#threads);
     copy.#asked = this.#asked.fork(copy.#threads);
     copy.#messages = this.#messages;
     this.#messagesShared = copy.#messagesShared = true;
@@ -90,14 +83,19 @@ export class ChatFold {
         this.#speech.part(event, place);
         return;
       case "assistant":
-        this.#speech.assistant(event, place);
+        this.#assistant(event, place);
         return;
       case "user":
-        for (const id of this.#speech.user(event, place, this.#messages)) this.#show(id);
+        this.#user(event, place);
         return;
       case "result":
         this.#speech.endTurn(place.session);
         this.#result(event, place);
+        return;
+      case "system":
+        if (event["subtype"] === "status") this.#said.takeTogether(event);
+        if (event["subtype"] !== "compact_boundary") break;
+        this.#said.compact(event, place);
         return;
       case "message_received":
         this.#receipt(event, place);
@@ -110,6 +108,7 @@ export class ChatFold {
       case "workflow_failed":
       case "workflow_stopped":
         this.#speech.endTurn(null);
+        this.#said.lifecycle();
         this.#asked.close(event.type !== "workflow_started");
         break;
       default:
@@ -123,7 +122,28 @@ export class ChatFold {
     return this.#threads.get("") as Shelf<ChatItem>;
   }
 
+  #assistant(event: Event, place: Place): void {
+    const command = localCommandOf(event);
+    if (command === null) {
+      if (place.parent === null) this.#said.answered();
+      this.#speech.assistant(event, place);
+    } else if (!this.#speech.isAgain(event, place)) {
+      const message = event["message"];
+      this.#said.command(command, isObject(message) ? plain(blocksOf(message["content"])) : "", place, null);
+    }
+  }
+
+  #user(event: Event, place: Place): void {
+    this.#speech.results(event, place);
+    const { voice, shown } = this.#said.hear(event, place, this.#messages);
+    if (voice === "interrupt") this.#speech.interrupt();
+    for (const id of shown) this.#show(id);
+  }
+
   #result(event: Event, place: Place): void {
+    const { interrupted, command } = this.#said.endTurn(event, place);
+    // What the CLI did by itself is no turn; its output stands in the chat already.
+    if (command && event["is_error"] !== true) return;
     const usage = isObject(event["usage"]) ? event["usage"] : {};
     const durationMs = number(event["duration_ms"]);
     this.#main.put({
@@ -131,6 +151,7 @@ export class ChatFold {
       key: `result:${place.position}`,
       kind: "result",
       isError: event["is_error"] === true,
+      interrupted,
       subtype: text(event["subtype"], 200),
       text: text(event["result"], OUTPUT_CHARS * 4),
       costUsd: number(event["total_cost_usd"]),
@@ -149,6 +170,7 @@ export class ChatFold {
   #receipt(event: Event, place: Place): void {
     const [messageId, state] = [event["message_id"], event["state"]];
     if (typeof messageId !== "string" || typeof state !== "string") return;
+    this.#said.receipt(text(event["message_type"], 200), state);
     const item = this.#main.get(`user:${messageId}`);
     const receipt: Receipt = {
       messageId,
@@ -179,14 +201,17 @@ export class ChatFold {
     const level = event["level"];
     const told = isObject(event["data"]) ? event["data"]["source"] : null;
     if ((level === "warning" || level === "error") && told !== "stderr" && told !== "stdout") return false;
-    const source = told === "stdout" || told === "stderr" ? told : "log";
+    const source: OutputPart["source"] = told === "stdout" || told === "stderr" ? told : "log";
     const line = typeof event["message"] === "string" ? event["message"] : plain(event["message"]);
     const last = this.#main.last;
-    if (last?.kind === "output" && last.source === source && last.text.length + line.length < OUTPUT_CHARS) {
-      this.#main.put({ ...last, text: `${last.text}\n${line}`, lines: last.lines + 1 });
+    if (last?.kind === "output" && last.chars + line.length < OUTPUT_CHARS) {
+      const part = last.parts.at(-1) as OutputPart;
+      const parts =
+        part.source === source ? [...last.parts.slice(0, -1), { source, text: `${part.text}\n${line}` }] : [...last.parts, { source, text: line }];
+      this.#main.put({ ...last, parts, chars: last.chars + line.length + 1, lines: last.lines + 1 });
       return true;
     }
-    const item: OutputItem = { ...place, key: `output:${place.position}`, kind: "output", source, text: line, lines: 1 };
+    const item: OutputItem = { ...place, key: `output:${place.position}`, kind: "output", parts: [{ source, text: line }], chars: line.length, lines: 1 };
     this.#main.put(item);
     return true;
   }

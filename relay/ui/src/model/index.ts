@@ -1,6 +1,6 @@
 export { gistOf, meaning } from "./meaning.js";
-export { durationText } from "./notices.js";
+export { durationText, INTERRUPT_TYPE } from "./notices.js";
 export { RunModel } from "./run-model.js";
-export { modelOf, statusOf, useModel } from "./use-model.js";
+export { modelOf, openOf, statusOf, useModel } from "./use-model.js";
 export { time as timeOf } from "./values.js";
 export type * from "./types.js";

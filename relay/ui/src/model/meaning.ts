@@ -1,6 +1,8 @@
 import type { RunEvent } from "../stream/types.js";
+import { stripAnsi } from "../text/ansi.js";
 import { durationText } from "./notices.js";
 import { blocksOf, type Event, isObject, list, number, plain, text } from "./values.js";
+import { voiceOfLine } from "./voice.js";
 
 const LINE_CHARS = 200;
 const GIST_KEYS = ["command", "file_path", "path", "pattern", "query", "url", "description", "prompt", "skill"];
@@ -53,7 +55,7 @@ const MEANINGS: Readonly<Record<string, (event: Event) => string>> = {
   },
   log: (e) => plain(e["message"]) || "(an empty line)",
   error: (e) => `Error${colon(plain(e["message"]))}`,
-  progress_update: (e) => join([share(e), text(e["message"]) ?? asText(e["status"])]),
+  progress_update: (e) => join([share(e), text(e["message"]) || asText(e["status"]) || countsOf(e)]),
   task_started: (e) => `Task ${nameOf(e)} began`,
   task_progress: (e) => join([`Task ${nameOf(e)}`, share(e), text(e["message"])]),
   task_completed: (e) => `Task ${nameOf(e)} is done${colon(text(e["message"]))}`,
@@ -70,7 +72,7 @@ const MEANINGS: Readonly<Record<string, (event: Event) => string>> = {
   malformed: (e) => `A line that is no event${colon(text(e["head"]) ?? asText(e["length"]))}`,
   system: systemMeaning,
   assistant: (e) => spoken(e, "The agent"),
-  user: (e) => spoken(e, e["isSynthetic"] === true || e["isMeta"] === true ? "Told to the agent" : "The person"),
+  user: userMeaning,
   stream_event: partMeaning,
   result: (e) => {
     const cost = number(e["total_cost_usd"]);
@@ -98,7 +100,11 @@ const SYSTEM: Readonly<Record<string, (event: Event) => string>> = {
   status: (e) => `The agent is ${text(e["status"]) ?? "at rest"}`,
   session_state_changed: (e) => `The session is ${text(e["state"]) ?? "?"}`,
   thinking_tokens: (e) => `Thinking, some ${number(e["estimated_tokens"]) ?? "?"} tokens`,
-  compact_boundary: () => "The conversation was summarized to fit",
+  compact_boundary: (e) => {
+    const told = isObject(e["compact_metadata"]) ? e["compact_metadata"] : {};
+    const [before, after] = [number(told["pre_tokens"]), number(told["post_tokens"])];
+    return join(["The conversation was summarized to fit", before === null ? null : `${before} tokens${after === null ? "" : `, now ${after}`}`]);
+  },
   hook_started: (e) => `Hook ${text(e["hook_name"]) ?? "?"} began`,
   hook_response: (e) => `Hook ${text(e["hook_name"]) ?? "?"} answered`,
   task_started: (e) => `Background task${colon(text(e["description"]))}`,
@@ -111,6 +117,25 @@ function systemMeaning(event: Event): string {
   const subtype = text(event["subtype"], 100) ?? "";
   const say = Object.hasOwn(SYSTEM, subtype) ? SYSTEM[subtype] : undefined;
   return say?.(event) ?? `System: ${subtype.replaceAll("_", " ") || "?"}`;
+}
+
+/** Not all that stands in the person's name is his. */
+function userMeaning(event: Event): string {
+  const voice = voiceOfLine(event);
+  switch (voice.kind) {
+    case "command":
+      return join([`Command ${voice.name} ${voice.args}`.trim()]);
+    case "output":
+      return `A command gave${colon(voice.text)}`;
+    case "task":
+      return voice.text;
+    case "interrupt":
+      return "The turn was interrupted";
+    case "summary":
+      return `Summary of what was said${colon(voice.text)}`;
+    default:
+      return spoken(event, voice.kind === "nobody" ? "Told to the agent" : "The person");
+  }
 }
 
 function spoken(event: Event, who: string): string {
@@ -156,9 +181,9 @@ function generic(event: Event): string {
   return keys.length === 0 ? capital((text(event["type"], 100) ?? "").replaceAll("_", " ")) : keys.join(", ");
 }
 
-/** One line: white space as spaces, cut. Control characters are left to whoever draws it. */
+/** One line as a terminal would show it: without escape codes and what was overwritten, white space as spaces, cut. */
 function line(told: string): string {
-  const flat = told.slice(0, 4 * LINE_CHARS).replace(/\s+/g, " ").trim();
+  const flat = stripAnsi(told.slice(0, 8 * LINE_CHARS)).replace(/\s+/g, " ").trim();
   return flat.length > LINE_CHARS ? `${flat.slice(0, LINE_CHARS - 1)}…` : flat;
 }
 
@@ -194,6 +219,12 @@ function reason(event: Event): string {
 function by(event: Event): string {
   const source = text(event["source"], 100);
   return source === "human" ? " by a person" : source === "default" ? " by default" : "";
+}
+
+/** What a workflow counts, as `2 nodes completed`. */
+function countsOf(event: Event): string {
+  const counts = Object.entries(event).filter(([key, value]) => key !== "progress" && typeof value === "number");
+  return counts.map(([key, value]) => `${String(value)} ${key.replaceAll("_", " ")}`).join(", ");
 }
 
 function lasted(event: Event): string {

@@ -1,5 +1,5 @@
 import type { Level } from "./types.js";
-import { type Event, isObject, number, plain, text } from "./values.js";
+import { type Event, number, plain, text } from "./values.js";
 
 /** A line in the chat that nobody said. `stays`: what comes after it does not take its place. */
 export interface Notice {
@@ -9,12 +9,16 @@ export interface Notice {
   readonly stays: boolean;
 }
 
+/** `eventType` of the notice that a turn was interrupted. */
+export const INTERRUPT_TYPE = "interrupt";
+
 /** The notice of an event, or null if it deserves none. */
 export function noticeOf(event: Event & { readonly type: string }): Notice | null {
   switch (event.type) {
     case "workflow_started": {
       const attempt = number(event["attempt"]) ?? 1;
-      return notice("info", attempt > 1 ? `Attempt ${attempt} began` : "The run began", event["params"]);
+      // That a run began is no news to whoever looks at it.
+      return attempt > 1 ? notice("info", `Attempt ${attempt} began`, event["params"]) : null;
     }
     case "workflow_completed":
       return notice("success", `The run is completed${after(event)}`, event["result"]);
@@ -28,7 +32,8 @@ export function noticeOf(event: Event & { readonly type: string }): Notice | nul
       return notice("info", `Resumed${because(event)}`, null);
     case "progress_update": {
       const said = text(event["message"]);
-      if (!said) return null;
+      // That it waits for a message is its state, and no part of the conversation.
+      if (!said || event["status"] === "waiting") return null;
       // A quote is what such a run is about.
       return { level: "info", text: said, detail: null, stays: typeof event["current_quote"] === "string" };
     }
@@ -57,9 +62,10 @@ export function durationText(seconds: number): string {
 
 function system(event: Event): Notice | null {
   const subtype = text(event["subtype"], 200) ?? "";
-  if (subtype === "compact_boundary") {
-    const told = isObject(event["compact_metadata"]) ? number(event["compact_metadata"]["pre_tokens"]) : null;
-    return notice("info", `The conversation was summarized${told === null ? "" : ` at ${told} tokens`}`, null);
+  if (subtype === "task_notification") {
+    const status = text(event["status"], 100) ?? "";
+    const failed = status !== "" && status !== "completed";
+    return notice(failed ? "warning" : "info", text(event["summary"]) ?? `A background task is ${status || "over"}`, null);
   }
   if (/error|retry|denied/.test(subtype)) return notice("warning", subtype.replaceAll("_", " "), event);
   return null;

@@ -183,7 +183,7 @@ describe("the chat", () => {
   it("shows the output of a command as it came", () => {
     const { chat } = fold(eventsOf("command")).snapshot();
     const output = chat.filter((item) => item.kind === "output");
-    expect(output.map((item) => item.text).join("\n")).toContain("hello");
+    expect(output.flatMap((item) => item.parts).map((part) => part.text).join("\n")).toContain("hello");
     expect(chat.at(-1)).toMatchObject({ kind: "notice", level: "error", eventType: "workflow_failed" });
   });
 

@@ -1,25 +1,33 @@
-import type { Place, Threads } from "./chat.js";
-import { type EarlierTurn, earlierTurns } from "./earlier.js";
+import type { Place, Threads } from "./place.js";
 import { Shelf } from "./shelf.js";
-import type { ChatItem, Receipt, TextItem, ThinkingItem, ToolItem } from "./types.js";
+import type { ChatItem, TextItem, ThinkingItem, ToolItem } from "./types.js";
 import { blocksOf, type Event, isObject, number, plain, text, time } from "./values.js";
 
 /** The message that an agent is at: one for each session and subagent. */
 interface Lane {
-  messageId: string;
+  readonly messageId: string;
+  /** Keys of its blocks begin with it: the id, and the place where that id came before in another message. */
+  readonly prefix: string;
   /** How many of its blocks have come as whole lines. */
   whole: number;
   /** Keys of the blocks that came in parts, by their index. */
   readonly parts: Map<number, string>;
 }
 
-/** What the person and the agents say: Claude's `user`, `assistant` and `stream_event` lines. */
+/** By these the CLI tells the model that a person ended the turn while the tool ran. */
+const INTERRUPTED = /^(?:The user doesn't want to (?:proceed with|take) this|\[Request interrupted by user)/;
+
+/** What the agents say and do: Claude's `assistant` and `stream_event` lines, and the results of tools in `user` lines. */
 export class Speech {
   readonly #threads: Threads;
   #lanes = new Map<string, Lane>();
   #growing = new Map<string, Place>(); // keys of items that still grow
   #running = new Map<string, string>(); // keys of tool calls without a result -> their thread
-  #toolThreads = new Map<string, string>(); // shared by all forks: a call is in one thread for ever
+  #ended: readonly string[] = []; // keys of calls that ended since the last answer
+  // Shared by all forks, which find the same at the same places.
+  #calls = new Map<string, { readonly key: string; readonly thread: string }[]>(); // id -> calls, the oldest first
+  #lines = new Map<string, number>(); // uuid of a line -> where it came first
+  #messages = new Map<string, number>(); // id of a message -> where it began first
 
   constructor(threads: Threads) {
     this.#threads = threads;
@@ -30,48 +38,51 @@ export class Speech {
     copy.#lanes = new Map([...this.#lanes].map(([id, lane]) => [id, { ...lane, parts: new Map(lane.parts) }]));
     copy.#growing = new Map(this.#growing);
     copy.#running = new Map(this.#running);
-    copy.#toolThreads = this.#toolThreads;
+    copy.#ended = this.#ended;
+    copy.#calls = this.#calls;
+    copy.#lines = this.#lines;
+    copy.#messages = this.#messages;
     return copy;
   }
 
   /** One message of the model comes as a line for each of its blocks. */
   assistant(event: Event, place: Place): void {
     const message = event["message"];
-    if (!isObject(message)) return;
+    if (!isObject(message) || this.isAgain(event, place)) return;
     const messageId = text(message["id"], 200) || `at-${place.offset}`;
     const lane = this.#lane(place, messageId);
+    this.#ended = [];
     for (const block of blocksOf(message["content"])) this.#block(lane, block, place);
   }
 
-  /** Returns the ids of messages that are in the chat now. */
-  user(event: Event, place: Place, messages: ReadonlyMap<string, Receipt>): readonly string[] {
-    const message = event["message"];
-    if (!isObject(message)) return [];
-    const said: Event[] = [];
-    const blocks = blocksOf(message["content"]);
-    const results = blocks.filter((block) => block["type"] === "tool_result");
-    const earlier = blocks.length > 1 ? earlierTurns(blocks[0] as Event) : null; // else a person wrote it himself
-    for (const block of earlier === null ? blocks : blocks.slice(1)) {
-      if (block["type"] === "tool_result") this.#result(block, event, place, results.length === 1);
-      else said.push(block);
-    }
-    if (said.length === 0 || event["isSynthetic"] === true || event["isMeta"] === true) return [];
-    const messageId = text(event["uuid"], 200);
-    const key = `user:${messageId ?? place.offset}`;
-    const shelf = this.#shelf(place);
-    if (shelf.get(key) !== undefined) return []; // told again when a later attempt finds it read
-    for (const [number, turn] of (earlier ?? []).entries()) this.#earlier(turn, `earlier:${number}`, place);
-    const receipt = messageId === null ? null : (messages.get(messageId) ?? null);
-    const shown = receipt === null ? null : { ...receipt, shown: true };
-    shelf.put({ ...place, key, kind: "user", messageId, text: plain(said), receipt: shown });
-    return messageId === null ? [] : [messageId];
+  /** Whether the CLI tells a line once more: after a compaction, those that it kept. */
+  isAgain(event: Event, place: Place): boolean {
+    const uuid = text(event["uuid"], 200);
+    if (uuid === null) return false;
+    const first = this.#lines.get(uuid);
+    if (first === undefined) this.#lines.set(uuid, place.position);
+    return first !== undefined && first !== place.position;
   }
 
-  #earlier({ role, text: told }: EarlierTurn, key: string, place: Place): void {
-    const item = { ...place, offset: 0, timestamp: null, key, messageId: null, text: told, earlier: true } as const;
-    const shelf = this.#shelf(place);
-    if (shelf.get(key) !== undefined) return; // an attempt that finds no session tells it again
-    shelf.put(role === "user" ? { ...item, kind: "user", receipt: null } : { ...item, kind: "text", partial: false, cut: false });
+  /** The results of tools in a `user` line. */
+  results(event: Event, place: Place): void {
+    const message = event["message"];
+    if (!isObject(message)) return;
+    const results = blocksOf(message["content"]).filter((block) => block["type"] === "tool_result");
+    for (const block of results) this.#result(block, event, place, results.length === 1);
+    // The next answer is another message, even under the same id. One that comes in parts tells where it begins itself.
+    const lane = this.#lanes.get(laneOf(place));
+    if (results.length > 0 && lane !== undefined && lane.parts.size === 0) this.#lanes.delete(laneOf(place));
+  }
+
+  /** Somebody ended the turn: the tools that this ended are no failures. */
+  interrupt(): void {
+    for (const key of this.#ended) {
+      for (const shelf of this.#threads.values()) {
+        const item = shelf.get(key);
+        if (item?.kind === "tool" && item.isError && INTERRUPTED.test(item.result ?? "")) shelf.put({ ...item, status: "cut" });
+      }
+    }
   }
 
   /** A part of a message that is being made. */
@@ -82,6 +93,7 @@ export class Speech {
     switch (part["type"]) {
       case "message_start": {
         const id = isObject(part["message"]) ? text(part["message"]["id"], 200) : null;
+        this.#lanes.delete(laneOf(place));
         this.#lane(place, id || `at-${place.offset}`);
         break;
       }
@@ -121,10 +133,14 @@ export class Speech {
   }
 
   #lane(place: Place, messageId?: string): Lane {
-    const id = `${place.session ?? ""}|${place.parent ?? ""}`;
+    const id = laneOf(place);
     let lane = this.#lanes.get(id);
     if (lane === undefined || (messageId !== undefined && lane.messageId !== messageId)) {
-      lane = { messageId: messageId ?? `at-${place.offset}`, whole: 0, parts: new Map() };
+      const name = messageId ?? `at-${place.offset}`;
+      const first = this.#messages.get(`${id}|${name}`);
+      if (first === undefined) this.#messages.set(`${id}|${name}`, place.position);
+      const prefix = first === undefined || first === place.position ? name : `${name}@${place.position}`;
+      lane = { messageId: name, prefix, whole: 0, parts: new Map() };
       this.#lanes.set(id, lane);
     }
     return lane;
@@ -148,8 +164,8 @@ export class Speech {
     }
     // Nothing was said: history has nothing of it either.
     if (whole === "") return;
-    let key = `${lane.messageId}/${lane.whole}`;
-    for (lane.whole += 1; shelf.get(key) !== undefined; lane.whole += 1) key = `${lane.messageId}/${lane.whole}`;
+    let key = `${lane.prefix}/${lane.whole}`;
+    for (lane.whole += 1; shelf.get(key) !== undefined; lane.whole += 1) key = `${lane.prefix}/${lane.whole}`;
     shelf.put({ ...place, key, kind, messageId: lane.messageId, text: whole, partial: false, cut: false });
   }
 
@@ -164,25 +180,42 @@ export class Speech {
 
   #call(lane: Lane, block: Event, place: Place): void {
     const toolId = text(block["id"], 200) || `${lane.messageId}-call-${place.position}`;
-    const key = `tool:${toolId}`;
-    const shelf = this.#shelf(place);
-    const known = shelf.get(key);
-    if (known?.kind === "tool" && known.status !== "streaming") return;
-    this.#growing.delete(key);
-    this.#running.set(key, place.parent ?? "");
-    this.#toolThreads.set(toolId, place.parent ?? "");
-    const begun = known?.kind === "tool" ? known : newTool(place, key, lane.messageId, toolId, text(block["name"], 200));
-    shelf.put({ ...begun, input: block["input"] ?? null, partialInput: null, status: "running" });
+    const known = this.#latestCall(toolId)?.item;
+    const isSame = known !== undefined && known.result === null && known.messageId === lane.messageId && known.status === "running";
+    if (isSame) return;
+    const begun = known?.status === "streaming" ? known : this.#newCall(lane, toolId, text(block["name"], 200), place);
+    this.#growing.delete(begun.key);
+    this.#running.set(begun.key, place.parent ?? "");
+    this.#shelf(place).put({ ...begun, input: block["input"] ?? null, partialInput: null, status: "running" });
+  }
+
+  /** A call. Some models give an id twice: then it is another call all the same. */
+  #newCall(lane: Lane, toolId: string, name: string | null, place: Place): ToolItem {
+    const first = `tool:${toolId}`;
+    const key = this.#shelf(place).get(first) === undefined ? first : `${first}:${place.position}`;
+    const calls = this.#calls.get(toolId) ?? [];
+    this.#calls.set(toolId, calls);
+    if (!calls.some((call) => call.key === key)) calls.push({ key, thread: place.parent ?? "" });
+    return newTool(place, key, lane.messageId, toolId, name);
+  }
+
+  /** The last call of this id that is here: another copy may be further on. */
+  #latestCall(toolId: string): { readonly item: ToolItem; readonly shelf: Shelf<ChatItem> } | undefined {
+    for (const { key, thread } of this.#calls.get(toolId)?.toReversed() ?? []) {
+      const shelf = this.#threads.get(thread);
+      const item = shelf?.get(key);
+      if (shelf !== undefined && item?.kind === "tool") return { item, shelf };
+    }
+    return undefined;
   }
 
   #result(block: Event, event: Event, place: Place, alone: boolean): void {
-    const toolId = text(block["tool_use_id"], 200) ?? "";
-    const thread = this.#toolThreads.get(toolId);
-    const shelf = thread === undefined ? undefined : this.#threads.get(thread);
-    const item = shelf?.get(`tool:${toolId}`);
-    if (shelf === undefined || item?.kind !== "tool") return;
+    const call = this.#latestCall(text(block["tool_use_id"], 200) ?? "");
+    if (call === undefined) return;
+    const { item, shelf } = call;
     this.#running.delete(item.key);
     this.#growing.delete(item.key);
+    this.#ended = [...this.#ended, item.key];
     const isError = block["is_error"] === true;
     const [began, ended] = [time(item.timestamp), time(place.timestamp)];
     shelf.put({
@@ -204,14 +237,13 @@ export class Speech {
     const shelf = this.#shelf(place);
     if (kind.endsWith("tool_use")) {
       const toolId = text(block["id"], 200);
-      const key = `tool:${toolId}`;
-      if (!toolId || shelf.get(key) !== undefined) return;
-      lane.parts.set(index, key);
-      this.#growing.set(key, place);
-      this.#toolThreads.set(toolId, place.parent ?? "");
-      shelf.put(newTool(place, key, lane.messageId, toolId, text(block["name"], 200)));
+      if (!toolId || lane.parts.has(index)) return;
+      const call = this.#newCall(lane, toolId, text(block["name"], 200), place);
+      lane.parts.set(index, call.key);
+      this.#growing.set(call.key, place);
+      shelf.put(call);
     } else if (kind === "text" || kind === "thinking") {
-      const key = `${lane.messageId}/${index}`;
+      const key = `${lane.prefix}/${index}`;
       if (shelf.get(key) !== undefined) return;
       lane.parts.set(index, key);
       this.#growing.set(key, place);
@@ -232,6 +264,10 @@ export class Speech {
       shelf.put({ ...item, text: item.text + more });
     }
   }
+}
+
+function laneOf(place: Place): string {
+  return `${place.session ?? ""}|${place.parent ?? ""}`;
 }
 
 function newTool(place: Place, key: string, messageId: string, toolId: string, name: string | null): ToolItem {

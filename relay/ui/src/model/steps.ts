@@ -1,3 +1,4 @@
+import { PlanFold, type PlanChange } from "./plan.js";
 import { Shelf } from "./shelf.js";
 import type { FailedTry, IterationStep, NodeStep, PauseStep, QuestionItem, StepItem, StepState, TaskStep } from "./types.js";
 import { count, type Event, isObject, list, number, percent, text } from "./values.js";
@@ -9,6 +10,8 @@ export class StepsFold {
   #node: string | null = null;
   #iteration: number | null = null;
   #attempt = 0;
+  #plan = new PlanFold();
+  #planned = new Map<string, string>(); // id of a plan's step -> key of the step
 
   fork(): StepsFold {
     const copy = new StepsFold();
@@ -17,6 +20,8 @@ export class StepsFold {
     copy.#node = this.#node;
     copy.#iteration = this.#iteration;
     copy.#attempt = this.#attempt;
+    copy.#plan = this.#plan.fork();
+    copy.#planned = new Map(this.#planned);
     return copy;
   }
 
@@ -55,7 +60,40 @@ export class StepsFold {
       case "workflow_paused":
       case "workflow_resumed":
         this.#onPause(event, position, offset);
+        break;
+      case "assistant":
+      case "user":
+      case "system":
+        for (const change of this.#plan.apply(event)) this.#onPlan(change, event, position, offset);
     }
+  }
+
+  /** A step of an agent's own plan, or a subagent. */
+  #onPlan({ id, name, state, message }: PlanChange, event: Event, position: number, offset: number): void {
+    const known = this.#steps.get(this.#planned.get(id) ?? "");
+    if (known === undefined && (state === "gone" || name === null)) return;
+    const step: TaskStep =
+      known?.kind === "task"
+        ? known
+        : {
+            ...this.#base(stampOf(event), position, offset),
+            key: `plan:${position}:${id}`,
+            kind: "task",
+            taskId: id,
+            name: name ?? id,
+            state: "planned",
+            progress: null,
+            message: null,
+            data: null,
+            session: null,
+            failedTries: [],
+          };
+    this.#planned.set(id, step.key);
+    const next: StepState = state === "pending" ? "planned" : state === "gone" ? "cut" : state;
+    if (known !== undefined && next === step.state && (name === null || name === step.name)) return;
+    const began = next === "running" && step.state !== "running" ? { startedAt: stampOf(event) } : {};
+    const ended = next === "running" || next === "planned" ? null : stampOf(event);
+    this.#put(`plan:${id}`, { ...step, ...began, name: name ?? step.name, message: message ?? step.message, state: next, endedAt: ended });
   }
 
   /** Keep the place of a question, or what became of it. */

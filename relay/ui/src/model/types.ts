@@ -35,11 +35,38 @@ export interface Receipt {
  */
 export interface UserItem extends ItemBase {
   readonly kind: "user";
+  /** How many blocks at the head of its event are of messages before it, which the CLI told once more. */
+  readonly merged: number;
   readonly earlier?: true;
   readonly messageId: string | null;
   /** Its text; what is no text stands as `[image]`, by its type. */
   readonly text: string;
   readonly receipt: Receipt | null;
+}
+
+/**
+ * A slash command that a person typed (`/cost`, `!` for one of the shell), and what it gave. Its name may come after
+ * its output; "" until then.
+ */
+export interface CommandItem extends ItemBase {
+  readonly kind: "command";
+  readonly messageId: string | null;
+  readonly name: string;
+  readonly args: string;
+  /** May hold ANSI codes; null: nothing was told. */
+  readonly output: string | null;
+  readonly isError: boolean;
+}
+
+/** Where the conversation was summarized to fit into the model's context. */
+export interface CompactionItem extends ItemBase {
+  readonly kind: "compaction";
+  /** The command by which a person asked for it; null if it came by itself. */
+  readonly command: string | null;
+  readonly auto: boolean;
+  readonly tokensBefore: number | null;
+  readonly tokensAfter: number | null;
+  readonly summary: string | null;
 }
 
 /** `partial`: it still grows. `cut`: its end never came (the turn was interrupted, or the process died). */
@@ -122,6 +149,8 @@ export type PermissionState = "open" | "allowed" | "denied" | "closed";
 export interface PermissionItem extends ItemBase {
   readonly kind: "permission";
   readonly requestId: string;
+  /** Of the call it is about, where the line tells. */
+  readonly toolId: string | null;
   readonly toolName: string;
   readonly input: unknown;
   readonly suggestions: readonly unknown[];
@@ -129,6 +158,7 @@ export interface PermissionItem extends ItemBase {
   /** When it will be denied, in ms since 1970. */
   readonly deadline: number | null;
   readonly state: PermissionState;
+  readonly decidedAt: string | null;
   readonly message: string | null;
   readonly source: string | null;
 }
@@ -145,11 +175,17 @@ export interface NoticeItem extends ItemBase {
   readonly detail: unknown;
 }
 
-/** Output of a command: `log` lines one after another, up to some 16 KiB in an item. May hold ANSI codes. */
-export interface OutputItem extends ItemBase {
-  readonly kind: "output";
+/** Lines of one source that came one after another. May hold ANSI codes. */
+export interface OutputPart {
   readonly source: "stdout" | "stderr" | "log";
   readonly text: string;
+}
+
+/** Output of a command: `log` lines one after another, whatever their source, up to some 16 KiB in an item. */
+export interface OutputItem extends ItemBase {
+  readonly kind: "output";
+  readonly parts: readonly OutputPart[];
+  readonly chars: number;
   readonly lines: number;
 }
 
@@ -157,6 +193,8 @@ export interface OutputItem extends ItemBase {
 export interface ResultItem extends ItemBase {
   readonly kind: "result";
   readonly isError: boolean;
+  /** Somebody ended the turn: no failure, whatever `isError` says. */
+  readonly interrupted: boolean;
   readonly subtype: string | null;
   readonly text: string | null;
   /** Of the session so far. */
@@ -169,6 +207,8 @@ export interface ResultItem extends ItemBase {
 
 export type ChatItem =
   | UserItem
+  | CommandItem
+  | CompactionItem
   | TextItem
   | ThinkingItem
   | ToolItem
@@ -178,8 +218,8 @@ export type ChatItem =
   | OutputItem
   | ResultItem;
 
-/** `cut`: the run, or its attempt, ended first. */
-export type StepState = "running" | "completed" | "failed" | "cut";
+/** `planned`: it has not begun. `cut`: the run, or its attempt, ended first, or it was taken off the plan. */
+export type StepState = "planned" | "running" | "completed" | "failed" | "cut";
 
 interface StepBase {
   readonly key: string;

@@ -34,3 +34,8 @@ export function statusOf(log: RunLog, snapshot: RunModelSnapshot, listed?: RunSt
   if (ended !== null) return listed === "queued" ? listed : ended;
   return listed ?? snapshot.status;
 }
+
+/** How many questions and permissions wait for an answer. */
+export function openOf({ questions, permissions }: RunModelSnapshot): number {
+  return questions.length + permissions.length;
+}

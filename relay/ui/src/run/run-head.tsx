@@ -1,16 +1,17 @@
-import { CirclePause, CirclePlay, CircleStop, Hand, RotateCcw, Trash2, Undo2 } from "lucide-react";
-import { memo, useState, type ReactNode } from "react";
+import { CirclePause, CirclePlay, CircleStop, Copy, Hand, RotateCcw, Trash2, Undo2 } from "lucide-react";
+import { memo, useState } from "react";
 import { useLocation } from "wouter";
 import { newId, sendMessage, type RunView, type Workflow } from "../api";
-import { talkOf } from "../chat/talk";
-import { useShell } from "../layout/shell-context";
+import { openOf } from "../model";
 import type { RunModelSnapshot } from "../model/types";
 import { useCommand } from "../runs/actions";
 import { DeleteDialog } from "../runs/delete-dialog";
+import { useOpenStart } from "../start/start-context";
 import type { RunStatus } from "../stream/types";
-import { Badge, Button, CopyButton, Duration, formatCost, formatCount, isEnded, Progress, StatusBadge, Time } from "../ui";
+import { talkOf } from "../tabs/chat/talk";
+import { Badge, Button, Duration, formatCost, isEnded, Menu, Progress, StatusBadge, type MenuItem } from "../ui";
 import { useKeys } from "../ui/keys";
-import { notifyError } from "../ui/toast";
+import { notify, notifyError } from "../ui/toast";
 
 interface RunHeadProps {
   readonly runId: string;
@@ -21,7 +22,8 @@ interface RunHeadProps {
   readonly present: RunStatus;
   readonly replaying: boolean;
   readonly model: RunModelSnapshot;
-  readonly createdAt: string | undefined;
+  /** Of a queued run, 1 for the next. */
+  readonly queuePosition: number | null;
   readonly view: RunView | undefined;
   readonly workflow: Workflow | undefined;
   readonly workflowName: string | null | undefined;
@@ -29,69 +31,63 @@ interface RunHeadProps {
   readonly canInterruptBelow: boolean;
 }
 
-/** What run it is, how it goes, and what can be done with it. */
+/** What run it is, how it goes, and what can be done with it: one row. */
 export const RunHead = memo(function RunHead(props: RunHeadProps) {
-  const { runId, title, status, present, replaying, model, createdAt, view, workflow, workflowName, canInterruptBelow } = props;
+  const { runId, title, status, present, replaying, model, queuePosition, view, workflow, workflowName, canInterruptBelow } = props;
   const { totals } = model;
+  const still = replaying || isEnded(present);
+  const doing = doingOf(model, status, queuePosition);
   return (
     <header className="run-top">
-      <div className="run-top-title">
-        <h1 className="truncate foreign" title={title}>
-          {title}
-        </h1>
-        <RunActions runId={runId} status={present} workflow={workflow} workflowName={workflowName ?? null} view={view} canInterruptBelow={canInterruptBelow} />
-      </div>
-      <div className="run-facts">
-        <StatusBadge status={status} />
+      <h1 className="truncate foreign" title={title}>
+        {title}
+      </h1>
+      <span className="run-state" role="status" data-working={(status === "running" && !still) || undefined}>
+        <StatusBadge status={status} open={openOf(model)} still={still} />
+        {doing !== "" && <span className="run-doing truncate foreign">{doing}</span>}
+      </span>
+      <span className="run-facts">
         {replaying && <Badge tone="accent">replay</Badge>}
-        <span>{workflowName ?? "…"}</span>
-        <span className="run-id">
-          <code>{runId}</code>
-          <CopyButton text={runId} label="Copy the run id" />
-        </span>
-        <Fact name="created">{createdAt && <Time at={createdAt} />}</Fact>
-        <Fact name="attempt">{model.attempt > 1 && model.attempt}</Fact>
-        <Fact name="duration">
-          {model.startedAt && (
-            <Duration seconds={isEnded(status) || replaying ? (model.durationS ?? totals.runtimeS) : null} since={model.attemptAt ?? model.startedAt} />
-          )}
-        </Fact>
-        <Fact name="cost">{totals.costUsd !== null && formatCost(totals.costUsd)}</Fact>
-        <Fact name="tokens">{totals.tokens !== null && formatCount(totals.tokens)}</Fact>
-        <Fact name="events">{formatCount(totals.events)}</Fact>
-        {model.progress !== null && (
-          <span className="run-head-progress">
-            <Progress value={model.progress} label="Progress" tone={status === "completed" ? "good" : status === "failed" ? "bad" : "accent"} />
+        {model.attempt > 1 && <span>attempt {model.attempt}</span>}
+        {model.progress !== null && status !== "completed" && (
+          <span className="run-progress-fact">
+            <Progress value={model.progress} label="Progress" tone={status === "failed" ? "bad" : "accent"} />
             <span className="numeric">{Math.round(model.progress)} %</span>
           </span>
         )}
-      </div>
+        {totals.costUsd !== null && <span className="numeric">{formatCost(totals.costUsd)}</span>}
+        {model.startedAt && (
+          <Duration seconds={isEnded(status) || replaying ? (model.durationS ?? totals.runtimeS) : null} since={model.attemptAt ?? model.startedAt} />
+        )}
+      </span>
+      <RunActions runId={runId} status={present} asking={openOf(model) > 0} workflow={workflow} workflowName={workflowName ?? null} view={view} canInterruptBelow={canInterruptBelow} />
     </header>
   );
 });
 
-/** Left out where there is nothing to say. */
-function Fact({ name, children }: { readonly name: string; readonly children: ReactNode }) {
-  if (children === null || children === undefined || children === false || children === "") return null;
-  return (
-    <span className="run-fact">
-      <span className="run-fact-name">{name}</span> <span className="numeric">{children}</span>
-    </span>
-  );
+/** Where it is and what it does, as far as it tells; of what ended, why, if a word says that. */
+function doingOf(model: RunModelSnapshot, status: RunStatus, queuePosition: number | null): string {
+  if (status === "queued") return queuePosition === null ? "" : queuePosition === 1 ? "the next to start" : `number ${queuePosition} to start`;
+  if (status === "stopped") return model.reason !== null && model.reason !== "stop" ? model.reason : "";
+  if (status !== "running") return "";
+  const parts = [model.currentNode, model.currentTool, model.message, model.activity].filter((part, index, all) => part && all.indexOf(part) === index);
+  return parts.join(" · ");
 }
 
 interface RunActionsProps {
   readonly runId: string;
   readonly status: RunStatus;
+  /** Whether it waits for an answer: then there is nothing to resume. */
+  readonly asking: boolean;
   readonly workflow: Workflow | undefined;
   readonly workflowName: string | null;
   readonly view: RunView | undefined;
   readonly canInterruptBelow: boolean;
 }
 
-const RunActions = memo(function RunActions({ runId, status, workflow, workflowName, view, canInterruptBelow }: RunActionsProps) {
+const RunActions = memo(function RunActions({ runId, status, asking, workflow, workflowName, view, canInterruptBelow }: RunActionsProps) {
   const [, navigate] = useLocation();
-  const { openNew } = useShell();
+  const openStart = useOpenStart();
   const [deleting, setDeleting] = useState(false);
   const command = useCommand();
   const ended = isEnded(status);
@@ -100,9 +96,18 @@ const RunActions = memo(function RunActions({ runId, status, workflow, workflowN
   const told = (what: string) => command.isPending && command.variables.command === what;
   // An agent is reopened by a message, which says what is to be done.
   const reopens = ended && status !== "completed" && workflow?.resumable === true && !agent;
-  const canRepeat = ended && view !== undefined && workflow !== undefined;
 
   useKeys({ i: () => (interruptible ? tell("interrupt") : false) });
+
+  const copyId = () => {
+    (navigator.clipboard?.writeText(runId) ?? Promise.reject(new Error("The browser does not let us copy"))).then(() => notify(`Copied ${runId}`), notifyError);
+  };
+  const items: MenuItem[] = [{ label: "Copy the run id", icon: Copy, onSelect: copyId }];
+  if (view !== undefined && workflow !== undefined) {
+    const { workflow: name, prompt, params, interactive } = view;
+    items.unshift({ label: "Run again", icon: RotateCcw, onSelect: () => openStart({ workflow: name, prompt, params, interactive }) });
+  }
+  if (ended) items.push({ label: "Delete", icon: Trash2, danger: true, onSelect: () => setDeleting(true) });
 
   return (
     <div className="run-head-actions">
@@ -111,18 +116,18 @@ const RunActions = memo(function RunActions({ runId, status, workflow, workflowN
           Interrupt
         </Button>
       )}
-      {!ended && workflow?.pausable && (status === "running" || status === "waiting") && (
+      {!ended && workflow?.pausable && !asking && (status === "running" || status === "waiting") && (
         <Button size="sm" icon={CirclePause} busy={told("pause")} onClick={() => tell("pause")}>
           Pause
         </Button>
       )}
-      {status === "paused" && (
+      {status === "paused" && !asking && (
         <Button size="sm" variant="primary" icon={CirclePlay} busy={told("resume")} onClick={() => tell("resume")}>
           Resume
         </Button>
       )}
       {!ended && (
-        <Button size="sm" variant="danger" icon={CircleStop} busy={told("stop")} onClick={() => tell("stop")}>
+        <Button size="sm" icon={CircleStop} busy={told("stop")} onClick={() => tell("stop")}>
           Stop
         </Button>
       )}
@@ -136,21 +141,7 @@ const RunActions = memo(function RunActions({ runId, status, workflow, workflowN
           Reopen
         </Button>
       )}
-      {canRepeat && (
-        <Button
-          size="sm"
-          icon={RotateCcw}
-          title="Start a new run like this one"
-          onClick={() => openNew({ workflow: view.workflow, prompt: view.prompt, params: view.params, interactive: view.interactive })}
-        >
-          Run again
-        </Button>
-      )}
-      {ended && (
-        <Button size="sm" variant="danger" icon={Trash2} onClick={() => setDeleting(true)}>
-          Delete
-        </Button>
-      )}
+      <Menu label="More" items={items} />
       {deleting && <DeleteDialog runId={runId} onDeleted={() => navigate("/")} onClose={() => setDeleting(false)} />}
     </div>
   );

@@ -1,32 +1,36 @@
-import { FileX2, History } from "lucide-react";
+import { ChevronDown, FileX2, History } from "lucide-react";
+import { useDeferredValue, useState } from "react";
 import { Link, useLocation } from "wouter";
 import { useRunView, useWorkflow } from "../api";
-import { useTitle } from "../layout/shell-context";
-import { statusOf, useModel } from "../model";
+import { AskDock } from "../asks/ask-dock";
+import { openOf, statusOf, useModel } from "../model";
+import { titleOf } from "../runs/title";
 import { useRun, useRuns } from "../stream";
-import { EmptyState, isEnded, Loading, Tabs } from "../ui";
+import { fittingTab, TAB_LABELS, tabOf, TABS, type TabName } from "../tabs/names";
+import type { TabProps } from "../tabs/tab";
+import { TabContent } from "../tabs/tab-content";
+import { EmptyState, isEnded, Loading, shownStatus, STATUS_WORDS, Tabs } from "../ui";
 import { Button } from "../ui/button";
 import { useKeys } from "../ui/keys";
 import { useSettled } from "../ui/settled";
+import { useTitle } from "../ui/title";
 import { ReplayBar } from "./replay/replay-bar";
 import { useReplay } from "./replay/use-replay";
+import { RunDetails } from "./run-details";
 import { RunHead } from "./run-head";
-import "./run.css";
 import { RunStatusBar } from "./run-status-bar";
-import { TabContent } from "./tab-content";
-import { defaultTab, TAB_LABELS, tabOf, TABS, titleOf, type TabName } from "./tabs";
-import type { TabProps } from "./tab";
+import "./run.css";
 
 // Figures that change faster can't be read.
 const HEAD_MS = 250;
 
 interface RunPageProps {
   readonly runId: string;
-  /** From the address; none, or one that there is not, is the one that fits the workflow. */
+  /** From the address; none, or one that there is not, is the one that fits the run. */
   readonly tab: string | undefined;
 }
 
-/** One run: its head, its tabs, and the bar that goes back in time. */
+/** One run: its head, its tabs, what it asks, and the bar that goes back in time. */
 export default function RunPage({ runId, tab }: RunPageProps) {
   const log = useRun(runId);
   const { runs } = useRuns();
@@ -35,7 +39,10 @@ export default function RunPage({ runId, tab }: RunPageProps) {
   const status = statusOf(log, present, listed?.status);
   const isLive = !isEnded(status);
   const replay = useReplay(log, isLive);
-  const position = replay.position ?? undefined;
+  const [replayOpen, setReplayOpen] = useState(false);
+  const [details, setDetails] = useState(false);
+  // The slider is where it was drawn to at once; what is shown follows, to the newest place and to none between.
+  const position = useDeferredValue(replay.position) ?? undefined;
   const model = useModel(log, position);
   const headModel = useSettled(model, HEAD_MS);
   const view = useRunView(runId, listed !== undefined || log.length > 0);
@@ -43,17 +50,27 @@ export default function RunPage({ runId, tab }: RunPageProps) {
   const workflow = useWorkflow(workflowName);
   const [, navigate] = useLocation();
 
-  const name = tabOf(tab) ?? defaultTab(workflowName);
+  // What was chosen for someone stays, whatever the run does next.
+  const [fitting, setFitting] = useState<TabName | null>(null);
+  const fits = fitting ?? fittingTab(workflowName, present);
+  if (fitting === null && fits !== null) setFitting(fits);
+  const name = tabOf(tab) ?? fits ?? "trace";
   const title = titleOf(runId, listed, view.data);
   const goTo = (next: TabName) => navigate(`/runs/${runId}/${next}`, { replace: true });
   const rewind = () => replay.dispatch(replay.position === null ? { type: "seek", position: 0 } : { type: "leave" });
+  const closeReplay = () => {
+    replay.dispatch({ type: "leave" });
+    setReplayOpen(false);
+  };
   useKeys({
     ...Object.fromEntries(TABS.map((each, index) => [String(index + 1), () => goTo(each)])),
     r: () => (log.length > 0 ? rewind() : false),
   });
-  useTitle(log.end === "gone" ? "No such run" : `${status}: ${title}`);
+  const shown = shownStatus(status, openOf(present));
+  useTitle(log.end === "gone" ? "No such run" : `${STATUS_WORDS[shown]}: ${title}`);
 
-  const props: TabProps = { runId, log, model, position };
+  const docked = replay.position === null && isLive && openOf(present) > 0;
+  const props: TabProps = { runId, log, model, position, docked: true };
   const tabs = TABS.map((each) => ({ name: each, label: TAB_LABELS[each], content: <TabContent name={each} {...props} /> }));
 
   if (log.end === "gone") {
@@ -69,6 +86,8 @@ export default function RunPage({ runId, tab }: RunPageProps) {
     );
   }
   if (!log.caughtUp && log.length === 0 && log.problem === null && !listed) return <Loading what="Opening the run…" />;
+  const canReplay = log.length > 0 && (isLive || log.caughtUp);
+  const barShown = canReplay && (replay.position !== null || (replayOpen && !isLive));
   return (
     <div className="run">
       <RunHead
@@ -78,29 +97,44 @@ export default function RunPage({ runId, tab }: RunPageProps) {
         present={status}
         replaying={position !== undefined}
         model={headModel}
-        createdAt={listed?.created_at ?? view.data?.created_at}
+        queuePosition={listed?.queue_position ?? null}
         view={view.data}
         workflow={workflow}
         workflowName={workflowName}
         canInterruptBelow={name === "chat" && position === undefined}
       />
-      <RunStatusBar runId={runId} model={headModel} problem={log.problem} status={position === undefined ? status : model.status} queuePosition={listed?.queue_position ?? null} />
       <Tabs
         label="Run"
         tabs={tabs}
         value={name}
         onChange={goTo}
         aside={
-          isLive &&
-          replay.position === null &&
-          log.length > 0 && (
-            <Button size="sm" variant="ghost" icon={History} aria-keyshortcuts="r" onClick={() => replay.dispatch({ type: "seek", position: log.length })}>
-              Rewind
+          <>
+            <Button size="sm" variant="ghost" icon={ChevronDown} aria-expanded={details} onClick={() => setDetails(!details)}>
+              Details
             </Button>
-          )
+            {canReplay && !barShown && (
+              <Button
+                size="sm"
+                variant="ghost"
+                icon={History}
+                aria-keyshortcuts="r"
+                onClick={() => (isLive ? replay.dispatch({ type: "seek", position: log.length }) : setReplayOpen(true))}
+              >
+                {isLive ? "Rewind" : "Replay"}
+              </Button>
+            )}
+          </>
+        }
+        below={
+          <>
+            {details && <RunDetails runId={runId} workflowName={workflowName} createdAt={listed?.created_at ?? view.data?.created_at} model={headModel} view={view.data} />}
+            <RunStatusBar model={headModel} problem={log.problem} status={position === undefined ? status : model.status} />
+          </>
         }
       />
-      {log.length > 0 && (replay.position !== null || (!isLive && log.caughtUp)) && <ReplayBar log={log} replay={replay} chat={present.chat} isLive={isLive} />}
+      {docked && <AskDock runId={runId} questions={present.questions} permissions={present.permissions} />}
+      {barShown && <ReplayBar log={log} replay={replay} chat={present.chat} isLive={isLive} onClose={closeReplay} />}
     </div>
   );
 }

@@ -1,19 +1,20 @@
 import { Search } from "lucide-react";
 import type { RefObject } from "react";
-import type { RunStatus } from "../stream/types";
-import { STATUSES } from "../ui";
+import { formatWhole, STATUS_WORDS, STATUSES, type ShownStatus } from "../ui";
 import type { RunFilter } from "./order";
 
 interface FilterBarProps {
   readonly filter: RunFilter;
-  readonly counts: ReadonlyMap<RunStatus, number>;
+  /** Older ones are still being fetched: counts are of those that are here. */
+  readonly more: boolean;
+  readonly counts: ReadonlyMap<ShownStatus, number>;
   readonly workflows: readonly string[];
   readonly deployments: readonly string[];
   readonly search: RefObject<HTMLInputElement | null>;
   readonly onChange: (filter: RunFilter) => void;
 }
 
-export function FilterBar({ filter, counts, workflows, deployments, search, onChange }: FilterBarProps) {
+export function FilterBar({ filter, more, counts, workflows, deployments, search, onChange }: FilterBarProps) {
   const all = [...counts.values()].reduce((sum, count) => sum + count, 0);
   return (
     <div className="filter-bar" role="search">
@@ -46,7 +47,7 @@ export function FilterBar({ filter, counts, workflows, deployments, search, onCh
         />
       )}
       <div className="filter-statuses" role="group" aria-label="Status">
-        <Chip pressed={filter.status === null} count={all} onPress={() => onChange({ ...filter, status: null })}>
+        <Chip pressed={filter.status === null} count={all} more={more} onPress={() => onChange({ ...filter, status: null })}>
           all
         </Chip>
         {STATUSES.filter((status) => counts.has(status) || filter.status === status).map((status) => (
@@ -54,9 +55,10 @@ export function FilterBar({ filter, counts, workflows, deployments, search, onCh
             key={status}
             pressed={filter.status === status}
             count={counts.get(status) ?? 0}
+            more={more}
             onPress={() => onChange({ ...filter, status: filter.status === status ? null : status })}
           >
-            {status}
+            {STATUS_WORDS[status]}
           </Chip>
         ))}
       </div>
@@ -67,14 +69,18 @@ export function FilterBar({ filter, counts, workflows, deployments, search, onCh
 interface ChipProps {
   readonly pressed: boolean;
   readonly count: number;
+  readonly more: boolean;
   readonly onPress: () => void;
   readonly children: string;
 }
 
-function Chip({ pressed, count, onPress, children }: ChipProps) {
+function Chip({ pressed, count, more, onPress, children }: ChipProps) {
   return (
     <button type="button" className="chip" aria-pressed={pressed} onClick={onPress}>
-      {children} <span className="chip-count numeric">{count}</span>
+      {children} <span className="chip-count numeric">
+        {formatWhole(count)}
+        {more && "+"}
+      </span>
     </button>
   );
 }

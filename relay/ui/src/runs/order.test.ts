@@ -41,6 +41,15 @@ describe("orderRuns", () => {
     expect(ids(orderRuns(runs))).toEqual(["asks", "idle", "running", "queued", "new", "old"]);
   });
 
+  test("a question counts whether the run says that it waits, runs or is paused", () => {
+    const asks = (["waiting", "running", "paused"] as const).map((status) => run(status, { status, open_questions: 1 }));
+    const rest = [run("x", { status: "running" }), run("y", { status: "waiting" })];
+    expect(ids(orderRuns([...rest, ...asks])).slice(0, 3).sort()).toEqual(["paused", "running", "waiting"]);
+    expect(ids(filterRuns([...rest, ...asks], { ...NO_FILTER, status: "asking" }))).toEqual(["waiting", "running", "paused"]);
+    expect(ids(filterRuns([...rest, ...asks], { ...NO_FILTER, status: "idle" }))).toEqual(["y"]);
+    expect(Object.fromEntries(countStatuses([...rest, ...asks], NO_FILTER))).toEqual({ running: 1, idle: 1, asking: 3 });
+  });
+
   test("of the same moment the ids decide, so that rows don't dance", () => {
     expect(ids(orderRuns([run("a"), run("b")]))).toEqual(ids(orderRuns([run("b"), run("a")])));
   });

@@ -1,11 +1,12 @@
 // Which runs are shown, and in what order. Pure.
 
-import type { RunStatus, RunSummary } from "../stream/types";
+import type { RunSummary } from "../stream/types";
+import { shownStatus, type ShownStatus } from "../ui/status";
 
 export interface RunFilter {
   /** Words that all have to be found. */
   readonly text: string;
-  readonly status: RunStatus | null;
+  readonly status: ShownStatus | null;
   readonly workflow: string | null;
   readonly deployment: string | null;
 }
@@ -21,7 +22,7 @@ export function filterRuns(runs: readonly RunSummary[], filter: RunFilter): read
   const words = filter.text.toLowerCase().split(/\s+/).filter(Boolean);
   return runs.filter(
     (run) =>
-      (filter.status === null || run.status === filter.status) &&
+      (filter.status === null || shownOf(run) === filter.status) &&
       (filter.workflow === null || run.workflow === filter.workflow) &&
       (filter.deployment === null || run.deployment === filter.deployment) &&
       (words.length === 0 || words.every((word) => searched(run).includes(word))),
@@ -29,9 +30,9 @@ export function filterRuns(runs: readonly RunSummary[], filter: RunFilter): read
 }
 
 /** How many there are of each status, whatever status is filtered for. */
-export function countStatuses(runs: readonly RunSummary[], filter: RunFilter): ReadonlyMap<RunStatus, number> {
-  const counts = new Map<RunStatus, number>();
-  for (const run of filterRuns(runs, { ...filter, status: null })) counts.set(run.status, (counts.get(run.status) ?? 0) + 1);
+export function countStatuses(runs: readonly RunSummary[], filter: RunFilter): ReadonlyMap<ShownStatus, number> {
+  const counts = new Map<ShownStatus, number>();
+  for (const run of filterRuns(runs, { ...filter, status: null })) counts.set(shownOf(run), (counts.get(shownOf(run)) ?? 0) + 1);
   return counts;
 }
 
@@ -40,7 +41,7 @@ export function isFiltered(filter: RunFilter): boolean {
 }
 
 /** What a filter is in an address: `q`, `status`, `workflow`, `deployment`. */
-export function filterOf(search: URLSearchParams, statuses: readonly RunStatus[]): RunFilter {
+export function filterOf(search: URLSearchParams, statuses: readonly ShownStatus[]): RunFilter {
   return {
     text: search.get("q") ?? "",
     status: statuses.find((status) => status === search.get("status")) ?? null,
@@ -59,10 +60,14 @@ export function searchOf(filter: RunFilter): URLSearchParams {
   return search;
 }
 
+const RANKS: Readonly<Record<ShownStatus, number>> = { asking: 0, running: 1, idle: 1, paused: 1, queued: 2, completed: 3, failed: 3, stopped: 3 };
+
 function rank(run: RunSummary): number {
-  if (run.open_questions > 0) return 0;
-  if (run.status === "running" || run.status === "waiting" || run.status === "paused") return 1;
-  return run.status === "queued" ? 2 : 3;
+  return RANKS[shownOf(run)];
+}
+
+function shownOf(run: RunSummary): ShownStatus {
+  return shownStatus(run.status, run.open_questions);
 }
 
 function compare(a: string, b: string): number {

@@ -1,7 +1,9 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useCallback, useEffect, useRef, type RefObject } from "react";
 import type { RunSummary } from "../stream/types";
+import { keptOf } from "../ui/kept";
 import { useKeys } from "../ui/keys";
+import { shownStatus } from "../ui/status";
 import { RunRow } from "./run-row";
 
 const ROW_PX = 57;
@@ -25,13 +27,19 @@ interface RunListProps {
 /** A table of any length: only the rows that are seen are drawn. */
 export function RunList({ runs, current, selected, more, onCurrent, onMore, onSelect, onStop, onDelete }: RunListProps) {
   const scroller = useRef<HTMLDivElement>(null);
+  const kept = keptOf("runs");
   const virtual = useVirtualizer({
     count: runs.length,
     getScrollElement: () => scroller.current,
     estimateSize: () => ROW_PX,
     overscan: OVERSCAN,
     getItemKey: (index) => runs[index]?.run_id ?? index,
+    initialOffset: (kept.get("top") as number | undefined) ?? 0,
   });
+  useEffect(() => {
+    const element = scroller.current;
+    return () => void (element && kept.set("top", element.scrollTop));
+  }, [kept]);
   const items = virtual.getVirtualItems();
 
   const last = items.at(-1)?.index ?? -1;
@@ -83,7 +91,7 @@ export function RunList({ runs, current, selected, more, onCurrent, onMore, onSe
                 aria-rowindex={item.index + 2}
                 data-index={item.index}
                 data-run={run.run_id}
-                className={`run-row run-row-${run.open_questions > 0 ? "asks" : run.status} ${run.run_id === current ? "run-row-current" : ""}`}
+                className={`run-row run-row-${shownStatus(run.status, run.open_questions)} ${run.run_id === current ? "run-row-current" : ""}`}
                 style={{ transform: `translateY(${item.start}px)` }}
                 onFocus={() => onCurrent(run.run_id)}
               >

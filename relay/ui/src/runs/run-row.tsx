@@ -1,8 +1,9 @@
-import { CircleStop, MessageCircleQuestion, Trash2 } from "lucide-react";
+import { CircleStop, Trash2 } from "lucide-react";
 import { memo } from "react";
 import { Link } from "wouter";
 import type { RunSummary } from "../stream/types";
-import { Badge, Duration, formatCost, IconButton, isEnded, Progress, StatusBadge, Time } from "../ui";
+import { Duration, formatCost, IconButton, isEnded, Progress, StatusBadge, Time } from "../ui";
+import { withoutScript } from "./title";
 
 interface RunRowProps {
   readonly run: RunSummary;
@@ -14,28 +15,25 @@ interface RunRowProps {
 
 /** The cells of a run's row. */
 export const RunRow = memo(function RunRow({ run, selected, onSelect, onStop, onDelete }: RunRowProps) {
-  const name = run.title || run.run_id;
+  const title = withoutScript(run.title);
+  const name = title || run.run_id;
   return (
     <>
       <div role="cell" className="run-select">
         <input type="checkbox" aria-label={`Select ${run.run_id}`} checked={selected} onChange={() => onSelect(run.run_id)} />
       </div>
       <div role="cell" className="run-status">
-        <StatusBadge status={run.status} />
+        <StatusBadge status={run.status} open={run.open_questions} />
       </div>
       <div role="cell" className="run-name">
-        <Link href={`/runs/${run.run_id}`} className={run.title ? "run-link truncate foreign" : "run-link truncate mono"} title={name}>
+        <Link href={`/runs/${run.run_id}`} className={title ? "run-link truncate foreign" : "run-link truncate mono"} title={name}>
           {name}
         </Link>
         <p className="run-sub truncate">
-          {run.open_questions > 0 && (
-            <Badge tone="careful" icon={MessageCircleQuestion}>
-              {run.open_questions === 1 ? "waits for an answer" : `waits for ${run.open_questions} answers`}
-            </Badge>
-          )}
+          {run.open_questions > 1 && <span>{run.open_questions} questions</span>}
           <span>{run.workflow}</span>
           {run.deployment && <span>{run.deployment}</span>}
-          {run.title && <span className="mono">{run.run_id}</span>}
+          {title && <span className="mono">{run.run_id}</span>}
           {note(run) && <span className="foreign run-note">{note(run)}</span>}
         </p>
       </div>

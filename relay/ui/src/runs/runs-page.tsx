@@ -1,10 +1,11 @@
 import { Inbox, Plus, SearchX } from "lucide-react";
-import { useCallback, useMemo, useRef, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useLocation, useSearchParams } from "wouter";
-import { useShell, useTitle } from "../layout/shell-context";
+import { useOpenStart } from "../start/start-context";
 import { useRuns } from "../stream";
 import { Button, Confirm, EmptyState, isEnded, Loading, STATUSES } from "../ui";
 import { useKeys } from "../ui/keys";
+import { useTitle } from "../ui/title";
 import { useCommand } from "./actions";
 import { DeleteDialog } from "./delete-dialog";
 import { FilterBar } from "./filter-bar";
@@ -18,7 +19,7 @@ export function RunsPage() {
   const { runs, loaded, more, loadMore, version } = useRuns();
   const [params, setParams] = useSearchParams();
   const [, navigate] = useLocation();
-  const { openNew } = useShell();
+  const openStart = useOpenStart();
   const [current, setCurrent] = useState<string | null>(null);
   const [selected, setSelected] = useState<readonly string[]>([]);
   const [asked, setAsked] = useState<{ readonly what: "stop" | "delete"; readonly runId: string } | null>(null);
@@ -53,6 +54,8 @@ export function RunsPage() {
     Escape: () => (selected.length > 0 ? setSelected([]) : false),
   });
 
+  useAllRows(loaded, more, runs.length, loadMore);
+
   const waiting = runs.filter((run) => run.open_questions > 0).length;
   useTitle(waiting > 0 ? `(${waiting}) Runs` : "Runs");
 
@@ -60,7 +63,7 @@ export function RunsPage() {
     <div className="runs-page">
       <h1 className="sr-only">Runs</h1>
       {runs.length > 0 && (
-        <FilterBar filter={filter} counts={counts} workflows={workflows} deployments={deployments} search={search} onChange={setFilter} />
+        <FilterBar filter={filter} more={more} counts={counts} workflows={workflows} deployments={deployments} search={search} onChange={setFilter} />
       )}
       {shown.length > 0 ? (
         <RunList
@@ -79,7 +82,7 @@ export function RunsPage() {
       ) : isFiltered(filter) ? (
         <NothingFound more={more} onMore={older} onClear={() => setFilter(NO_FILTER)} />
       ) : (
-        <NoRuns onNew={() => openNew()} />
+        <NoRuns onNew={() => openStart()} />
       )}
       {selected.length > 0 && <SelectBar selected={selected} onClear={() => setSelected([])} />}
       {asked?.what === "delete" && <DeleteDialog runId={asked.runId} onDeleted={() => setAsked(null)} onClose={() => setAsked(null)} />}
@@ -103,10 +106,22 @@ export function RunsPage() {
   );
 }
 
+/** Beyond so many, older ones come as one scrolls. */
+const MAX_ROWS = 10_000;
+
+/** Counts and search are of all runs, and so all rows are fetched, page by page, once the first are there. */
+function useAllRows(loaded: boolean, more: boolean, count: number, loadMore: () => Promise<void>): void {
+  useEffect(() => {
+    if (!loaded || !more || count >= MAX_ROWS) return;
+    const timer = setTimeout(() => void loadMore().catch(() => undefined)); // scrolling asks again
+    return () => clearTimeout(timer);
+  }, [loaded, more, count, loadMore]);
+}
+
 function NothingFound({ more, onMore, onClear }: { readonly more: boolean; readonly onMore: () => void; readonly onClear: () => void }) {
   return (
     <EmptyState icon={SearchX} title="No run is like that">
-      <p>{more ? "None of those that are here; there are older ones." : "Take away a filter to see more."}</p>
+      <p>{more ? "Still looking through the older ones…" : "Take away a filter to see more."}</p>
       <div className="empty-actions">
         {more && <Button onClick={onMore}>Search older ones</Button>}
         <Button onClick={onClear}>Show all runs</Button>

@@ -5,8 +5,11 @@ import { useEffect, useRef } from "react";
 /** By `KeyboardEvent.key`: `j`, `?`, `Enter`, ` `. A command that returns false did nothing, and the browser goes on. */
 export type Keys = Readonly<Record<string, (event: KeyboardEvent) => void | false>>;
 
-/** Obey `keys` wherever the focus is, for as long as the component is there. */
-export function useKeys(keys: Keys): void {
+/**
+ * Obey `keys` wherever the focus is, for as long as the component is there. `first`: before those of the page around it,
+ * which may know the same keys.
+ */
+export function useKeys(keys: Keys, first = false): void {
   const latest = useRef(keys);
   useEffect(() => {
     latest.current = keys;
@@ -19,9 +22,9 @@ export function useKeys(keys: Keys): void {
       const command = latest.current[event.key];
       if (command !== undefined && command(event) !== false) event.preventDefault();
     };
-    document.addEventListener("keydown", onKeyDown);
-    return () => document.removeEventListener("keydown", onKeyDown);
-  }, []);
+    document.addEventListener("keydown", onKeyDown, first);
+    return () => document.removeEventListener("keydown", onKeyDown, first);
+  }, [first]);
 }
 
 const TYPED_INTO = new Set(["text", "search", "number", "password", "email", "url"]);

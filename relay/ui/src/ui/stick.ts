@@ -1,4 +1,6 @@
+import type { Virtualizer } from "@tanstack/react-virtual";
 import { useCallback, useLayoutEffect, useRef, useState, type RefObject } from "react";
+import type { ListPlace } from "./kept";
 
 /** So near to the end counts as there. */
 const NEAR_PX = 48;
@@ -81,4 +83,21 @@ export function useStick(
 
   const release = useCallback(() => set(false), [set]);
   return { sticking, toEnd, release };
+}
+
+/** Tells where one was in a list when it goes away. */
+export function usePlaceKept(
+  scroller: RefObject<HTMLElement | null>,
+  sticking: boolean,
+  virtualizer: Virtualizer<HTMLDivElement, Element> | Virtualizer<HTMLDivElement, HTMLDivElement>,
+  keep: (place: ListPlace) => void,
+): void {
+  const latest = useRef({ sticking, keep });
+  latest.current = { sticking, keep };
+  useLayoutEffect(() => {
+    const element = scroller.current;
+    return () => {
+      if (element) latest.current.keep({ top: element.scrollTop, sticking: latest.current.sticking, sizes: virtualizer.measurementsCache });
+    };
+  }, [scroller, virtualizer]);
 }

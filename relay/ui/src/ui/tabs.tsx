@@ -16,10 +16,12 @@ interface TabsProps<Name extends string> {
   readonly onChange: (name: Name) => void;
   /** At the right of the tabs. */
   readonly aside?: ReactNode;
+  /** Between the tabs and what is in them, whichever it is. */
+  readonly below?: ReactNode;
 }
 
 /** Tabs of which one is drawn. Arrow keys, Home and End move between them. */
-export function Tabs<Name extends string>({ label, tabs, value, onChange, aside }: TabsProps<Name>) {
+export function Tabs<Name extends string>({ label, tabs, value, onChange, aside, below }: TabsProps<Name>) {
   return (
     <Radix.Root className="tabs" value={value} onValueChange={(name) => onChange(name as Name)}>
       <div className="tabs-bar">
@@ -32,6 +34,7 @@ export function Tabs<Name extends string>({ label, tabs, value, onChange, aside 
         </Radix.List>
         {aside && <div className="tabs-aside">{aside}</div>}
       </div>
+      {below}
       {tabs.map((tab) => (
         <Radix.Content key={tab.name} value={tab.name} className="tab-panel">
           {tab.content}

@@ -22,8 +22,9 @@ export function marksOf(chat: readonly ChatItem[]): readonly Mark[] {
 }
 
 function kindOf(item: ChatItem): Mark["kind"] | null {
-  if (item.kind === "user") return "message";
+  if (item.kind === "user" || item.kind === "command") return "message";
   if (item.kind === "question" || item.kind === "permission") return "question";
   if (item.kind === "notice") return item.level === "error" ? "error" : null;
-  return (item.kind === "tool" || item.kind === "result") && item.isError ? "error" : null;
+  if (item.kind === "tool") return item.status === "error" ? "error" : null;
+  return item.kind === "result" && item.isError && !item.interrupted ? "error" : null;
 }

@@ -1,4 +1,4 @@
-import { ChevronFirst, ChevronLast, Pause, Play, SkipBack, SkipForward } from "lucide-react";
+import { ChevronFirst, ChevronLast, Pause, Play, SkipBack, SkipForward, X } from "lucide-react";
 import { useMemo, type CSSProperties } from "react";
 import type { ChatItem } from "../../model/types";
 import type { RunLog } from "../../stream/types";
@@ -19,10 +19,11 @@ interface ReplayBarProps {
   readonly chat: readonly ChatItem[];
   /** Events still come: there is a present to go back to. */
   readonly isLive: boolean;
+  readonly onClose: () => void;
 }
 
 /** Goes through a run as it was recorded; every tab follows. */
-export function ReplayBar({ log, replay, chat, isLive }: ReplayBarProps) {
+export function ReplayBar({ log, replay, chat, isLive, onClose }: ReplayBarProps) {
   const { timeline, dispatch, playing, speed } = replay;
   const position = replay.position ?? timeline.length;
   const marks = useMemo(() => marksOf(chat), [chat]);
@@ -88,10 +89,12 @@ export function ReplayBar({ log, replay, chat, isLive }: ReplayBarProps) {
           ))}
         </select>
       </label>
-      {isLive && (
-        <Button size="sm" onClick={() => dispatch({ type: "leave" })}>
+      {isLive ? (
+        <Button size="sm" onClick={onClose}>
           Back to live
         </Button>
+      ) : (
+        <IconButton size="sm" icon={X} label="Close" onClick={onClose} />
       )}
     </section>
   );

@@ -1,0 +1,68 @@
+/** What was said to a run and is not in its conversation yet: from what this page sent, and from the run's receipts. */
+
+import type { ChatItem, Receipt } from "../../model/types";
+
+/** A message this page has sent, or tries to. */
+export interface Sent {
+  readonly id: string;
+  readonly text: string;
+  /** `accepted`: it is in the run's inbox. `failed`: it is not, as far as we know; `reason` says why. */
+  readonly state: "sending" | "accepted" | "failed";
+  readonly reason: string | null;
+  readonly resume: boolean;
+  readonly delivery: "steer" | "queue" | "interrupt";
+}
+
+export type PendingState = "sending" | "accepted" | "queued" | "delivered" | "completed" | "dropped" | "failed";
+
+export interface Pending {
+  readonly id: string;
+  /** null: it was sent from elsewhere; its text is known once the agent reads it. */
+  readonly text: string | null;
+  readonly state: PendingState;
+  readonly reason: string | null;
+}
+
+/** As far back a merged message is looked for: several that waited come as one line under the last one's id. */
+const LOOK_BACK_ITEMS = 200;
+
+/** Oldest first; what the chat shows as an item, or as a part of one, is left out. */
+export function pendingMessages(
+  sent: readonly Sent[],
+  receipts: ReadonlyMap<string, Receipt>,
+  chat: readonly ChatItem[],
+): readonly Pending[] {
+  const pending: Pending[] = [];
+  const own = new Set(sent.map((message) => message.id));
+  for (const message of sent) {
+    const receipt = receipts.get(message.id);
+    if (receipt?.shown) continue;
+    if ((receipt?.state === "delivered" || receipt?.state === "completed") && isMerged(message.text, chat)) continue;
+    // A receipt knows more than the call, also one that came before the call was answered.
+    pending.push({
+      id: message.id,
+      text: message.text,
+      state: receipt?.state ?? message.state,
+      reason: receipt ? receipt.reason : message.reason,
+    });
+  }
+  for (const receipt of receipts.values()) {
+    if (receipt.messageType !== "message" || receipt.shown || receipt.state !== "queued" || own.has(receipt.messageId)) continue;
+    pending.push({ id: receipt.messageId, text: null, state: "queued", reason: receipt.reason });
+  }
+  return pending;
+}
+
+/** Whether it can still be taken back. */
+export function canTakeBack(state: PendingState): boolean {
+  return state === "accepted" || state === "queued";
+}
+
+function isMerged(text: string, chat: readonly ChatItem[]): boolean {
+  const first = Math.max(0, chat.length - LOOK_BACK_ITEMS);
+  for (let index = chat.length - 1; index >= first; index -= 1) {
+    const item = chat[index];
+    if (item?.kind === "user" && item.text.includes(text)) return true;
+  }
+  return false;
+}

@@ -28,10 +28,21 @@ class FolderWatch:
     all of them".
 
     The set is given whole by `set`, from any thread. Call `close` at the end.
+
+    :param on_names: called before, with the paths of what changed in the folders.
+    :param quiet_step_ms: how long the first notification after a silence may take; each step costs some 10 us.
     """
 
-    def __init__(self, wake: Callable[[frozenset[Path] | None], None]) -> None:
+    def __init__(
+        self,
+        wake: Callable[[frozenset[Path] | None], None],
+        *,
+        on_names: Callable[[set[str]], None] = lambda names: None,
+        quiet_step_ms: int = _QUIET_STEP_MS,
+    ) -> None:
         self._wake = wake
+        self._on_names = on_names
+        self._quiet_step_ms = quiet_step_ms
         self._folders: frozenset[Path] = frozenset()
         self._changed = threading.Event()  # the set changed, or the end
         self._closing = False
@@ -75,12 +86,13 @@ class FolderWatch:
             while not self._changed.is_set():
                 now = time.monotonic()
                 left_ms = max(1, int((sweep_at - now) * 1000))
-                step_ms = _STEP_MS if now < quiet_at else _QUIET_STEP_MS
+                step_ms = _STEP_MS if now < quiet_at else self._quiet_step_ms
                 changes = notify.watch(0, step_ms, left_ms, self._changed)
                 if isinstance(changes, set):
                     quiet_at = time.monotonic() + SWEEP_S
                     # Text, not paths: there may be a thousand of these every 2 ms.
                     names = {name for _, name in changes}
+                    self._on_names(names)
                     if not by_name.keys().isdisjoint(names):
                         return  # a folder was removed or renamed, and perhaps made again
                     parents = {os.path.dirname(name) for name in names} & by_name.keys()

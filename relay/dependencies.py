@@ -2,7 +2,6 @@
 
 import json
 import math
-import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,20 +32,13 @@ in_thread = anyio.to_thread.run_sync
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """`index` is for one thread at a time, the one that holds `index_lock`."""
-
     settings: RelaySettings
     root: Path
     tails: TailRegistry
     states: RunStates
     catalog: Catalog
     index: RunIndex
-    index_lock: threading.Lock
     feed: Feed
-
-    def queue_position(self, run_id: str) -> int | None:
-        with self.index_lock:
-            return self.index.queue_position(run_id)
 
 
 async def _services(request: Request) -> Services:

@@ -96,18 +96,17 @@ async def list_runs(
         deployment=deployment,
         batch_id=batch_id,
     )
-    return Json(await in_thread(_page, services, page))
+    return Json(await in_thread(_page, page))
 
 
-def _page(services: Services, read: Callable[[], Page]) -> dict[str, Any]:
-    with services.index_lock:
-        page = read()
+def _page(read: Callable[[], Page]) -> dict[str, Any]:
+    page = read()
     return {"runs": [summary_view(summary) for summary in page.runs], "next": page.next}
 
 
 @router.get("/workflows/{run_id}", response_model=RunView, tags=["runs"], summary="State of a run")
 async def show(services: Shared, run: RunAt) -> Response:
-    return Json(await in_thread(run_view, services.states, run, services.queue_position))
+    return Json(await in_thread(run_view, services.states, run, services.index.queue_position))
 
 
 @router.delete("/workflows/{run_id}", status_code=204, tags=["runs"], summary="Remove a run")

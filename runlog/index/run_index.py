@@ -49,9 +49,10 @@ _SCAN_RESPITE = 20
 _LIVE_RESPITE = 4
 # In a root with fewer runs that are to be read, a file is not worth its while for one question.
 _WORTH_A_FILE = 1000
-# So many are read, and kept, at once: full text is the cheaper the more there is of it. And that long a question may help to build the index, in CPU time.
+# So many are read at once, and kept at once: full text is the cheaper the more there is of it.
 _CHUNK = 100
 _KEPT_AT_ONCE = 1000
+# That long a question may help to build the index, in CPU time.
 _HELP_S = 0.2
 # A file that another process keeps is tried again after this.
 _BLOCKED_S = 2.0
@@ -106,6 +107,9 @@ class RunIndex:
     :param follows: false for one who only wants to know which runs there are: rows of those that go on are not made.
     :param full_text: false searches without FTS5; None finds out whether this SQLite has it.
     """
+
+    is_eager = False
+    """Whether to hear at once of what live runs write, and not only each second. To be set, once it listens."""
 
     def __init__(self, root: Path, *, follows: bool = True, full_text: bool | None = None) -> None:
         self.root = root
@@ -208,7 +212,6 @@ class RunIndex:
 
         def read(store: "Store") -> list[tuple[Status, float | None, float | None]]:
             self._catch_up()
-            store.set_durations((row.duration_s, row.run_id) for row in self._going())
             return store.figures(deployment)
 
         return self._ask(read)
@@ -291,12 +294,10 @@ class RunIndex:
 
         return self._ask(do)
 
-    def collect(self, wanted: bool) -> None:
-        """Whether to remember what changes, for `take_changes`; and to hear of what live runs write."""
+    def collect(self) -> None:
+        """Remember from now on what changes, for `take_changes`."""
         with self._lock:
-            self._changed = {} if wanted else None
-            if self._notices is not None and not wanted:
-                self._notices.watch_live(())
+            self._changed = {}
 
     def take_changes(self) -> list[tuple[str, Summary | None]]:
         """The runs whose row has changed since the last call, as they are now; None for one that was removed.
@@ -379,8 +380,9 @@ class RunIndex:
         self._read_new(_HELP_S if helps else budget_s)
         self._look_at_live(now)
         self._keep(self._store)
-        if self._notices is not None and self._changed is not None:
-            self._notices.watch_live(self.root / run_id for run_id in self._live)
+        if self._notices is not None:
+            going = self._live if self.is_eager else ()
+            self._notices.watch_live(self.root / run_id for run_id in going)
 
     def _scan(self) -> None:
         """Which folders there are, if the root's own time says that some came or went."""

@@ -223,11 +223,11 @@ class Store:
         """Of each facet how many runs have each value. What a facet itself is filtered by does not count for it."""
         groups = self._groups(filters)
         told: dict[str, dict[str, int]] = {}
-        for facet in FACETS:
+        for place, facet in enumerate(FACETS):
             counted: Counter[str] = Counter()
-            for values, count in groups.items():
-                value = values[facet]
-                if value is not None and _passes(values, filters, but=facet):
+            for group, count in groups.items():
+                value = group[place]
+                if value is not None and _passes(group, filters, but=facet):
                     counted[value] += count
             told[facet] = dict((+counted).most_common(_MAX_VALUES))
         return told
@@ -235,9 +235,9 @@ class Store:
     def total(self, filters: Filters) -> int:
         """How many runs there are of that kind."""
         groups = self._groups(filters)
-        return sum(count for values, count in groups.items() if _passes(values, filters))
+        return sum(count for group, count in groups.items() if _passes(group, filters))
 
-    def _groups(self, filters: Filters) -> "Counter[_Values]":
+    def _groups(self, filters: Filters) -> Counter[tuple[str | None, ...]]:
         """How many runs there are of each combination of what the facets have, of all that pass what is no facet."""
         others = Filters(**{k: v for k, v in filters.items() if k not in _FACET_FILTERS.values()})  # type: ignore[typeddict-item]
         columns = ", ".join(FACETS.values())
@@ -259,9 +259,9 @@ class Store:
             twice = self._sql(sql, values)
             where, values = self._where("temp", others)
             live = self._sql(f"SELECT {columns}, 1 FROM temp.runs WHERE {where}", values)
-        groups: Counter[_Values] = Counter()
+        groups: Counter[tuple[str | None, ...]] = Counter()
         for *group, count in (*self._counted[asked], *live, *twice):
-            groups[_Values(zip(FACETS, group, strict=True))] += count
+            groups[tuple(group)] += count
         return groups
 
     def set_durations(self, durations: Iterable[tuple[float | None, str]]) -> None:
@@ -418,22 +418,12 @@ class Store:
         return stat.st_dev, stat.st_ino
 
 
-class _Values(dict[str, str | None]):
-    """Facet -> value."""
-
-    def __hash__(self) -> int:  # type: ignore[override]
-        return hash(tuple(self.values()))
-
-
-def _passes(values: _Values, filters: Filters, but: str = "") -> bool:
-    for facet, name in _FACET_FILTERS.items():
+def _passes(group: tuple[str | None, ...], filters: Filters, but: str = "") -> bool:
+    for value, (facet, name) in zip(group, _FACET_FILTERS.items(), strict=True):
         wanted: object = filters.get(name)
         if wanted is None or facet == but:
             continue
-        if isinstance(wanted, str):
-            if values[facet] != wanted:
-                return False
-        elif values[facet] not in wanted:  # type: ignore[operator]
+        if value not in ((wanted,) if isinstance(wanted, str) else wanted):  # type: ignore[operator]
             return False
     return True
 

@@ -52,7 +52,7 @@ class IndexFollower:
             self._heard.clear()
             began = time.monotonic()
             try:
-                more = self._index.look(_PART_S)
+                more = self._index.look(_PART_S).more
                 changes = self._index.take_changes()
             except OSError:  # the root is gone for now
                 more, changes = False, []

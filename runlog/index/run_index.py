@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .notices import Notices
     from .store import Store
 
-__all__ = ["Counts", "Page", "RunIndex", "list_runs"]
+__all__ = ["Counts", "Look", "Page", "RunIndex", "list_runs"]
 
 T = TypeVar("T")
 
@@ -59,6 +59,7 @@ _BLOCKED_S = 2.0
 # Ended runs that are looked at each second for a change that nobody told of: the newest, and some of the others.
 # At first all of them are, as fast as the looks allow: nobody has listened before.
 _SWEEP_S = 1.0
+_SWEEP_RESPITE = 100
 _SWEPT_NEWEST = 100
 _SWEPT = 150
 _SWEPT_AT_FIRST = 1000
@@ -83,6 +84,14 @@ class Page:
     runs: list[Summary]
     next: str | None
     complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """`heard`: ids of runs of which something was heard since the last look. `more`: there is more to do at once."""
+
+    heard: set[str]
+    more: bool
 
 
 Counts = dict[str, dict[str, int]]
@@ -279,18 +288,18 @@ class RunIndex:
                 self._store.close()
                 self._store = None
 
-    def look(self, budget_s: float | None = None) -> bool:
-        """Take in what has changed since the last look. Whether there is more to do at once.
+    def look(self, budget_s: float | None = None) -> "Look":
+        """Take in what has changed since the last look.
 
         :param budget_s: so much CPU time may go into reading runs that were not known.
         """
 
-        def do(store: "Store") -> bool:
-            self._catch_up(budget_s, now=True)
+        def do(store: "Store") -> Look:
+            heard = self._catch_up(budget_s, now=True)
             more = self._sweep(store)
             if self._changed is not None:
                 self._look_at_queue()
-            return bool(self._todo) or more
+            return Look(heard, bool(self._todo) or more)
 
         return self._ask(do)
 
@@ -321,7 +330,10 @@ class RunIndex:
         """Look at a run anew that the caller knows more of: it ended, or was made or changed this moment."""
 
         def do(store: "Store") -> None:
-            self._touch(run_id)
+            if run_id in self._live:
+                self._reread(run_id)
+            else:
+                self._touch(run_id)
             self._keep(store)
 
         self._ask(do)
@@ -369,8 +381,11 @@ class RunIndex:
 
     # Learning what there is.
 
-    def _catch_up(self, budget_s: float | None = None, *, now: bool = False) -> None:
-        """:param now: look at all live runs, also if that was done a moment ago."""
+    def _catch_up(self, budget_s: float | None = None, *, now: bool = False) -> set[str]:
+        """Of which runs something was heard.
+
+        :param now: look at all live runs, also if that was done a moment ago.
+        """
         helps = self._notices is not None and budget_s is None
         self._scan()
         assert self._store is not None
@@ -383,6 +398,7 @@ class RunIndex:
         if self._notices is not None:
             going = self._live if self.is_eager else ()
             self._notices.watch_live(self.root / run_id for run_id in going)
+        return heard
 
     def _scan(self) -> None:
         """Which folders there are, if the root's own time says that some came or went."""
@@ -541,26 +557,29 @@ class RunIndex:
 
     def _look_at_live(self, now: bool) -> None:
         began = time.monotonic()
-        if not now and began < self._live_until:
+        if began < self._live_until and not (now and self._follows):
             return
         # Of the folders that hold no run yet too: one may have come to.
         for run_id, stamps in list(self._unborn.items()):
             if stamps_of(self._folder, run_id) != stamps:
                 self._reread(run_id)
-        if self._follows:
-            for number, (run_id, live) in enumerate(list(self._live.items())):
-                self._look_at(run_id, live)
-                if now and number % _BREATH_EACH == _BREATH_EACH - 1:
-                    time.sleep(_BREATH_S)
+        for number, (run_id, live) in enumerate(list(self._live.items())):
+            self._look_at(run_id, live)
+            if now and number % _BREATH_EACH == _BREATH_EACH - 1:
+                time.sleep(_BREATH_S)
         took = time.monotonic() - began
         self._live_until = began + took * (1 + _LIVE_RESPITE) if took > _CHEAP_S else 0.0
+        if not self._follows and self._notices is not None:
+            self._live_until = began + max(_SWEEP_S, took * _SWEEP_RESPITE)
 
     def _look_at(self, run_id: str, live: _Live) -> None:
+        if not self._follows:
+            if stamp_of(f"{self._folder}/{run_id}/run.json") != live.stamps[0]:
+                self._reread(run_id)  # removed, and perhaps made again
+            return
         stamps = stamps_of(self._folder, run_id)
         if stamps[0] != live.stamps[0]:
-            self._reread(run_id)  # removed, and perhaps made again
-            return
-        if not self._follows:
+            self._reread(run_id)
             return
         alive = is_alive(self._folder, run_id)
         if (stamps, alive) == (live.stamps, live.alive):

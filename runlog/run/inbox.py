@@ -13,7 +13,9 @@ from dataclasses import dataclass
 
 from ..disk.append import AppendFile
 from ..disk.durable import sync_folder
+from ..disk.knock import knock
 from ..disk.layout import Workspace
+from ..disk.lock import is_locked
 from ..disk.records import MAX_LINE_BYTES, Event, encode, now_iso
 from ..disk.tail import LogReplaced, read_records
 from ..errors import BadMessage, RunFinished, UnknownMessage, UnknownRun
@@ -75,6 +77,10 @@ def post(workspace: Workspace, message: Event) -> Posted:
             raise
     with inbox:  # outside the lock, so that posts of several writers share a disk flush
         inbox.sync()  # a repeat too: whoever posted first may not have come so far
+    if not is_locked(
+        workspace.lock
+    ):  # nobody reads it now: it may begin, go on, or be stopped before
+        knock(workspace.root, workspace.run_id)
     if offset == len(line):
         sync_folder(workspace.path)
     return Posted(body["id"], offset, repeated=earlier is not None)

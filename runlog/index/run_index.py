@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 # An entry made in the clock tick of a folder's mtime (up to 10 ms long) does not change it: trust it only later.
 _SETTLED_NS = 100_000_000
-# What takes no longer than this is looked at afresh for each question; else after so many times as long as it took.
+# What takes no more CPU time than this is looked at afresh for each question; else after so many times as much.
 _CHEAP_S = 0.003
 _SCAN_RESPITE = 20
 _LIVE_RESPITE = 4
@@ -402,12 +402,10 @@ class RunIndex:
 
     def _scan(self) -> None:
         """Which folders there are, if the root's own time says that some came or went."""
-        now_ns, began = time.time_ns(), time.monotonic()
+        now_ns, now, began = time.time_ns(), time.monotonic(), time.thread_time()
         stamp = stamp_of(self.root)
         mtime_ns = stamp[2] if stamp else None
-        if (
-            mtime_ns is not None and mtime_ns == self._root_mtime_ns
-        ) or began < self._scanned_until:
+        if (mtime_ns is not None and mtime_ns == self._root_mtime_ns) or now < self._scanned_until:
             return
         settled = mtime_ns is not None and now_ns - mtime_ns > _SETTLED_NS
         self._root_mtime_ns = mtime_ns if settled else None
@@ -430,8 +428,8 @@ class RunIndex:
             self._want_file()
             new.sort(key=self._age)
         self._todo.update(dict.fromkeys(new))
-        took = time.monotonic() - began
-        self._scanned_until = began + took * _SCAN_RESPITE if took > _CHEAP_S else 0.0
+        took = time.thread_time() - began
+        self._scanned_until = now + took * _SCAN_RESPITE if took > _CHEAP_S else 0.0
 
     def _want_file(self) -> None:
         """Of a root that is large enough for one."""
@@ -556,8 +554,8 @@ class RunIndex:
             self._note(run_id)
 
     def _look_at_live(self, now: bool) -> None:
-        began = time.monotonic()
-        if began < self._live_until and not (now and self._follows):
+        asked, began = time.monotonic(), time.thread_time()
+        if asked < self._live_until and not (now and self._follows):
             return
         # Of the folders that hold no run yet too: one may have come to.
         for run_id, stamps in list(self._unborn.items()):
@@ -567,10 +565,10 @@ class RunIndex:
             self._look_at(run_id, live)
             if now and number % _BREATH_EACH == _BREATH_EACH - 1:
                 time.sleep(_BREATH_S)
-        took = time.monotonic() - began
-        self._live_until = began + took * (1 + _LIVE_RESPITE) if took > _CHEAP_S else 0.0
+        took = time.thread_time() - began
+        self._live_until = asked + took * (1 + _LIVE_RESPITE) if took > _CHEAP_S else 0.0
         if not self._follows and self._notices is not None:
-            self._live_until = began + max(_SWEEP_S, took * _SWEEP_RESPITE)
+            self._live_until = asked + max(_SWEEP_S, took * _SWEEP_RESPITE)
 
     def _look_at(self, run_id: str, live: _Live) -> None:
         if not self._follows:

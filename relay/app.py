@@ -1,7 +1,6 @@
 """The relay as an ASGI app: doors outside, routes inside, and what they share in between."""
 
 import os
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -91,7 +90,7 @@ def create_app(settings: RelaySettings) -> Relay:
 
 def _build(settings: RelaySettings) -> tuple[FastAPI, Services]:
     root = make_root(settings.root)
-    index, index_lock = RunIndex(root), threading.Lock()
+    index = RunIndex(root)
     services = Services(
         settings=settings,
         root=root,
@@ -99,14 +98,14 @@ def _build(settings: RelaySettings) -> tuple[FastAPI, Services]:
         states=RunStates(),
         catalog=Catalog(root),
         index=index,
-        index_lock=index_lock,
-        feed=Feed(root, index, index_lock),
+        feed=Feed(index),
     )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await in_thread(remove_unmade, root)  # of a relay that was killed while it made a batch
         services.tails.start()
+        services.feed.start()
         try:
             yield
         finally:

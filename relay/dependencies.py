@@ -1,6 +1,5 @@
 """What the routes of one relay share, and how they read requests and write answers."""
 
-import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
@@ -37,20 +36,13 @@ _NO_BODY = 0
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """`index` is for one thread at a time, the one that holds `index_lock`."""
-
     settings: RelaySettings
     root: Path
     tails: TailRegistry
     states: RunStates
     catalog: Catalog
     index: RunIndex
-    index_lock: threading.Lock
     feed: Feed
-
-    def queue_position(self, run_id: str) -> int | None:
-        with self.index_lock:
-            return self.index.queue_position(run_id)
 
 
 async def _services(request: Request) -> Services:

@@ -30,7 +30,7 @@ ROOMS = {
 }  # fmt: skip
 RUNLOG_NEEDS = {"orjson", "watchfiles", "aiofiles", "asyncinotify", "jsonschema", "referencing"}
 HEAVY = (
-    "fastapi", "claude_agent_sdk", "pydantic", "watchfiles", "typer", "aiofiles", "asyncio", "jsonschema",
+    "fastapi", "claude_agent_sdk", "pydantic", "watchfiles", "typer", "aiofiles", "asyncio", "jsonschema", "sqlite3",
 )  # fmt: skip
 
 

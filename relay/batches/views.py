@@ -14,8 +14,7 @@ __all__ = ["batch_links", "batch_view", "rows_of"]
 
 def rows_of(services: Services, batch: Batch) -> list[Summary | None]:
     """See `batch_rows`. It waits for the disk: call it from a thread."""
-    with services.index_lock:
-        return batch_rows(services.index, batch)
+    return batch_rows(services.index, batch)
 
 
 def batch_view(batch: Batch, rows: Sequence[Summary | None]) -> dict[str, Any]:

@@ -293,7 +293,7 @@ class Summary(BaseModel):
     created_at: str = Field(examples=["2025-01-19T10:30:45.123Z"])
     title: str = Field(description="One line of the prompt or command")
     ended_at: str | None
-    duration_s: float | None
+    duration_s: float | None = Field(description="so far, while it runs")
     progress: float | None = Field(description="0 to 100")
     message: str | None
     cost_usd: float | None
@@ -307,9 +307,22 @@ class Summary(BaseModel):
     links: dict[str, str]
 
 
+class FacetCounts(BaseModel):
+    """How many runs have each value, of all that pass the filters of the other facets; the most frequent 200."""
+
+    status: dict[str, int] = Field(examples=[{"running": 2, "completed": 41}])
+    workflow: dict[str, int] = Field(examples=[{"claude": 40, "command": 3}])
+    deployment: dict[str, int] = Field(examples=[{"nightly-review": 12}])
+    batch: dict[str, int] = Field(description="by batch id", examples=[{"greetings": 20}])
+
+
 class RunPage(BaseModel):
     runs: list[Summary]
     next: str | None = Field(description="`cursor` of the next page; null at the end")
+    complete: bool = Field(
+        description="false while a large root is read for the first time: some runs are missing yet"
+    )
+    counts: FacetCounts | None = Field(None, description="with `counts=true` only")
 
 
 class Counts(BaseModel):

@@ -143,8 +143,7 @@ def _view(services: Services, deployment: Deployment) -> dict[str, Any]:
 
 
 def _statistics(services: Services, *names: str) -> dict[str, RunStatistics]:
-    with services.index_lock:
-        return statistics_by_deployment(services.index, names)
+    return statistics_by_deployment(services.index, names)
 
 
 def _shown(deployment: Deployment, statistics: RunStatistics) -> dict[str, Any]:

@@ -1,5 +1,8 @@
 """The chat of a run, read from its end backwards for as far as the newest messages go."""
 
+import threading
+import time
+from collections import OrderedDict
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
@@ -8,6 +11,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from runlog import LogFile, LogReplaced, Workspace, read_manifest
+from runlog.disk.stamp import Stamp, stamp_of
 from runlog.disk.tail import records_of
 from runlog.run.history import ChatHistory, ChatMessage, may_speak
 
@@ -22,6 +26,9 @@ router = APIRouter(route_class=StrictRoute)
 _WINDOW_BYTES = (1024 * 1024, 16 * 1024 * 1024, 256 * 1024 * 1024)
 # An answer has about so much text at most: the oldest messages are left out first.
 _ANSWER_CHARS = 8 * 1024 * 1024
+# Chats of finished runs that are kept, most of them of some 100 KB.
+_REMEMBERED = 8
+_SETTLED_NS = 1_000_000_000
 
 
 @dataclass(slots=True)
@@ -48,7 +55,38 @@ async def history(
     Follow on with `?after=` the `offset` you get: what was said since comes in the stream. Runs that are not
     Claude's have no chat, unless they write lines of its kind.
     """
-    return Json(await in_thread(partial(_history, run, limit)))
+    return Json(await in_thread(partial(_remembered.history, run, limit)))
+
+
+class _Remembered:
+    """The chats that were asked for last, as long as their stream stays as it is: that of a run that has ended
+    would else be read anew, up to all of it, each time somebody opens its page. From any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._chats: OrderedDict[tuple[Workspace, int], tuple[Stamp, dict[str, Any]]] = (
+            OrderedDict()
+        )
+
+    def history(self, run: Workspace, limit: int) -> dict[str, Any]:
+        stamp = stamp_of(run.stream)
+        asked = run, limit
+        with self._lock:
+            known = self._chats.get(asked)
+            if known is not None and known[0] == stamp:
+                self._chats.move_to_end(asked)
+                return known[1]
+        told = _history(run, limit)
+        # Of a stream that just grew the stamp may be the same after another line in the same tick of the clock.
+        if stamp is not None and time.time_ns() - stamp[2] > _SETTLED_NS:
+            with self._lock:
+                self._chats[asked] = stamp, told
+                while len(self._chats) > _REMEMBERED:
+                    self._chats.popitem(last=False)
+        return told
+
+
+_remembered = _Remembered()
 
 
 def _history(run: Workspace, limit: int) -> dict[str, Any]:

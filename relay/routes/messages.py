@@ -46,7 +46,7 @@ def post_line(services: Services, run: Workspace, line: dict[str, Any]) -> Poste
         case "permission":
             return _permit(services, run, AnswerPermission.model_validate(fields))
         case "cancel" if isinstance(fields.get("message_id"), str):
-            return cancel_message(run, fields["message_id"])
+            return _cancel(services, run, fields["message_id"])
         case _:
             return post(run, line)
 
@@ -73,9 +73,11 @@ async def send(services: Shared, run: RunAt, asked: SendMessage) -> Response:
     "/workflows/{run_id}/messages/{message_id}",
     **_accepted("cancel_message", "Take a message back"),
 )
-async def cancel(run: RunAt, message_id: Annotated[str, PathParam(max_length=128)]) -> Response:
+async def cancel(
+    services: Shared, run: RunAt, message_id: Annotated[str, PathParam(max_length=128)]
+) -> Response:
     """One that was not delivered yet. Whether it came in time, a `message_received` event tells: `dropped`."""
-    return await _post(partial(cancel_message, run, message_id))
+    return await _post(partial(_cancel, services, run, message_id))
 
 
 @router.post(
@@ -146,6 +148,12 @@ async def _post(call: "partial[Posted]") -> Response:
 def _line(kind: str, message_id: str | None = None, **fields: Any) -> dict[str, Any]:
     given = {} if message_id is None else {"id": message_id}
     return {"type": kind} | given | fields
+
+
+def _cancel(services: Services, run: Workspace, message_id: str) -> Posted:
+    with services.states.read(run) as state:
+        receipts = dict(state.messages)
+    return cancel_message(run, message_id, receipts)
 
 
 def _send(services: Services, run: Workspace, asked: SendMessage) -> Posted:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict
-from functools import partial
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query
@@ -14,7 +14,7 @@ from runlog import (
     parse_cursor,
     run_status,
 )
-from runlog.index import Page
+from runlog.index import Filters, Order
 
 from ..dependencies import Json, RunAt, Services, Shared, StrictRoute, in_thread
 from ..http.models import CatalogView, RunPage, RunStarted, RunView, StartRun, StatusName
@@ -82,35 +82,72 @@ async def start(
     "/workflows",
     operation_id="list_runs",
     response_model=RunPage,
+    response_model_exclude_unset=True,
     tags=["runs"],
     summary="List runs",
 )
 async def list_runs(
     services: Shared,
+    q: Annotated[
+        str | None,
+        Query(
+            max_length=500,
+            description="Words that all begin words of the run's id, prompt (or command) or result",
+            examples=["parser timeout"],
+        ),
+    ] = None,
     status: Annotated[StatusName | None, Query()] = None,
     workflow: Annotated[str | None, Query(max_length=200)] = None,
     deployment: Annotated[str | None, Query(max_length=200)] = None,
-    batch_id: Annotated[str | None, Query(max_length=200)] = None,
+    batch: Annotated[str | None, Query(max_length=200, description="Its id")] = None,
+    batch_id: Annotated[
+        str | None, Query(max_length=200, deprecated=True, description="As `batch`")
+    ] = None,
+    created_after: Annotated[
+        datetime | None, Query(description="At this time or later; without a zone it is UTC")
+    ] = None,
+    created_before: Annotated[datetime | None, Query(description="Before this time")] = None,
+    cost_over: Annotated[
+        float | None, Query(ge=0, allow_inf_nan=False, description="USD; more than that")
+    ] = None,
+    order: Annotated[
+        Order, Query(description="`cost` and `duration`: the highest first")
+    ] = "newest",
+    counts: Annotated[bool, Query(description="Also how many runs have each value")] = False,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: Annotated[str | None, Query(max_length=200, description="`next` as you got it")] = None,
+    cursor: Annotated[
+        str | None,
+        Query(
+            max_length=200, description="`next` as you got it, with the same `order` and filters"
+        ),
+    ] = None,
 ) -> Response:
-    """Newest first."""
-    page = partial(
-        services.index.page,
-        limit=limit,
-        cursor=cursor,
+    """Newest first, or in another order."""
+    filters = Filters(
+        q=q,
         status=status,
         workflow=workflow,
         deployment=deployment,
-        batch_id=batch_id,
+        batch_id=batch if batch is not None else batch_id,
+        created_after=_aware(created_after),
+        created_before=_aware(created_before),
+        cost_over=cost_over,
     )
-    return Json(await in_thread(_page, services, page))
+
+    def read() -> dict[str, Any]:
+        page = services.index.page(limit=limit, cursor=cursor, order=order, **filters)
+        told = {
+            "runs": [summary_view(summary) for summary in page.runs],
+            "next": page.next,
+            "complete": page.complete,
+        }
+        return told | ({"counts": services.index.counts(**filters)} if counts else {})
+
+    return Json(await in_thread(read))
 
 
-def _page(services: Services, read: Callable[[], Page]) -> dict[str, Any]:
-    with services.index_lock:
-        page = read()
-    return {"runs": [summary_view(summary) for summary in page.runs], "next": page.next}
+def _aware(moment: datetime | None) -> datetime | None:
+    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 @router.get(
@@ -121,7 +158,7 @@ def _page(services: Services, read: Callable[[], Page]) -> dict[str, Any]:
     summary="State of a run",
 )
 async def show(services: Shared, run: RunAt) -> Response:
-    return Json(await in_thread(run_view, services.states, run, services.queue_position))
+    return Json(await in_thread(run_view, services.states, run, services.index.queue_position))
 
 
 @router.delete(

@@ -4,6 +4,7 @@ The key is noted, with the id of what it will make, before that is made: a relay
 when the client asks again, and makes it then. All of it waits for the disk: call it from a thread.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -24,6 +25,9 @@ __all__ = ["Made", "Recipe", "make_once"]
 
 _FOLDER = "_idempotency"
 _KEY_LIFE_S = 24 * 3600.0
+# Its time says when old keys were dropped last.
+_DROPPED = ".dropped"
+_DROP_EACH_S = 3600.0
 
 Kind = Literal["run", "batch"]
 
@@ -76,14 +80,13 @@ def make_once(
     if made is not None:
         return made
     recipe = resolve()
-    with folder_locked(root / _FOLDER) as folder:
+    with folder_locked(root / _FOLDER):
         note = _read_note(note_path)
         made = _made(note, kind, body_sha256, exists)
         if made is not None:
             return made
         repeated = note is not None
         if note is None:
-            _drop_old(folder)
             note = {
                 id_name: recipe.id,
                 "body_sha256": body_sha256,
@@ -107,6 +110,7 @@ def make_once(
                 note_path.unlink()
             raise
         replace_file(note_path, encode(note | {"made": True}))
+    _drop_old(root / _FOLDER)
     return Made(chosen, repeated)
 
 
@@ -145,9 +149,17 @@ def _read_note(path: Path) -> Event | None:
 
 
 def _drop_old(folder: Path) -> None:
-    """Keys are for retries: they are kept for a day."""
-    oldest = time.time() - _KEY_LIFE_S
+    """Keys are for retries: they are kept for a day, and looked through now and then, while nobody waits for it."""
+    now = time.time()
+    dropped = folder / _DROPPED
+    try:
+        if now - os.stat(dropped).st_mtime < _DROP_EACH_S:
+            return
+    except FileNotFoundError:
+        pass
+    dropped.touch(mode=0o600)
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.stat(follow_symlinks=False).st_mtime < oldest:
-                os.unlink(entry.path)
+            with contextlib.suppress(FileNotFoundError):  # another relay was quicker
+                if entry.stat(follow_symlinks=False).st_mtime < now - _KEY_LIFE_S:
+                    os.unlink(entry.path)

@@ -1,5 +1,6 @@
 """A list of runs on one connection, and the states of all runs if asked."""
 
+import asyncio
 from collections import deque
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -9,8 +10,7 @@ from starlette.types import Receive, Send
 from runlog import Workspace, is_terminal
 
 from ..http.problems import Problem, ProblemResponse
-from ..http.runs import summary_view
-from .feed import Change, Feed
+from .feed import Feed
 from .multi_cursor import ListCursor
 from .multiplex import Multiplex
 from .registry import TailRegistry
@@ -22,6 +22,8 @@ __all__ = ["ManyQuery", "ManyStream"]
 
 # With `feed`, told at the beginning. More of them are in the listing.
 _SNAPSHOT_RUNS = 200
+# Changes of one write: a thousand runs may have changed at once, and there are other listeners.
+_CHANGES_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,22 +113,21 @@ class _ManySubscriber(Multiplex):
         return self._feed is None or self._seen == self._feed.version
 
     async def _tell_changes(self, feed: Feed) -> None:
-        await feed.look()
         if self._seen == feed.version:
             return
-        changes = feed.since(self._seen, _SNAPSHOT_RUNS)
+        changes = None if self._seen is None else feed.since(self._seen)
         self._seen = feed.version
+        if changes is None:
+            changes = await feed.newest(_SNAPSHOT_RUNS)
+        for start in range(0, len(changes), _CHANGES_AT_ONCE):
+            part = changes[start : start + _CHANGES_AT_ONCE]
+            frames = [b"event: run\ndata: %b\n" % change.data for change in part]
+            await self._sender.write(b"".join(frames))
+            await asyncio.sleep(0)
         for change in changes:
-            await self._say("run", _view(change), with_id=False)
             number = self._numbers.get(change.run_id)
             if number is not None and change.summary is not None:
                 cursor = self._cursors[number]
                 if cursor.finished and not is_terminal(change.summary.status):
                     cursor.revive()
                     self._ready[number] = None
-
-
-def _view(change: Change) -> dict[str, object]:
-    if change.summary is None:
-        return {"run_id": change.run_id, "removed": True}
-    return summary_view(change.summary)

@@ -79,7 +79,7 @@ class LogFile:
         self.path = path
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         held = os.fstat(self._fd)
-        self._identity = (held.st_dev, held.st_ino)
+        self.identity = (held.st_dev, held.st_ino)
         self._unended = (0, 0)  # start of a long line without LF, and how far it was searched
 
     def close(self) -> None:
@@ -105,7 +105,7 @@ class LogFile:
             named = os.stat(self.path, follow_symlinks=False)
         except OSError:
             return False
-        return (named.st_dev, named.st_ino) == self._identity
+        return (named.st_dev, named.st_ino) == self.identity
 
     def read(self, start: int, max_bytes: int = CHUNK_BYTES, *, wait: bool = True) -> Chunk | None:
         """Whole lines from `start` (a line start) on, about `max_bytes` of them; None if there is none yet.

@@ -29,18 +29,20 @@ class FolderWatch:
 
     The set is given whole by `set`, from any thread. Call `close` at the end.
 
-    :param quiet_step_ms: after a second of silence, how long the first notification may wait: less is quicker, and
-        costs more wake-ups.
+    :param on_names: called before, with the paths of what changed in the folders.
+    :param quiet_step_ms: how long the first notification after a silence may take; each step costs some 10 us.
     """
 
     def __init__(
         self,
         wake: Callable[[frozenset[Path] | None], None],
         *,
+        on_names: Callable[[set[str]], None] = lambda names: None,
         quiet_step_ms: int = _QUIET_STEP_MS,
     ) -> None:
-        self._quiet_step_ms = quiet_step_ms
         self._wake = wake
+        self._on_names = on_names
+        self._quiet_step_ms = quiet_step_ms
         self._folders: frozenset[Path] = frozenset()
         self._changed = threading.Event()  # the set changed, or the end
         self._closing = False
@@ -90,6 +92,7 @@ class FolderWatch:
                     quiet_at = time.monotonic() + SWEEP_S
                     # Text, not paths: there may be a thousand of these every 2 ms.
                     names = {name for _, name in changes}
+                    self._on_names(names)
                     if not by_name.keys().isdisjoint(names):
                         return  # a folder was removed or renamed, and perhaps made again
                     parents = {os.path.dirname(name) for name in names} & by_name.keys()

@@ -8,12 +8,14 @@ import contextlib
 import fcntl
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ..disk.append import AppendFile
 from ..disk.durable import sync_folder
+from ..disk.knock import knock
 from ..disk.layout import Workspace
+from ..disk.lock import is_locked
 from ..disk.records import MAX_LINE_BYTES, Event, encode, now_iso
 from ..disk.tail import LogReplaced, read_records
 from ..errors import BadMessage, RunFinished, UnknownMessage, UnknownRun
@@ -27,7 +29,8 @@ from .inbox_lines import (
 )
 from .limits import check_limits, passed_count
 from .manifest import read_manifest
-from .status import ended_status, read_state
+from .state import RunState
+from .status import ended_status, read_state, tail_state
 
 __all__ = ["InboxReader", "Posted", "cancel_message", "inbox_closed", "post"]
 
@@ -75,14 +78,21 @@ def post(workspace: Workspace, message: Event) -> Posted:
             raise
     with inbox:  # outside the lock, so that posts of several writers share a disk flush
         inbox.sync()  # a repeat too: whoever posted first may not have come so far
+    if not is_locked(
+        workspace.lock
+    ):  # nobody reads it now: it may begin, go on, or be stopped before
+        knock(workspace.root, workspace.run_id)
     if offset == len(line):
         sync_folder(workspace.path)
     return Posted(body["id"], offset, repeated=earlier is not None)
 
 
-def cancel_message(workspace: Workspace, message_id: str) -> Posted:
+def cancel_message(
+    workspace: Workspace, message_id: str, receipts: Mapping[str, str] | None = None
+) -> Posted:
     """Take back a message that was not delivered yet. The run tells by a receipt (`dropped`) that it did.
 
+    :param receipts: the last of each message, from a state at hand. Left out, the whole stream is read.
     :raises UnknownMessage: no message of that id.
     :raises RunFinished: it was delivered, completed or dropped already, or the run has ended.
     """
@@ -92,7 +102,9 @@ def cancel_message(workspace: Workspace, message_id: str) -> Posted:
             f"run {workspace.run_id!r} has no message {message_id[:128]!r}",
             f"See its inbox: {workspace.inbox.name}",
         )
-    receipt = read_state(workspace).messages.get(message_id, "queued")
+    if receipts is None:
+        receipts = read_state(workspace).messages
+    receipt = receipts.get(message_id, "queued")
     if receipt != "queued":
         raise RunFinished(f"message {message_id!r} is {receipt} already", "It can't be taken back")
     return post(workspace, {"type": "cancel", "message_id": message_id})
@@ -119,12 +131,22 @@ def inbox_closed(workspace: Workspace) -> Iterator[None]:
 
 def _check_limits(workspace: Workspace) -> None:
     limits = check_limits(read_manifest(workspace).limits)
-    if passed := limits and passed_count(limits, read_state(workspace)):
+    if passed := limits and passed_count(limits, _ended_state(workspace)):
         name, reached = passed
         raise RunFinished(
             f"run {workspace.run_id!r} has passed its limit {name} of {limits[name]:g}: it came to {reached:g}",
             "It can't be reopened; start a new run with a higher limit",
         )
+
+
+def _ended_state(workspace: Workspace) -> RunState:
+    """What counts for the limits of a run that has ended. All others who post wait for it."""
+    state = tail_state(workspace)
+    turns = state.stats.get("turns")
+    if not isinstance(turns, int):  # its last line was written by somebody else
+        return read_state(workspace)
+    state.turns = max(state.turns, turns)
+    return state
 
 
 class InboxReader:

@@ -1,6 +1,7 @@
 """The status of a run and what a listing shows of it, from its files and its lock. Nothing is stored."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from .events import Status, is_terminal
 from .inbox_lines import has_pending_resume
 from .manifest import Manifest, read_manifest
 from .state import RunState
-from .view import reason_of, workflow_of
+from .view import duration_of, reason_of, workflow_of
 
 __all__ = [
     "StateReader",
@@ -23,6 +24,7 @@ __all__ = [
     "read_state",
     "run_status",
     "summarize",
+    "summary_of",
     "tail_state",
     "title_of",
 ]
@@ -36,7 +38,7 @@ _TITLE_CHARS = 200
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A row of a listing. Times are ISO; `size_bytes` is of the stream. Numbers are of its last MiB at most.
+    """A row of a listing. Times are ISO; `size_bytes` is of the stream; `duration_s` is until now if it goes on.
 
     `queue_position` is of a queued run that a `RunIndex` tells of, 1 for the next; else None.
     """
@@ -67,6 +69,7 @@ class StateReader:
         self.workspace = workspace
         self._state = RunState()
         self._log: LogFile | None = None
+        self._rested: tuple[int, int] | None = None  # which file it was
 
     def read(self) -> RunState:
         """Fold up to the present end. The same object is returned each time, and changes with the next read."""
@@ -75,6 +78,9 @@ class StateReader:
                 raise LogReplaced
             if self._log is None:
                 self._log = LogFile(self.workspace.stream)
+                rested, self._rested = self._rested, None
+                if rested not in (None, self._log.identity):
+                    raise LogReplaced
             # A file whose first line is not whole yet has begun all the same.
             self._state.lifecycle = self._state.lifecycle or "running"
             while chunk := self._log.read(self._state.offset, CHUNK_BYTES):
@@ -89,6 +95,15 @@ class StateReader:
             if self.workspace.stream.exists():
                 return self.read()
         return self._state
+
+    def rest(self) -> None:
+        """Give the descriptor back until the next `read`, for whoever keeps many of these.
+
+        What it guards against can't be told then: a file removed and made again, of the same inode and longer.
+        """
+        if self._log is not None:
+            self._rested = self._log.identity
+            self.close()
 
     def close(self) -> None:
         if self._log is not None:
@@ -128,27 +143,36 @@ def ended_status(workspace: Workspace) -> Status | None:
     return status if is_terminal(status) else None
 
 
-def summarize(
-    workspace: Workspace, manifest: Manifest | None = None, state: RunState | None = None
-) -> Summary:
-    """What a listing shows of a run, from `run.json` and the tail of its stream (or a `state` at hand).
+def summarize(workspace: Workspace, manifest: Manifest | None = None) -> Summary:
+    """What a listing shows of a run, from `run.json` and the tail of its stream.
 
     :raises UnknownRun: there is no such run.
     """
-    manifest = manifest or read_manifest(workspace)
-    state, status = _look(workspace, state)
+    return summary_of(workspace, manifest or read_manifest(workspace))[0]
+
+
+def summary_of(
+    workspace: Workspace, manifest: Manifest, read: Callable[[], RunState] | None = None
+) -> tuple[Summary, RunState]:
+    """The same, and the state that it was taken from.
+
+    :param read: gives the state as it is now. Left out, only the tail of the stream is read: that says all of a run
+        that has ended, of another one perhaps not the attempt and the beginning.
+    :raises UnknownRun: there is no such run.
+    """
+    state, status = _look(workspace, None, read)
     try:
         size = os.stat(workspace.stream).st_size
     except FileNotFoundError:
         size = 0
-    return Summary(
+    summary = Summary(
         run_id=workspace.run_id,
         workflow=workflow_of(manifest, state),
         status=status,
         created_at=manifest.created_at,
         title=title_of(manifest),
         ended_at=state.ended_at,
-        duration_s=state.duration_s,
+        duration_s=duration_of(state, status),
         progress=state.progress,
         message=state.message,
         cost_usd=state.cost_usd,
@@ -159,6 +183,7 @@ def summarize(
         deployment=manifest.deployment,
         batch_id=manifest.batch_id,
     )
+    return summary, state
 
 
 def title_of(manifest: Manifest) -> str:
@@ -206,18 +231,23 @@ def tail_state(workspace: Workspace, windows: tuple[int, ...] = _TAIL_BYTES) -> 
     return state
 
 
-def _look(workspace: Workspace, state: RunState | None = None) -> tuple[RunState, Status]:
+def _look(
+    workspace: Workspace,
+    state: RunState | None = None,
+    read: Callable[[], RunState] | None = None,
+) -> tuple[RunState, Status]:
+    read = read or (lambda: tail_state(workspace))
     # The lock first: a process that ends in between has then written its terminal line before we read.
     alive = is_locked(workspace.lock)
     if state is None:
-        state = tail_state(workspace)
+        state = read()
     owned = os.path.exists(workspace.manifest)
     if not owned and not os.path.exists(workspace.stream):
         raise UnknownRun(f"no run {workspace.run_id!r} under {workspace.root}")
     if owned and not alive and state.lifecycle is not None and not is_terminal(state.status):
         # It looks lost. Or it began after we asked for the lock, or ended after `state` was read: look again.
         alive = is_locked(workspace.lock)
-        state = tail_state(workspace)
+        state = read()
         if not alive and not is_terminal(state.status):
             return state, "failed"
     if is_terminal(state.status) and owned and alive and not has_pending_resume(workspace, state):

@@ -4,13 +4,13 @@ from runlog import (
     InboxLine,
     RunLock,
     RunState,
+    StateReader,
     Workspace,
     append_lines,
     encode,
     is_terminal,
     now_iso,
     read_inbox,
-    read_state,
 )
 from runlog.disk.records import from_iso
 from runlog.run.inbox import inbox_closed
@@ -31,16 +31,18 @@ def end_run(
 
     :param began: false if its process ended before it wrote a line of its own.
     """
+    reader = StateReader(workspace)
     lock = RunLock(workspace.lock)
-    if not lock.acquire():
-        return False
     try:
+        reader.read()  # most of it before anybody has to wait for us
+        if not lock.acquire():
+            return False
         try:
             end_marked(mark_of(workspace.path), 1.0)
         except TreeSurvived as survived:
             error = f"{error}; {survived}"
         with inbox_closed(workspace):
-            state = read_state(workspace)
+            state = reader.read()
             if event_type == "workflow_stopped":
                 lines, offset = _all_open(workspace, state)
             else:
@@ -65,6 +67,7 @@ def end_run(
         return True
     finally:
         lock.release()
+        reader.close()
 
 
 def _lasted_s(state: RunState) -> float:

@@ -17,22 +17,19 @@ from runlog import (
     BadLimit,
     Manifest,
     RunId,
+    RunIndex,
     RunLock,
     RunlogError,
     Status,
     Workspace,
-    check_run_id,
     decode,
     encode,
     is_locked,
     is_terminal,
     read_inbox,
-    read_manifest,
     run_status,
 )
 from runlog.disk.layout import make_root
-from runlog.disk.stamp import Stamp, stamp_of
-from runlog.disk.watch import FolderWatch
 from runlog.groups.catalog import write_catalog
 from runlog.groups.queue import startable
 from runlog.run.inbox_lines import InboxLine
@@ -49,22 +46,22 @@ from .spawn import start_run_process
 __all__ = ["Supervisor", "active_options", "runner_is_active"]
 
 _LOCK_NAME = "_runner.lock"
-# A wake-up comes when a folder is made or a run reopened; this is for what no wake-up tells: a process's end.
+# A notice comes when a folder is made or a run reopened; this is for what none tells: a process's end.
 _LOOK_S = 0.1
 _SWEEP_S = 1.0
-# A start after a silence may take this much longer, for a tenth of the wake-ups.
-_QUIET_STEP_MS = 20
+# All that wait are looked at again after so many times as long as that took.
+_QUEUE_RESPITE = 50
+# Of a look that may go into reading a root for the first time.
+_PART_S = 0.05
 _FULL_DISK_S = 5.0
 _OPTIONS_TRIES = 100
 
 
 @dataclass(slots=True)
 class _Run:
-    """What the runner remembers of a run, only to look less often."""
+    """What the runner remembers of a run that has not ended, only to look less often."""
 
     manifest: Manifest
-    stamp: Stamp
-    ended: bool = False
     broken: bool = False  # never looked at again
     unbegun: bool = False  # queued, and nothing of it was there but what was asked and said
     rests_until: float = 0.0  # by the monotonic clock: the disk was full
@@ -88,12 +85,14 @@ class Supervisor:
         self._tell = tell
         self._lock_path = self.root / _LOCK_NAME
         self._lock = RunLock(self._lock_path)
+        self._index = RunIndex(self.root, follows=False)
         self._runs: dict[str, _Run] = {}
         self._started: dict[str, Started] = {}
         self._running: set[str] = set()
         self._wake = threading.Event()
-        self._root_mtime_ns = -1
-        self._swept_at = 0.0
+        self._queue_due = 0.0
+        self._start_due = 0.0
+        self._start_seen: object = None
         self._fork_server = ForkServer(self._options)
 
     def work(self, stop: threading.Event) -> None:
@@ -102,17 +101,16 @@ class Supervisor:
             return
         # For `active_options`. Written over, never replaced: the file is the lock.
         self._lock_path.write_bytes(encode(asdict(self._options)))
-        watch = FolderWatch(lambda _: self._wake.set(), quiet_step_ms=_QUIET_STEP_MS)
+        self._index.listen(self._wake.set)
         try:
             write_catalog(self.root, describe_all())
-            watch.set(frozenset({self.root}))
             while not stop.is_set():
                 self.look()
                 self._fork_server.tend()
-                self._wake.wait(_LOOK_S)
+                self._wake.wait(_LOOK_S if self._runs or self._started else _SWEEP_S)
                 self._wake.clear()
         finally:
-            watch.close()
+            self._index.close()
             self._fork_server.close()
             self._lock_path.write_bytes(b"")  # the next one's options are not these
             self._lock.release()
@@ -124,20 +122,39 @@ class Supervisor:
     def look(self) -> None:
         """One look at the root: reap, find, tell of the dead, start what is queued."""
         died = self._reap()
-        self._find()
+        heard = self._find()
         self._running = {run_id for run_id in self._running if self._lives(run_id)}
-        queued, now = [], time.monotonic()
-        for run_id, run in self._runs.items():
-            if run.ended or run.rests_until > now:
+        queued, began = [], time.monotonic()
+        all_due = began >= self._queue_due
+        for run_id, run in list(self._runs.items()):
+            if run.broken or run.rests_until > began:
                 continue
-            if run_id not in self._running and run_id not in self._started:
-                with self._disorder(run):
-                    if self._tend(run_id, run, died.get(run_id, 0)) == "queued":
-                        queued.append(run.manifest)
-        for manifest in startable(self.root, queued, self._at_work(), self._max_running):
+            if run_id in self._running or run_id in self._started:
+                continue
+            if run.unbegun and not (all_due or run_id in heard or run_id in died):
+                queued.append(run.manifest)
+                continue
+            with self._disorder(run):
+                if self._tend(run_id, run, died.get(run_id, 0)) == "queued":
+                    queued.append(run.manifest)
+        if all_due:
+            now = time.monotonic()
+            self._queue_due = now + max(_SWEEP_S, _QUEUE_RESPITE * (now - began))
+        self._start_some(queued, began, bool(heard))
+
+    def _start_some(self, queued: list[Manifest], now: float, heard: bool) -> None:
+        at_work = self._at_work()
+        seen = len(queued), {manifest.run_id for manifest in at_work}
+        if not heard and seen == self._start_seen and now < self._start_due:
+            return  # none could start then, and nothing has moved
+        self._start_seen, self._start_due = seen, now + _SWEEP_S
+        for manifest in startable(self.root, queued, at_work, self._max_running):
+            self._start_seen = None
             run = self._runs[manifest.run_id]
             with self._disorder(run):
-                self._start(run)
+                as_before = run.unbegun and self._is_as_before(manifest.run_id, run)
+                if as_before or self._tend(manifest.run_id, run, 0) == "queued":
+                    self._start(run)
 
     @contextlib.contextmanager
     def _disorder(self, run: _Run) -> Iterator[None]:
@@ -149,7 +166,7 @@ class Supervisor:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 run.rests_until = time.monotonic() + _FULL_DISK_S
             else:
-                run.ended = run.broken = True
+                run.broken = True
 
     def _stand_by(self, stop: threading.Event) -> bool:
         told = False
@@ -161,33 +178,18 @@ class Supervisor:
                 return False
         return True
 
-    def _find(self) -> None:
-        """Learn of new, removed and reopened runs; cheap while the root's own time stands still."""
-        mtime_ns = os.stat(self.root).st_mtime_ns
-        now = time.monotonic()
-        if mtime_ns == self._root_mtime_ns and now < self._swept_at + _SWEEP_S:
-            return
-        self._root_mtime_ns, self._swept_at = mtime_ns, now
-        # By its manifest: the folder of a run that is removed and made anew often has the same inode.
-        found = {name: stamp_of(f"{self.root}/{name}/run.json") for name in _folders(self.root)}
-        for gone in self._runs.keys() - found.keys():
-            del self._runs[gone]
-        for name, stamp in found.items():
-            run = self._runs.get(name)
-            if stamp is not None and (run is None or run.stamp != stamp):
-                try:
-                    manifest = read_manifest(Workspace(self.root, RunId(name)))
-                except RunlogError:
-                    continue
-                if manifest.workflow != EXTERNAL:
-                    self._runs[name] = _Run(manifest, stamp)
-            elif (
-                run is not None
-                and run.ended
-                and not run.broken
-                and _size(f"{self.root}/{name}/_inbox.jsonl") != run.inbox_bytes
-            ):
-                run.ended = False  # someone wrote to it: perhaps it is to go on
+    def _find(self) -> set[str]:
+        """Learn of new, removed and reopened runs. Of which something was heard."""
+        heard = self._index.look(_PART_S).heard
+        live = self._index.manifests()
+        for run_id, run in list(self._runs.items()):
+            # Another object for the same id: it was removed and made anew.
+            if live.get(run_id) is not run.manifest:
+                del self._runs[run_id]
+        for run_id, manifest in live.items():
+            if run_id not in self._runs and manifest.workflow != EXTERNAL:
+                self._runs[run_id] = _Run(manifest)
+        return heard
 
     def _reap(self) -> dict[str, int]:
         """Exit codes of our children that have ended."""
@@ -222,7 +224,11 @@ class Supervisor:
             end_run(workspace, "workflow_stopped", "stopped before it began")
             self._tell(f"{run_id} stopped before it began")
             return status if not workspace.stream.exists() else "stopped"
-        run.ended = is_terminal(status)
+        if is_terminal(status):
+            # Told of again if it is to go on.
+            del self._runs[run_id]
+            self._index.settle(run_id)
+            return status
         run.inbox_bytes = inbox_bytes
         run.unbegun = status == "queued" and not workspace.stream.exists()
         return status
@@ -286,19 +292,6 @@ def _stop_asked(workspace: Workspace, run: _Run) -> bool:
     return any(
         isinstance(li, InboxLine) and li.type == "stop" for li in read_inbox(workspace.inbox)
     )
-
-
-def _folders(root: Path) -> list[str]:
-    found = []
-    with os.scandir(root) as entries:
-        for entry in entries:
-            try:
-                check_run_id(entry.name)
-            except RunlogError:
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                found.append(entry.name)
-    return found
 
 
 def _size(path: str | Path) -> int:

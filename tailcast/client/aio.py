@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Any
+from typing import Any, Unpack
 
 from . import calls
 from .batches import AsyncBatchCalls
@@ -23,10 +23,10 @@ from .results import (
     Receipt,
     ReceiptState,
     Run,
+    RunFilters,
     RunPage,
     RunSummary,
     Started,
-    Status,
     WorkflowInfo,
 )
 from .streams import RunStream
@@ -83,28 +83,19 @@ class AsyncClient(AsyncBatchCalls):
     async def list(
         self,
         *,
-        status: Status | None = None,
-        workflow: str | None = None,
-        deployment: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
+        counts: bool = False,
+        **filters: Unpack[RunFilters],
     ) -> RunPage:
-        """A page of runs, newest first."""
-        return await self._do(calls.list_runs(status, workflow, deployment, limit, cursor))
+        """A page of runs, newest first or as `order` says."""
+        return await self._do(calls.list_runs(filters, limit, cursor, counts=counts))
 
-    async def runs(
-        self,
-        *,
-        status: Status | None = None,
-        workflow: str | None = None,
-        deployment: str | None = None,
-    ) -> AsyncIterator[RunSummary]:
-        """All runs, newest first, page by page."""
+    async def runs(self, **filters: Unpack[RunFilters]) -> AsyncIterator[RunSummary]:
+        """All runs, newest first or as `order` says, page by page."""
         cursor: str | None = None
         while True:
-            page = await self.list(
-                status=status, workflow=workflow, deployment=deployment, limit=200, cursor=cursor
-            )
+            page = await self.list(limit=200, cursor=cursor, **filters)
             for run in page.runs:
                 yield run
             cursor = page.next

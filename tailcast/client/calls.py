@@ -7,6 +7,7 @@ id. The exceptions say so (`repeatable`).
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import quote
@@ -27,10 +28,10 @@ from .results import (
     Receipt,
     ReceiptState,
     Run,
+    RunFilters,
     RunPage,
     RunSummary,
     Started,
-    Status,
     ToolCall,
     WorkflowInfo,
     from_json,
@@ -95,14 +96,10 @@ def start(workflow: str | None, key: str | None, fields: Mapping[str, Any]) -> C
 
 
 def list_runs(
-    status: Status | None,
-    workflow: str | None,
-    deployment: str | None,
-    limit: int,
-    cursor: str | None,
+    filters: RunFilters, limit: int, cursor: str | None, *, counts: bool = False
 ) -> Call[RunPage]:
-    params = {"status": status, "workflow": workflow, "deployment": deployment}
-    params = given(params | {"limit": limit, "cursor": cursor})
+    asked = {k: v.isoformat() if isinstance(v, datetime) else v for k, v in filters.items()}
+    params = given(asked | {"limit": limit, "cursor": cursor, "counts": counts or None})
     return Call("GET", "/workflows", _run_page, params)
 
 
@@ -279,7 +276,9 @@ def nothing(response: httpx.Response) -> None:
 
 def _run_page(response: httpx.Response) -> RunPage:
     body = response.json()
-    return RunPage([from_json(RunSummary, row) for row in body["runs"]], body["next"])
+    rows = [from_json(RunSummary, row) for row in body["runs"]]
+    # A relay of before has neither.
+    return RunPage(rows, body["next"], body.get("complete", True), body.get("counts"))
 
 
 def _event_page(run_id: str, response: httpx.Response) -> EventPage:

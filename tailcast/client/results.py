@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, TypeVar
+from datetime import datetime
+from typing import Any, Literal, TypedDict, TypeVar
 
 __all__ = [
     "Batch",
@@ -21,6 +22,7 @@ __all__ = [
     "ReceiptState",
     "Run",
     "RunChange",
+    "RunFilters",
     "RunPage",
     "RunSummary",
     "Started",
@@ -115,12 +117,32 @@ class RunChange:
     summary: RunSummary | None
 
 
+class RunFilters(TypedDict, total=False):
+    """Which runs to list: see `GET /workflows`. Times are aware; without a zone they are UTC."""
+
+    q: str | None
+    status: Status | None
+    workflow: str | None
+    deployment: str | None
+    batch: str | None
+    created_after: datetime | None
+    created_before: datetime | None
+    cost_over: float | None
+    order: Literal["newest", "oldest", "cost", "duration"]
+
+
 @dataclass(frozen=True, slots=True)
 class RunPage:
-    """`next` is the `cursor` of the next page; None at the end."""
+    """`next` is the `cursor` of the next page; None at the end.
+
+    `complete`: false while the relay reads a large root for the first time. `counts`, if asked for: facet -> value ->
+    runs.
+    """
 
     runs: list[RunSummary]
     next: str | None
+    complete: bool = True
+    counts: dict[str, dict[str, int]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Unpack
 
 from . import calls
 from .batches import BatchCalls
@@ -23,10 +23,10 @@ from .results import (
     Receipt,
     ReceiptState,
     Run,
+    RunFilters,
     RunPage,
     RunSummary,
     Started,
-    Status,
     WorkflowInfo,
 )
 from .streams import RunStream
@@ -83,28 +83,19 @@ class Client(BatchCalls):
     def list(
         self,
         *,
-        status: Status | None = None,
-        workflow: str | None = None,
-        deployment: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
+        counts: bool = False,
+        **filters: Unpack[RunFilters],
     ) -> RunPage:
-        """A page of runs, newest first."""
-        return self._do(calls.list_runs(status, workflow, deployment, limit, cursor))
+        """A page of runs, newest first or as `order` says."""
+        return self._do(calls.list_runs(filters, limit, cursor, counts=counts))
 
-    def runs(
-        self,
-        *,
-        status: Status | None = None,
-        workflow: str | None = None,
-        deployment: str | None = None,
-    ) -> Iterator[RunSummary]:
-        """All runs, newest first, page by page."""
+    def runs(self, **filters: Unpack[RunFilters]) -> Iterator[RunSummary]:
+        """All runs, newest first or as `order` says, page by page."""
         cursor: str | None = None
         while True:
-            page = self.list(
-                status=status, workflow=workflow, deployment=deployment, limit=200, cursor=cursor
-            )
+            page = self.list(limit=200, cursor=cursor, **filters)
             yield from page.runs
             cursor = page.next
             if cursor is None:

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, get_args
 
@@ -20,7 +21,9 @@ from runlog import (
     is_terminal,
     run_status,
 )
+from runlog.disk.records import from_iso
 from runlog.groups.removal import check_ended, is_untold, remove_ended
+from runlog.index import ORDERS, Counts, Filters, Order
 
 from ..cli.errors import CommandError
 from ..cli.options import (
@@ -32,6 +35,7 @@ from ..cli.options import (
     StatusFilter,
     WorkflowName,
     command_line,
+    complete_batch,
     find_run,
     none_in,
 )
@@ -55,9 +59,32 @@ _PAGE = 200
 
 
 def ls(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[WORD]…", help="All begin words of the run's id, prompt, command or result"
+        ),
+    ] = None,
     status: StatusFilter = None,
     workflow: WorkflowName = None,
     deployment: DeploymentFilter = None,
+    batch: Annotated[
+        str | None, typer.Option("--batch", metavar="BATCH", autocompletion=complete_batch)
+    ] = None,
+    created_after: Annotated[
+        str | None,
+        typer.Option("--created-after", metavar="TIME", help="Or at it, e.g. 2025-01-19, in UTC"),
+    ] = None,
+    created_before: Annotated[str | None, typer.Option("--created-before", metavar="TIME")] = None,
+    cost_over: Annotated[
+        float | None, typer.Option("--cost-over", metavar="USD", min=0, help="More than that")
+    ] = None,
+    order: Annotated[
+        str, typer.Option("--order", metavar="ORDER", help=", ".join(ORDERS))
+    ] = "newest",
+    counts: Annotated[
+        bool, typer.Option("--counts", help="Instead, how many runs have each status, workflow, …")
+    ] = False,
     limit: Annotated[
         int, typer.Option("--limit", "-n", metavar="N", min=1, help="The newest N")
     ] = 20,
@@ -69,33 +96,65 @@ def ls(
     """List the runs, newest first."""
     if status is not None and status not in STATUSES:
         raise CommandError(f"there is no status {status!r}", f"One of {', '.join(STATUSES)}")
+    if order not in ORDERS:
+        raise CommandError(f"there is no order {order!r}", f"One of {', '.join(ORDERS)}")
+    filters = Filters(
+        q=" ".join(words or ()) or None,
+        status=next((s for s in get_args(Status) if s == status), None),
+        workflow=workflow,
+        deployment=deployment,
+        batch_id=batch,
+        created_after=_time(created_after),
+        created_before=_time(created_before),
+        cost_over=cost_over,
+    )
+    chosen: Order = next(o for o in get_args(Order) if o == order)
+    filtered = any(value is not None for value in filters.values())
     index = RunIndex(root)
-    wanted: Status | None = next((s for s in get_args(Status) if s == status), None)
     while True:
-        rows = _rows(index, None if every else limit, wanted, workflow, deployment)
         if watch and sys.stdout.isatty():
             sys.stdout.write("\x1b[2J\x1b[H")
-        filtered = bool(status or workflow or deployment)
-        _print(root, rows, filtered=filtered, as_json=as_json)
+        if counts:
+            _print_counts(index.counts(**filters), as_json=as_json)
+        else:
+            rows = _rows(index, None if every else limit, chosen, filters)
+            _print(root, rows, filtered=filtered, as_json=as_json)
         if not watch:
             return
         time.sleep(_WATCH_S)
 
 
+def _time(text: str | None) -> datetime | None:
+    moment = from_iso(text)
+    if text is not None and moment is None:
+        raise CommandError(f"{text!r} is no time", "Write it as 2025-01-19 or 2025-01-19T10:30:00Z")
+    return moment
+
+
+def _print_counts(counts: Counts, *, as_json: bool) -> None:
+    if as_json:
+        print_json(counts)
+        return
+    told = [(facet, value, n) for facet, values in counts.items() for value, n in values.items()]
+    columns = [
+        Column("FACET", [facet for facet, _, _ in told]),
+        Column("VALUE", [value for _, value, _ in told]),
+        Column("RUNS", [f"{n:,}" for _, _, n in told], right=True),
+    ]
+    print_table(columns, colour=colours(), width=terminal_width())
+
+
 def _rows(
     index: RunIndex,
     limit: int | None = None,
-    status: Status | None = None,
-    workflow: str | None = None,
-    deployment: str | None = None,
+    order: Order = "newest",
+    filters: Filters | None = None,
 ) -> list[Summary]:
     rows: list[Summary] = []
     cursor: str | None = None
     while limit is None or len(rows) < limit:
         count = _PAGE if limit is None else min(_PAGE, limit - len(rows))
-        page = index.page(
-            limit=count, cursor=cursor, status=status, workflow=workflow, deployment=deployment
-        )
+        page = index.page(limit=count, cursor=cursor, order=order, **(filters or {}))
         rows += page.runs
         cursor = page.next
         if cursor is None:

@@ -268,7 +268,7 @@ class SharedTail:
         except OSError as error:
             self.crowded = error.errno in (errno.EMFILE, errno.ENFILE)
             return False
-        self.crowded = not has_room(log.fileno())
+        self.crowded = not has_room(log.fileno(), is_stream=True)
         if self.crowded:
             log.close()
             return False

@@ -374,11 +374,11 @@ def test_out_of_descriptors(root: Path, alive: Hold) -> None:
         alive(run)
         path = relay.workflow_url(run, "/stream")
         assert relay.client.get("/healthz").status_code == 200
-        resource.prlimit(relay.process.pid, resource.RLIMIT_NOFILE, (100, 100))
+        resource.prlimit(relay.process.pid, resource.RLIMIT_NOFILE, (300, 300))
         with ExitStack() as stack:
             streams = [stack.enter_context(Stream(relay, path)) for _ in range(30)]
             # Others want a file each, beside their connection.
-            others = [new_run(root) for _ in range(60)]
+            others = [new_run(root) for _ in range(180)]
             for other in others:
                 alive(other)
                 say(other, "log", n=0)
@@ -388,8 +388,8 @@ def test_out_of_descriptors(root: Path, alive: Hold) -> None:
             ]
             statuses = [stream.status for stream in asking]
             assert set(statuses) == {200, 503}
-            assert asked(relay, GET + b"\r\n").problem == "overloaded"
-            say(run, "log", n=1)
+            assert statuses[:20] == [200] * 20
+            say(run, "log", n=1)  # its first line: the file has to be opened now
             for stream in streams:
                 assert json.loads(next(iter(stream)).data)["n"] == 1
             for other, stream, status in zip(others, asking, statuses, strict=True):

@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Awaitable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -164,7 +165,7 @@ async def _work_until_ended(
             reading.result()  # the inbox can't be read: a run that nobody can reach is ended as failed
         over = watching.done()
         if not work.done():
-            await _stop(run, work, workflow, options)
+            await _stop(run, work, workflow, options, "the run ended" if over else "stopped")
             if not over:
                 return _Outcome("workflow_stopped", {"reason": "stop", **_kept(work)})
         try:
@@ -184,9 +185,16 @@ async def _work_until_ended(
 
 
 async def _stop(
-    run: Run, work: asyncio.Task[_Outcome], workflow: type[Workflow], options: RunOptions
+    run: Run,
+    work: asyncio.Task[_Outcome],
+    workflow: type[Workflow],
+    options: RunOptions,
+    reason: str,
 ) -> None:
+    """End the work. `reason` is for the messages that are still queued: they begin no turn any more."""
     run.stopping.set()
+    # First: an agent whose turn is ended goes on with the next message that it has.
+    await _asked_in_time(run, run.inbox.close(reason), "give its messages back")
     if getattr(workflow, "graceful_stop", False):
         run.pauses.give_way()
         await asyncio.wait({work}, timeout=options.grace_s)
@@ -196,13 +204,17 @@ async def _stop(
             return
         run.log("warning", f"the workflow did not end by itself within {options.grace_s:g} s")
     if run.on_stop is not None:
-        try:
-            await asyncio.wait_for(run.on_stop(), _LAST_WORDS_S)
-        except Exception as error:
-            run.log("warning", f"the agent did not end its turn when asked: {error!r}")
+        await _asked_in_time(run, run.on_stop(), "end its turn")
     work.cancel()
     # A workflow that does not let itself be cancelled loses its processes all the same, by the sweep.
     await asyncio.wait({work}, timeout=options.grace_s + _LAST_WORDS_S)
+
+
+async def _asked_in_time(run: Run, asked: Awaitable[None], what: str) -> None:
+    try:
+        await asyncio.wait_for(asked, _LAST_WORDS_S)
+    except Exception as error:
+        run.log("warning", f"the agent did not {what} when asked: {error!r}")
 
 
 def _kept(work: asyncio.Task[_Outcome]) -> dict[str, Any]:

@@ -34,7 +34,12 @@ _SECONDS = _of("number", "seconds", minimum=0)
 _MESSAGE = _of("string", "for people")
 _ANSWERS = _of("object", "question -> its answer: a label, a text of one's own, or a list of them")
 _DECISION = _one_of("allow", "deny")
-_SOURCE = _one_of("human", "default", description="`default`: nobody answered in time")
+_SOURCE = _one_of(
+    "human",
+    "default",
+    "interrupt",
+    description="`default`: nobody answered in time; `interrupt`: the turn was ended, the question with it",
+)
 _QUESTIONS = _of(
     "array",
     "in the shape of Claude's AskUserQuestion",

@@ -37,7 +37,8 @@ class Questions:
         timeout_s: float,
         question_id: str | None = None,
     ) -> dict[str, Any]:
-        """See `Run.ask`."""
+        """See `Run.ask`. Cancelled when the agent takes its question back; that is told, with no answers."""
+        asked_again = question_id is not None  # by the next attempt, if this one is cut short
         question_id = question_id or f"q-{secrets.token_hex(6)}"
         answer = self._expect(question_id)
         self._stream.emit(
@@ -50,7 +51,12 @@ class Questions:
         self._left_open.discard(question_id)
         if early := self._early.pop(question_id, None):
             answer.set_result(early)
-        line = await self._wait(question_id, answer, timeout_s, countdown=True)
+        try:
+            line = await self._wait(question_id, answer, timeout_s, countdown=True)
+        except asyncio.CancelledError:
+            if not asked_again:
+                self._take_back(question_id, answer)
+            raise
         if line is None:
             self._stream.emit("auto_approving", question_id=question_id)
         answers: dict[str, Any] = smart_defaults if line is None else line.body["answers"]
@@ -63,6 +69,18 @@ class Questions:
         if line is not None:
             self._stream.receipt(line, "completed")
         return answers
+
+    def _take_back(self, question_id: str, answer: asyncio.Future[InboxLine]) -> None:
+        """Close a question that nobody waits for any more: its turn was ended."""
+        self._stream.emit(
+            "responses_collected", question_id=question_id, answers={}, source="interrupt"
+        )
+        self._drop_late(answer)
+
+    def _drop_late(self, answer: asyncio.Future[InboxLine]) -> None:
+        # It came in the very moment in which the request was taken back.
+        if answer.done() and not answer.cancelled():
+            self._stream.receipt(answer.result(), "dropped", reason="the request was taken back")
 
     async def permission(
         self, tool_name: str, tool_input: dict[str, Any], suggestions: list[Any], timeout_s: float
@@ -107,6 +125,8 @@ class Questions:
             )
             if line is not None:
                 self._stream.receipt(line, "completed")
+            elif source == "default":
+                self._drop_late(answer)
         return resolved
 
     def answer(self, line: InboxLine) -> None:

@@ -57,7 +57,9 @@ def at_a_question(root: Path) -> Workspace:
 
 @pytest.mark.parametrize("begin", [at_a_tool, at_a_permission, at_a_question])
 @pytest.mark.parametrize("delivery", ["steer", "queue"])
-def test_what_is_queued_begins_no_turn(root: Path, begin: Callable[[Path], Workspace], delivery: str) -> None:
+def test_what_is_queued_begins_no_turn(
+    root: Path, begin: Callable[[Path], Workspace], delivery: str
+) -> None:
     run = begin(root)
     for name in ("m1", "m2"):
         say(run, NEXT, name, delivery=delivery)

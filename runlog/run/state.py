@@ -59,11 +59,15 @@ class RunState:
     reason: str | None = None
     stats: dict[str, Any] = field(default_factory=dict)
     inbox_offset: int | None = None  # how much of the inbox the run had read when it ended
+    inbox_began: int | None = None  # how long the inbox was when the present attempt began
     event_counts: dict[str, int] = field(default_factory=dict)
     tool_calls: int = 0
     open_questions: dict[str, Event] = field(default_factory=dict)
     open_permissions: dict[str, Event] = field(default_factory=dict)
-    messages: dict[str, str] = field(default_factory=dict)  # message_id -> last receipt
+    # message_id -> last receipt, or what the agent's own lines say of a message that the run had queued
+    messages: dict[str, str] = field(default_factory=dict)
+    # those of which only the agent's lines say so: the run process died before it wrote the receipt
+    unreceipted: set[str] = field(default_factory=set)
     # session_id -> (cost of its earlier processes, cost its present process has told), in USD
     _costs: dict[str, tuple[float, float]] = field(default_factory=dict)
     # session_id -> (id of its last answer, answers since its last result)
@@ -146,6 +150,7 @@ def _started(state: RunState, event: Event) -> None:
     state.ended_at = state.duration_s = state.result = state.error = state.reason = None
     state.progress = state.message = state.activity = None
     state.inbox_offset = None
+    state.inbox_began = _count(event.get("inbox_offset"))
     state.paused = state.idle = False
     state.current_tool = None
     state.open_permissions.clear()
@@ -212,6 +217,25 @@ def _receipt(state: RunState, event: Event) -> None:
     key, receipt = event.get("message_id"), event.get("state")
     if isinstance(key, str) and isinstance(receipt, str):
         state.messages[key] = receipt
+        state.unreceipted.discard(key)
+
+
+def _lifecycle(state: RunState, event: Event) -> None:
+    """Claude's word on a message: the proof that it was read, should the run process not come to say so."""
+    key, step = _text(event.get("command_uuid")) or "", _text(event.get("state"))
+    if step == "cancelled":
+        # Taken back before it was read, or its turn was cut short.
+        step = "dropped" if state.messages.get(key) == "queued" else "completed"
+    receipt = "delivered" if step == "started" else step
+    if receipt in ("delivered", "completed", "dropped"):
+        _proved(state, key, receipt)
+
+
+def _proved(state: RunState, key: str, receipt: str) -> None:
+    told = state.messages.get(key)
+    if told == "queued" or (told == "delivered" and receipt == "completed"):
+        state.messages[key] = receipt
+        state.unreceipted.add(key)
 
 
 def _go_on(state: RunState) -> None:
@@ -253,6 +277,8 @@ def _count_turn(state: RunState, event: Event) -> None:
 
 
 def _user(state: RunState, event: Event) -> None:
+    if event.get("isReplay") is True:
+        _proved(state, _text(event.get("uuid")) or "", "delivered")
     if any(block.get("type") == "tool_result" for block in _blocks(event)):
         state.current_tool = None
 
@@ -298,6 +324,7 @@ _STEPS = {
     "responses_collected": _answered,
     "permission_resolved": _answered,
     "message_received": _receipt,
+    "command_lifecycle": _lifecycle,
     "system": _system,
     "assistant": _assistant,
     "user": _user,

@@ -98,12 +98,17 @@ async def _attempt(
         earlier=None if first else state.copy(),  # the reader's own goes on with the stream
         grace_s=options.grace_s,
     )
+    try:
+        inbox_bytes = os.stat(workspace.inbox).st_size
+    except OSError:
+        inbox_bytes = 0
     run.emit(
         "workflow_started",
         workflow=manifest.workflow,
         params=manifest.params,
         pid=os.getpid(),
         attempt=run.attempt,
+        inbox_offset=inbox_bytes,
     )
     inbox = InboxReader(workspace, taken)
     stop = asyncio.Event()
@@ -119,13 +124,13 @@ async def _attempt(
         run.log("error", str(error))
     if _is_gone(workspace):
         return  # there is nowhere to tell the end
-    reader.read()  # the long part of the fold, before others are kept waiting
+    told = reader.read()  # the long part of the fold, before others are kept waiting
     with inbox_closed(workspace):
         for line in inbox.read():
             if isinstance(line, InboxLine):
                 run.inbox.put(line)
         run.questions.drop_all("the run ended")
-        run.inbox.drop_all("the run ended")
+        run.inbox.drop_all("the run ended", {key: told.messages[key] for key in told.unreceipted})
         run.emit(
             outcome.event_type,
             duration_s=round(time.monotonic() - began, 3),

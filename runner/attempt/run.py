@@ -233,8 +233,14 @@ class Inbox:
         self.receipt(target, "dropped", reason="cancelled")
         return ""
 
-    def drop_all(self, reason: str) -> None:
-        """Tell of everything that was never taken. A reason given to `close` goes before this one."""
+    def drop_all(self, reason: str, proved: Mapping[str, str]) -> None:
+        """Tell of everything that was never taken. A reason given to `close` goes before this one.
+
+        :param proved: what the agent's own lines say of messages: those that it has read are `completed`.
+        """
+        for key in proved.keys() & self._open.keys():
+            if proved[key] != "dropped":
+                self.receipt(self._open[key], "completed", reason="its turn was cut short")
         for line in [*self._open.values(), *(li for li in self._lines if li.type != "message")]:
             self.receipt(line, "dropped", reason=self._closed or reason)
         self._lines.clear()

@@ -40,12 +40,15 @@ class LimitPassed(RunFailed):
 
 
 class LimitWatch:
-    """The limits of one attempt, which begins now. Used by the thread of the loop alone, with the `reader`."""
+    """The limits of one attempt, which began `elapsed_s` seconds ago. Used by one thread, with the `reader`."""
 
-    def __init__(self, limits: Mapping[str, float], reader: StateReader) -> None:
+    def __init__(
+        self, limits: Mapping[str, float], reader: StateReader, elapsed_s: float = 0.0
+    ) -> None:
         self.limits = limits
         self._reader = reader
-        self._began_at = self._written_at = time.monotonic()
+        self._written_at = time.monotonic()
+        self._began_at = self._written_at - elapsed_s
         self._output_bytes = 0
         self._grown = asyncio.Event()
 
@@ -67,14 +70,17 @@ class LimitWatch:
         if not self.limits:
             await asyncio.Event().wait()
         while True:
-            self._look()
+            self.look()
             try:
                 async with asyncio.timeout(_LOOK_S):
                     await self._grown.wait()
             except TimeoutError:
                 pass
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """:raises LimitPassed: a limit is passed. `FileNotFoundError`: there is no stream yet."""
+        if not self.limits:
+            return
         now = time.monotonic()
         output_bytes = os.stat(self._reader.workspace.stream).st_size
         if output_bytes != self._output_bytes:

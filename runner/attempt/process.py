@@ -44,7 +44,7 @@ from .workflow import RunFailed, RunStopped, Workflow
 __all__ = ["main"]
 
 _INBOX_POLL_S = 0.02
-_FOLDER_POLL_S = 1.0
+_FOLDER_POLL_S = 0.25
 # The agent's last words on a stop: it is asked to end its turn first, so that the turn's cost is told.
 _LAST_WORDS_S = 1.5
 
@@ -115,7 +115,7 @@ async def _attempt(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    outcome = await _work_until_ended(run, inbox, stop, options, reader)
+    outcome = await _work_until_ended(run, inbox, stop, options, reader, lock)
     loop.set_exception_handler(lambda *_: None)
     try:
         # In this thread, with the loop standing still: nothing of the run may be written while its tree ends.
@@ -149,6 +149,7 @@ async def _work_until_ended(
     stop: asyncio.Event,
     options: RunOptions,
     reader: StateReader,
+    lock: RunLock,
 ) -> _Outcome:
     """The work to its end: by itself, by a stop, or by a limit."""
     try:
@@ -159,7 +160,7 @@ async def _work_until_ended(
         return _failure(run, error)
     run.stream.on_append = limits.grown_to
     reading = asyncio.create_task(_read_inbox(run, inbox, stop))
-    leaving = asyncio.create_task(_folder_gone(run.workspace))
+    leaving = asyncio.create_task(_keep_hold(run, lock))
     work = asyncio.create_task(_work(run, workflow))
     stopping = asyncio.create_task(stop.wait())
     watching = asyncio.create_task(limits.watch())
@@ -168,6 +169,8 @@ async def _work_until_ended(
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         if reading.done() and not work.done():
             reading.result()  # the inbox can't be read: a run that nobody can reach is ended as failed
+        if leaving.done() and not work.done():
+            leaving.result()  # another process holds the run
         over = watching.done()
         if not work.done():
             await _stop(run, work, workflow, options, "the run ended" if over else "stopped")
@@ -288,12 +291,22 @@ def _failure(run: Run, error: BaseException) -> _Outcome:
     return _Outcome("workflow_failed", {"reason": reason, "error": text, **fields})
 
 
-async def _folder_gone(workspace: Workspace) -> None:
-    """Return when someone has removed the run's folder: nobody could reach the run any more, or end it."""
+async def _keep_hold(run: Run, lock: RunLock) -> None:
+    """Return when someone has removed the run's folder: nobody could reach the run any more, or end it.
+
+    A `_lock` that was replaced is taken again: others ask the file that is there.
+
+    :raises RunFailed: another process holds that one.
+    """
     while True:
         await asyncio.sleep(_FOLDER_POLL_S)
-        if _is_gone(workspace):
+        if _is_gone(run.workspace):
             return
+        try:
+            if not lock.keep():
+                raise RunFailed("lock_lost", "another process holds the `_lock` that is there now")
+        except OSError:
+            pass  # no file that can be locked, or no descriptor free: ours is held all the same
 
 
 def _is_gone(workspace: Workspace) -> bool:

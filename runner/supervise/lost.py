@@ -1,5 +1,8 @@
 """Say in the stream that a run's process died, once nothing of the run is left alive."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from runlog import (
     InboxLine,
     RunLock,
@@ -23,13 +26,21 @@ __all__ = ["end_run"]
 
 
 def end_run(
-    workspace: Workspace, event_type: str, reason: str, error: str = "", *, began: bool = True
+    workspace: Workspace,
+    event_type: str,
+    reason: str,
+    error: str = "",
+    *,
+    began: bool = True,
+    fields: Mapping[str, Any] | None = None,
 ) -> bool:
     """Write the terminal line of a run that has no process; False if it has one, or has ended already.
 
     What its dead process left running is ended first. The last of its stderr is added to `error`.
 
     :param began: false if its process ended before it wrote a line of its own.
+    :param fields: more for the terminal line, such as the `limit` that was passed.
+    :raises OSError: the end can't be told (a full disk); the run is as it was.
     """
     lock = RunLock(workspace.lock)
     if not lock.acquire():
@@ -53,6 +64,7 @@ def end_run(
                 "run_id": workspace.run_id,
                 "duration_s": _lasted_s(state) if began else 0.0,
                 "reason": reason,
+                **(fields or {}),
             }
             if tail := stderr_tail(workspace):
                 error = f"{error}\n{tail}" if error else tail

@@ -16,8 +16,9 @@ from typing import IO
 
 from runlog import RunId, Workspace
 
-from ..attempt.environment import agent_environment
+from ..attempt.environment import WORKSPACE_MARK, agent_environment
 from ..attempt.options import RunOptions, run_variables
+from ..keeper.mark import ROOM, show_mark
 from .spawn import open_stderr_log
 
 __all__ = ["Spares", "wait_for_work"]
@@ -74,7 +75,7 @@ class _Spare:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd="/",
-            env=agent_environment(os.environ, options.pass_env),
+            env=agent_environment(os.environ, options.pass_env) | {WORKSPACE_MARK: ROOM},
             start_new_session=True,
             umask=0o077,
         )
@@ -140,6 +141,7 @@ def wait_for_work(kind: str) -> Path | None:
     work = json.loads(told)
     workspace = Path(work["workspace"])
     os.environ.update(work["variables"])
+    show_mark(WORKSPACE_MARK, work["variables"][WORKSPACE_MARK])  # for what it forks, too
     os.chdir(workspace)
     nothing = os.open(os.devnull, os.O_RDONLY)
     with open_stderr_log(Workspace(workspace.parent, RunId(workspace.name))) as log:

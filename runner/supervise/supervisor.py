@@ -1,7 +1,10 @@
 """The runner: starts queued runs, at most so many at once, and tells of those whose process died.
 
 It keeps nothing that it can't read from the disk: killed and started again, it adopts what runs. Only one runner
-of a root is at work, by a lock; a second one stands by.
+of a root is at work, by a lock; a second one stands by. Nothing else ends it: what the system refuses (descriptors,
+processes, a disk that is full) is tried again after a pause, and said in `_troubles.json`.
+
+What may take long, or hang, is done in threads: one beside each run at work (`overdue`), one for each that is ended.
 """
 
 import contextlib
@@ -11,7 +14,8 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 from runlog import (
@@ -36,14 +40,16 @@ from runlog.disk.stamp import Stamp, stamp_of
 from runlog.disk.watch import FolderWatch
 from runlog.groups.catalog import write_catalog
 from runlog.groups.queue import startable
+from runlog.groups.troubles import write_troubles
 from runlog.run.inbox_lines import InboxLine
-from runlog.run.limits import check_limits
+from runlog.run.limits import check_limits, tightest
 from runlog.run.manifest import EXTERNAL
 from runlog.run.status import tail_state
 
 from ..attempt.catalog import describe_all, heavy_workflows
 from ..attempt.options import RunOptions
 from .lost import end_run
+from .overdue import Overdue, Verdict
 from .spare import Spares
 from .spawn import start_run_process
 
@@ -53,7 +59,13 @@ _LOCK_NAME = "_runner.lock"
 # A wake-up comes when a folder is made or a run reopened; this is for what no wake-up tells: a process's end.
 _LOOK_S = 0.1
 _SWEEP_S = 1.0
-_FULL_DISK_S = 5.0
+_KEEP_S = 0.5
+# Between two tries of what the system refused: from the first to the last, doubled each time.
+_PAUSES_S = (0.5, 16.0)
+# No trouble of the system: what is there is no such file. Waiting does not mend it.
+_NOT_OURS = frozenset(
+    {errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.EEXIST, errno.ENOENT, errno.ENXIO}
+)
 _OPTIONS_TRIES = 100
 
 
@@ -64,10 +76,29 @@ class _Run:
     manifest: Manifest
     stamp: Stamp
     ended: bool = False
-    broken: bool = False  # never looked at again
     unbegun: bool = False  # queued, and nothing of it was there but what was asked and said
-    rests_until: float = 0.0  # by the monotonic clock: the disk was full
+    exit_code: int = 0  # of our child, while its end is not dealt with
+    trouble: str = ""  # why it rests
+    tries: int = 0
+    rests_until: float = 0.0  # by the monotonic clock
     inbox_bytes: int = 0
+    pid: int | None = None  # of our child
+    ending: bool = False  # a thread is about to end it
+    # Set when the thread beside the run may go; None while there is none.
+    left: threading.Event | None = field(default=None, compare=False)
+
+    def refused(self, error: Exception) -> str:
+        """Rest before the next try; returns what to say of it, once for each kind of trouble."""
+        first_s, longest_s = _PAUSES_S
+        pause_s = min(longest_s, first_s * 2**self.tries)
+        self.tries = min(self.tries + 1, 10)
+        self.rests_until = time.monotonic() + pause_s
+        new = self.trouble != str(error)
+        self.trouble = str(error)
+        return f"{self.manifest.run_id}: {error}; it is tried again" if new else ""
+
+    def went_well(self) -> None:
+        self.trouble, self.tries = "", 0
 
 
 class Supervisor:
@@ -95,28 +126,56 @@ class Supervisor:
         self._swept_at = 0.0
         self._spares = Spares(self._options)
         self._heavy: frozenset[str] = frozenset()
+        self._troubles: dict[str, str] = {}
 
     def work(self, stop: threading.Event) -> None:
         """Work until `stop` is set (and `wake` called). The runs go on."""
-        if not self._stand_by(stop):
-            return
-        # For `active_options`. Written over, never replaced: the file is the lock.
-        self._lock_path.write_bytes(encode(asdict(self._options)))
         watch = FolderWatch(lambda _: self._wake.set())
         try:
-            write_catalog(self.root, describe_all())
-            self._heavy = heavy_workflows()
-            watch.set(frozenset({self.root}))
-            while not stop.is_set():
-                self.look()
-                self._spares.tend()
-                self._wake.wait(_LOOK_S)
-                self._wake.clear()
+            while self._stand_by(stop):
+                self._work_while_locked(stop, watch)
+                if stop.is_set():
+                    return
         finally:
             watch.close()
             self._spares.close()
-            self._lock_path.write_bytes(b"")  # the next one's options are not these
+            self._forget()
+            with contextlib.suppress(OSError):
+                if self._lock.keep():
+                    self._lock_path.write_bytes(b"")  # the next one's options are not these
             self._lock.release()
+
+    def _work_while_locked(self, stop: threading.Event, watch: FolderWatch) -> None:
+        begun, told, pause_s = False, "", _LOOK_S
+        while not stop.is_set():
+            try:
+                if not self._lock.keep():
+                    self._forget()  # the file was replaced, and another runner has the new one
+                    return
+                if not _size(self._lock_path):
+                    # For `active_options`. Written over, never replaced: the file is the lock.
+                    self._lock_path.write_bytes(encode(asdict(self._options)))
+                if not begun:
+                    write_catalog(self.root, describe_all())
+                    self._heavy = heavy_workflows()
+                    watch.set(frozenset({self.root}))
+                    begun = True
+                self.look()
+                self._spares.tend()
+                told, pause_s = "", _LOOK_S
+            except Exception as error:  # whatever it is: the next look may do better
+                if str(error) != told:
+                    self._tell(f"the runner tries again: {type(error).__name__}: {error}")
+                told, pause_s = str(error), _SWEEP_S
+            self._wake.wait(pause_s)
+            self._wake.clear()
+
+    def _forget(self) -> None:
+        for run in self._runs.values():
+            _leave(run)
+        self._runs.clear()
+        self._running.clear()
+        self._root_mtime_ns = -1
 
     def wake(self) -> None:
         """Have the next look at once; safe in a signal handler."""
@@ -124,33 +183,101 @@ class Supervisor:
 
     def look(self) -> None:
         """One look at the root: reap, find, tell of the dead, start what is queued."""
-        died = self._reap()
+        self._reap()
         self._find()
         self._running = {run_id for run_id in self._running if self._lives(run_id)}
         queued, now = [], time.monotonic()
         for run_id, run in self._runs.items():
-            if run.ended or run.rests_until > now:
+            if run_id in self._running or run_id in self._started:
+                self._keep(run_id, run)
                 continue
-            if run_id not in self._running and run_id not in self._started:
-                with self._disorder(run):
-                    if self._tend(run_id, run, died.get(run_id, 0)) == "queued":
-                        queued.append(run.manifest)
+            _leave(run)
+            if run.ended or run.ending or run.rests_until > now:
+                continue
+            with self._retried(run):
+                if self._tend(run_id, run) == "queued":
+                    queued.append(run.manifest)
         for manifest in startable(self.root, queued, self._at_work(), self._max_running):
             run = self._runs[manifest.run_id]
-            with self._disorder(run):
+            with self._retried(run):
                 self._start(run)
+        self._tell_troubles()
 
     @contextlib.contextmanager
-    def _disorder(self, run: _Run) -> Iterator[None]:
-        """One folder in disorder must not keep the others from running."""
+    def _retried(self, run: _Run) -> Iterator[None]:
+        """What the system refuses to one run keeps the others from nothing, and is tried again."""
         try:
             yield
         except (OSError, RunlogError) as error:
-            self._tell(f"{run.manifest.run_id} is left alone: {error}")
-            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-                run.rests_until = time.monotonic() + _FULL_DISK_S
-            else:
-                run.ended = run.broken = True
+            if told := run.refused(error):
+                self._tell(told)
+
+    def _tell_troubles(self) -> None:
+        troubles = {run_id: run.trouble for run_id, run in self._runs.items() if run.trouble}
+        if troubles != self._troubles:
+            with contextlib.suppress(OSError):  # a full disk is one of them
+                write_troubles(self.root, troubles)
+                self._troubles = troubles
+
+    def _end(self, run: _Run, end: Callable[[], str]) -> None:
+        """Have a thread end a run; `end` returns what to say of it. Meanwhile nothing else is done to the run."""
+
+        def work() -> None:
+            try:
+                with self._retried(run):
+                    if told := end():
+                        self._tell(told)
+                    run.exit_code = 0
+                    run.went_well()
+            finally:
+                run.ending = False
+                self._wake.set()
+
+        run.ending = True
+        threading.Thread(target=work, name=f"end-{run.manifest.run_id}", daemon=True).start()
+
+    def _keep(self, run_id: str, run: _Run) -> None:
+        """Have a thread beside a run that is at work, which ends it where its own process does not."""
+        if run.left is None and not run.ending:
+            run.left = threading.Event()
+            threading.Thread(
+                target=self._keep_on,
+                args=(run_id, run, run.left),
+                name=f"keep-{run_id}",
+                daemon=True,
+            ).start()
+
+    def _keep_on(self, run_id: str, run: _Run, left: threading.Event) -> None:
+        try:
+            limits = tightest(check_limits(run.manifest.limits), self._options.limits)
+        except BadLimit:
+            limits = {}  # the run itself says so
+        overdue: Overdue | None = None
+        verdict: Verdict | None = None
+        pause_s = _KEEP_S
+        # A verdict is carried out, however often it takes: how the run ends is not forgotten for a full disk.
+        while not left.wait(pause_s) or verdict:
+            pause_s = _KEEP_S
+            with self._retried(run):
+                if overdue is None:
+                    workspace = self._workspace(run_id)
+                    overdue = Overdue(workspace, limits, self._options.grace_s, run.pid)
+                verdict = verdict or overdue.look()
+                if verdict:
+                    run.ending = True
+                    if overdue.carry_out(verdict):
+                        self._tell(f"{run_id} ended by the runner: {verdict.reason}")
+                        break
+                run.went_well()
+            if run.trouble:
+                pause_s = max(_KEEP_S, run.rests_until - time.monotonic())
+            if left.is_set():
+                time.sleep(pause_s)
+            if self._runs.get(run_id) is not run:
+                break  # removed
+        run.ending = False
+        if overdue is not None:
+            overdue.close()
 
     def _stand_by(self, stop: threading.Event) -> bool:
         told = False
@@ -172,58 +299,59 @@ class Supervisor:
         # By its manifest: the folder of a run that is removed and made anew often has the same inode.
         found = {name: stamp_of(f"{self.root}/{name}/run.json") for name in _folders(self.root)}
         for gone in self._runs.keys() - found.keys():
-            del self._runs[gone]
+            _leave(self._runs.pop(gone))
         for name, stamp in found.items():
             run = self._runs.get(name)
             if stamp is not None and (run is None or run.stamp != stamp):
                 try:
                     manifest = read_manifest(Workspace(self.root, RunId(name)))
-                except RunlogError:
-                    continue
+                except (OSError, RunlogError):
+                    continue  # read again with the next sweep
+                if run is not None:
+                    _leave(run)
                 if manifest.workflow != EXTERNAL:
                     self._runs[name] = _Run(manifest, stamp)
             elif (
                 run is not None
                 and run.ended
-                and not run.broken
                 and _size(f"{self.root}/{name}/_inbox.jsonl") != run.inbox_bytes
             ):
                 run.ended = False  # someone wrote to it: perhaps it is to go on
 
-    def _reap(self) -> dict[str, int]:
-        """Exit codes of our children that have ended."""
-        died = {}
+    def _reap(self) -> None:
+        """Take note of our children that have ended."""
         for run_id, process in list(self._started.items()):
             if (code := process.poll()) is not None:
-                died[run_id] = code
                 del self._started[run_id]
-        return died
+                if run := self._runs.get(run_id):
+                    run.exit_code = code
 
-    def _tend(self, run_id: str, run: _Run, exit_code: int) -> Status:
-        """The status of a run that has no process of ours; one that died (with `exit_code`) is ended."""
-        if run.unbegun and not exit_code and self._is_as_before(run_id, run):
+    def _tend(self, run_id: str, run: _Run) -> Status | None:
+        """The status of a run that has no process of ours; None while one that died is being ended."""
+        if run.unbegun and not run.exit_code and self._is_as_before(run_id, run):
             return "queued"
         workspace = self._workspace(run_id)
         inbox_bytes = _size(workspace.inbox)
         status = run_status(workspace)
         if is_locked(workspace.lock):
             self._running.add(run_id)
+            run.went_well()
             return "running"
         # To end a run is to hold its lock: one that has told its end would seem to live meanwhile.
         untold = status == "failed" and not is_terminal(tail_state(workspace).status)
-        if untold and end_run(workspace, "workflow_failed", "lost", "the run's process died"):
-            self._tell(f"{run_id} lost: its process died")
-            return status
-        if status == "queued" and exit_code != 0:
-            error = f"the run's process ended with exit code {exit_code} before it could begin"
-            end_run(workspace, "workflow_failed", "cannot_start", error, began=False)
-            self._tell(f"{run_id} failed: {error}")
-            return "failed"
+        if untold:
+            self._end(run, partial(_end_lost, workspace))
+            return None
+        if status == "queued" and run.exit_code != 0:
+            self._end(run, partial(_end_unbegun, workspace, run.exit_code))
+            return None
         if status == "queued" and _stop_asked(workspace, run):
-            end_run(workspace, "workflow_stopped", "stopped before it began")
-            self._tell(f"{run_id} stopped before it began")
-            return status if not workspace.stream.exists() else "stopped"
+            self._end(run, partial(_end_stopped, workspace))
+            return None
+        run.exit_code = 0
         run.ended = is_terminal(status)
+        if run.ended:
+            run.went_well()
         run.inbox_bytes = inbox_bytes
         run.unbegun = status == "queued" and not workspace.stream.exists()
         return status
@@ -239,11 +367,15 @@ class Supervisor:
         workspace = self._workspace(run_id)
         try:
             spare = self._spares.start(workspace, run.manifest.workflow in self._heavy)
-            self._started[run_id] = spare or start_run_process(workspace, self._options)
+            process = spare or start_run_process(workspace, self._options)
         except OSError as error:
-            end_run(workspace, "workflow_failed", "cannot_start", f"no process: {error}")
-            self._tell(f"{run_id} failed: {error}")
+            if error.errno not in _NOT_OURS:
+                raise
+            self._end(run, partial(_end_not_startable, workspace, str(error)))
             return
+        self._started[run_id] = process
+        run.pid = process.pid
+        run.went_well()
         self._tell(f"{run_id} started")
 
     def _at_work(self) -> list[Manifest]:
@@ -252,7 +384,12 @@ class Supervisor:
         return [run.manifest for run_id in at_work if (run := self._runs.get(run_id))]
 
     def _lives(self, run_id: str) -> bool:
-        return run_id in self._runs and is_locked(self._workspace(run_id).lock)
+        if run_id not in self._runs:
+            return False
+        try:
+            return is_locked(self._workspace(run_id).lock)
+        except OSError:
+            return True  # nobody can tell; the thread beside it will say what is wrong
 
     def _workspace(self, run_id: str) -> Workspace:
         return Workspace(self.root, RunId(run_id))
@@ -279,6 +416,34 @@ def active_options(root: Path) -> RunOptions | None:
         except (OSError, KeyError, TypeError, ValueError, BadLimit):
             time.sleep(0.01)  # it has the lock, and is about to write them
     return RunOptions()
+
+
+def _leave(run: _Run) -> None:
+    if run.left is not None:
+        run.left.set()
+        run.left = None
+
+
+def _end_lost(workspace: Workspace) -> str:
+    if end_run(workspace, "workflow_failed", "lost", "the run's process died"):
+        return f"{workspace.run_id} lost: its process died"
+    return ""
+
+
+def _end_unbegun(workspace: Workspace, exit_code: int) -> str:
+    error = f"the run's process ended with exit code {exit_code} before it could begin"
+    end_run(workspace, "workflow_failed", "cannot_start", error, began=False)
+    return f"{workspace.run_id} failed: {error}"
+
+
+def _end_not_startable(workspace: Workspace, why: str) -> str:
+    end_run(workspace, "workflow_failed", "cannot_start", f"no process: {why}")
+    return f"{workspace.run_id} failed: {why}"
+
+
+def _end_stopped(workspace: Workspace) -> str:
+    end_run(workspace, "workflow_stopped", "stopped before it began")
+    return f"{workspace.run_id} stopped before it began"
 
 
 def _stop_asked(workspace: Workspace, run: _Run) -> bool:

@@ -39,12 +39,15 @@ from .environment import mark_of
 from .limits import LimitPassed, LimitWatch
 from .options import RunOptions
 from .run import Run
+from .stream import is_no_room
 from .workflow import RunFailed, RunStopped, Workflow
 
-__all__ = ["main"]
+__all__ = ["EXIT_REFUSED", "main"]
 
+EXIT_REFUSED = 75  # sysexits.h: EX_TEMPFAIL
 _INBOX_POLL_S = 0.02
 _FOLDER_POLL_S = 0.25
+_NO_ROOM_S = 1.0
 # The agent's last words on a stop: it is asked to end its turn first, so that the turn's cost is told.
 _LAST_WORDS_S = 1.5
 
@@ -58,8 +61,17 @@ class _Outcome:
 def main(folder: Path) -> None:
     """Do one attempt of the run in `folder`; how it ended is in the stream. Raises only if it could not begin.
 
+    Exits with `EXIT_REFUSED` where the system refused something (a full disk, no descriptors): to be tried again.
     Does nothing if another process holds the run, or if it has ended and nobody asked it to go on.
     """
+    try:
+        _main(folder)
+    except OSError as error:
+        traceback.print_exception(error, file=sys.stderr)
+        sys.exit(EXIT_REFUSED)
+
+
+def _main(folder: Path) -> None:
     workspace = Workspace(folder.parent, RunId(folder.name))
     lock = RunLock(workspace.lock)
     if not lock.acquire():
@@ -122,25 +134,46 @@ async def _attempt(
         end_marked(mark_of(workspace.path), options.grace_s, frozenset({os.getpid()}))
     except TreeSurvived as error:
         run.log("error", str(error))
-    if _is_gone(workspace):
-        return  # there is nowhere to tell the end
+    fields = {"duration_s": round(time.monotonic() - began, 3)} | outcome.fields
+    _tell_end(run, inbox, _Outcome(outcome.event_type, fields), reader, lock)
+
+
+def _tell_end(
+    run: Run, inbox: InboxReader, outcome: _Outcome, reader: StateReader, lock: RunLock
+) -> None:
+    """As soon as there is room for it: how the run ended is known here, and others could only guess it."""
+    while not _is_gone(run.workspace):  # else there is nowhere to tell it
+        if _end_is_told(run, inbox, outcome, reader, lock):
+            run.close()
+            return
+        time.sleep(_NO_ROOM_S)
+
+
+def _end_is_told(
+    run: Run, inbox: InboxReader, outcome: _Outcome, reader: StateReader, lock: RunLock
+) -> bool:
+    """Write the last receipts and the terminal line, and give the lock back; False if the disk is full."""
     told = reader.read()  # the long part of the fold, before others are kept waiting
-    with inbox_closed(workspace):
+    with inbox_closed(run.workspace):
         for line in inbox.read():
             if isinstance(line, InboxLine):
                 run.inbox.put(line)
         run.questions.drop_all("the run ended")
         run.inbox.drop_all("the run ended", {key: told.messages[key] for key in told.unreceipted})
-        run.emit(
-            outcome.event_type,
-            duration_s=round(time.monotonic() - began, 3),
-            **outcome.fields,
-            stats=reader.read().summary_stats(),
-            inbox_offset=inbox.offset,
-        )
+        try:
+            run.stream.emit_now(
+                outcome.event_type,
+                **outcome.fields,
+                stats=reader.read().summary_stats(),
+                inbox_offset=inbox.offset,
+            )
+        except OSError as error:
+            if not is_no_room(error):
+                raise
+            return False
         # In the same breath: a terminal line counts only once the lock is free, and listeners wait for it.
         lock.release()
-    run.close()
+    return True
 
 
 async def _work_until_ended(
@@ -282,6 +315,8 @@ def _check_request(workflow: type[Workflow], run: Run) -> None:
 def _failure(run: Run, error: BaseException) -> _Outcome:
     if isinstance(error, RunFailed):
         reason, text, fields = error.reason, error.error, error.fields
+    elif is_no_room(error):
+        reason, text, fields = "disk_full", f"the disk is full: {error}", {}
     else:
         traceback.print_exception(error, file=sys.stderr)
         reason, text, fields = "error", f"{type(error).__name__}: {error}", {}

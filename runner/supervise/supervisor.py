@@ -48,6 +48,7 @@ from runlog.run.status import tail_state
 
 from ..attempt.catalog import describe_all, heavy_workflows
 from ..attempt.options import RunOptions
+from ..attempt.process import EXIT_REFUSED
 from .lost import end_run
 from .overdue import Overdue, Verdict
 from .spare import Spares
@@ -342,6 +343,9 @@ class Supervisor:
         if untold:
             self._end(run, partial(_end_lost, workspace))
             return None
+        if status == "queued" and run.exit_code == EXIT_REFUSED:
+            run.exit_code = 0
+            raise OSError(f"it could not begin; its {workspace.stderr.name} says why")
         if status == "queued" and run.exit_code != 0:
             self._end(run, partial(_end_unbegun, workspace, run.exit_code))
             return None

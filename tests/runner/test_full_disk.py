@@ -23,12 +23,14 @@ base, how, code = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 root = base / "workspaces"
 root.mkdir(mode=0o700)
 gate = base.parent / f"go-{base.name}"
-work = f"import os, sys, time\\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.02)\\n{code}"
+work = "import os, sys, time; print('{\\\"type\\\":\\\"ready\\\"}', flush=True)\\n"
+work += f"while not os.path.exists({str(gate)!r}): time.sleep(0.02)\\n{code}"
 with spawned(sys.executable, "-c", os.environ["RUNNER"], str(root), "4"):
     run = runlog.create_run(root, "command", params={"argv": [sys.executable, "-c", work]})
     said = runlog.post(run, {"type": "message", "content": "hello"})
     pid = wait_for(run, "workflow_started", 80)["pid"]
     wait_until(lambda: receipts(run, said.message_id), "the receipt", 80)
+    wait_for(run, "ready", 80)
     with open(base / "ballast", "wb", buffering=0) as ballast:
         try:
             while ballast.write(b"x" * 4096): pass
@@ -39,6 +41,7 @@ with spawned(sys.executable, "-c", os.environ["RUNNER"], str(root), "4"):
             while file.write(b" "): pass
         except OSError:
             pass
+    assert len(tree_of(run)) >= 3
     if how == "gate":
         gate.touch()
     else:
@@ -64,7 +67,7 @@ with spawned(sys.executable, "-c", os.environ["RUNNER"], str(root), "4"):
     [
         ("gate", "", ("workflow_completed", None)),
         ("gate", "sys.exit(3)", ("workflow_failed", "exit_code")),
-        ("gate", "print('x' * 300_000, flush=True)", ("workflow_completed", None)),
+        ("gate", "print('x' * 300_000)", ("workflow_failed", "disk_full")),
         ("gate", "print('{\"type\":\"' + 'x' * 300_000 + '\"}')", ("workflow_failed", "disk_full")),
         ("stop", "", ("workflow_stopped", "stop")),
         ("kill", "", ("workflow_failed", "lost")),

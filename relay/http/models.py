@@ -271,6 +271,9 @@ class RunView(BaseModel):
     batch_id: str | None
     priority: int
     queue_position: int | None = Field(description="of a queued run, 1 for the next; else null")
+    trouble: str | None = Field(
+        description="what keeps the runner from starting or ending it; it tries again"
+    )
     limits: dict[str, Any]
     offset: int = Field(description="of the last event in this state: follow with `?after=` this")
     links: dict[str, str]

@@ -18,6 +18,7 @@ from runlog import (
     read_manifest,
     run_status,
 )
+from runlog.groups.troubles import read_trouble
 from runlog.run.inbox import inbox_closed
 from runlog.run.manifest import remove_run
 from runlog.run.view import state_view
@@ -100,7 +101,8 @@ def run_view(
     with states.read(workspace) as state:
         status = run_status(workspace, state)
         place = queue_position(workspace.run_id) if status == "queued" else None
-        view = state_view(manifest, state, status, place)
+        trouble = read_trouble(workspace.root, workspace.run_id)
+        view = state_view(manifest, state, status, place, trouble)
     return view | {"links": links_of(manifest.run_id)}
 
 

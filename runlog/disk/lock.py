@@ -28,6 +28,7 @@ class RunLock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._fd: int | None = None
+        self._content: bytes | None = None
         _ours.add(self)
 
     def acquire(self) -> bool:
@@ -52,7 +53,11 @@ class RunLock:
                 return True
         except FileNotFoundError:
             pass
-        return self.acquire()
+        if not self.acquire():
+            return False
+        if self._content is not None:
+            self.write(self._content)
+        return True
 
     def _locked(self) -> int | None:
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -64,6 +69,14 @@ class RunLock:
                 return None
             raise
         return fd
+
+    def write(self, content: bytes) -> None:
+        """Make `content` that of the file, on the disk; the lock is held. It means nothing to the lock itself."""
+        assert self._fd is not None
+        self._content = content
+        os.pwrite(self._fd, content, 0)
+        os.ftruncate(self._fd, len(content))
+        os.fdatasync(self._fd)
 
     def release(self) -> None:
         if self._fd is not None:

@@ -68,6 +68,7 @@ class RunState:
     messages: dict[str, str] = field(default_factory=dict)
     # those of which only the agent's lines say so: the run process died before it wrote the receipt
     unreceipted: set[str] = field(default_factory=set)
+    _foreign_end: Event | None = None
     # session_id -> (cost of its earlier processes, cost its present process has told), in USD
     _costs: dict[str, tuple[float, float]] = field(default_factory=dict)
     # session_id -> (id of its last answer, answers since its last result)
@@ -99,8 +100,12 @@ class RunState:
         """As it is now, while this one goes on."""
         return replace(self, **{f.name: copy(getattr(self, f.name)) for f in fields(self)})
 
-    def apply(self, event: Event, offset: int) -> None:
-        """Take in one event; `offset` is the one just after its line."""
+    def apply(self, event: Event, offset: int, *, genuine: bool = True) -> None:
+        """Take in one event; `offset` is the one just after its line.
+
+        :param genuine: false for a terminal line that is not of the one who may write it now (`seal`): it ends
+            nothing. It may be that of an attempt before, though, if another `workflow_started` follows.
+        """
         self.offset = offset
         if self.lifecycle is None:
             self.lifecycle = "running"
@@ -110,7 +115,9 @@ class RunState:
         self.event_counts[kind] = self.event_counts.get(kind, 0) + 1
         self.last_event_at = _text(event.get("timestamp")) or self.last_event_at
         step = _STEPS.get(kind)
-        if step is not None:
+        if not genuine:
+            self._foreign_end = event
+        elif step is not None:
             step(self, event)
 
     def skip(self, kind: str, offset: int) -> None:
@@ -140,6 +147,8 @@ class RunState:
 
 
 def _started(state: RunState, event: Event) -> None:
+    if state._foreign_end is not None:
+        _ended(state, state._foreign_end)
     state.lifecycle = "running"
     state.workflow = _text(event.get("workflow"))
     attempt = _count(event.get("attempt"))
@@ -157,6 +166,7 @@ def _started(state: RunState, event: Event) -> None:
 
 
 def _ended(state: RunState, event: Event) -> None:
+    state._foreign_end = None
     state.lifecycle = TERMINAL_STATUS[event["type"]]
     state.ended_at = _text(event.get("timestamp"))
     state.duration_s = _number(event.get("duration_s"))

@@ -64,6 +64,9 @@ _QUESTIONS = _of(
     ),
 )
 
+_SEAL: Schema = {
+    "seal": _of("string", "its hash is in `_lock`: what tells this line from a forged one")
+}
 _ENDED: Schema = {
     "duration_s": _of("number", "seconds, of this attempt", minimum=0),
     "stats": _of(
@@ -120,18 +123,19 @@ _EVENTS: dict[str, tuple[str, Schema, Schema]] = {
         },
         {"inbox_offset": _of("integer", "length of the inbox when it began", minimum=0)},
     ),
-    "workflow_completed": ("The run has done its work", _RESULT | _ENDED, {}),
+    "workflow_completed": ("The run has done its work", _RESULT | _ENDED, _SEAL),
     "workflow_failed": (
         "The run has failed, was lost, or has passed a limit",
         _REASON | {"error": _of("string", "for people; ends with the last of stderr")} | _ENDED,
         _RESULT
+        | _SEAL
         | {
             "exit_code": _of("integer", "of a command"),
             "limit": _of("number", "of a limit that was passed: what it allows, in its unit"),
             "reached": _of("number", "of a limit that was passed: how far it came, in its unit"),
         },
     ),
-    "workflow_stopped": ("The run was stopped", _REASON | _ENDED, _RESULT),
+    "workflow_stopped": ("The run was stopped", _REASON | _ENDED, _RESULT | _SEAL),
     "workflow_paused": ("The run waits: it was asked to, or it asks a person", _REASON, {}),
     "workflow_resumed": ("The last pause is over", _REASON, {}),
     "progress_update": (

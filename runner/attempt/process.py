@@ -32,6 +32,7 @@ from runlog import (
 from runlog.disk.records import MAX_LINE_BYTES
 from runlog.run.inbox import inbox_closed
 from runlog.run.limits import check_limits, tightest
+from runlog.run.seal import new_seal
 
 from ..keeper.tree import TreeSurvived, end_marked
 from .catalog import check_params, load_workflow
@@ -122,6 +123,8 @@ async def _attempt(
         attempt=run.attempt,
         inbox_offset=inbox_bytes,
     )
+    # From here on, and before anything of the agent's runs: nobody else can tell the end of this attempt.
+    seal = new_seal(lock)
     inbox = InboxReader(workspace, taken)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -134,7 +137,7 @@ async def _attempt(
         end_marked(mark_of(workspace.path), options.grace_s, frozenset({os.getpid()}))
     except TreeSurvived as error:
         run.log("error", str(error))
-    fields = {"duration_s": round(time.monotonic() - began, 3)} | outcome.fields
+    fields = {"duration_s": round(time.monotonic() - began, 3)} | outcome.fields | {"seal": seal}
     _tell_end(run, inbox, _Outcome(outcome.event_type, fields), reader, lock)
 
 

@@ -17,6 +17,7 @@ from runlog import (
 )
 from runlog.disk.records import from_iso
 from runlog.run.inbox import inbox_closed
+from runlog.run.seal import new_seal
 
 from ..attempt.environment import mark_of
 from ..attempt.run import stderr_tail
@@ -74,6 +75,7 @@ def end_run(
                 *_read_by_agent(workspace, state),
                 *(_dropped(workspace, line, reason) for line in lines),
             ]
+            told["seal"] = new_seal(lock)
             stats = {"stats": state.summary_stats(), "inbox_offset": offset}
             append_lines(workspace.stream, b"".join([*receipts, encode(told | stats)]))
             lock.release()  # in the same breath: see `process`

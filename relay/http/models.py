@@ -173,6 +173,12 @@ class AnswerPermission(Asked):
         description="With `allow`: which of the request's `suggestions` to take up, as they stand there, so that the "
         "like is not asked again",
     )
+    input_sha256: str | None = Field(
+        None,
+        max_length=64,
+        description="As the request has it: binds the decision to what you were shown. If left out, to what is in "
+        "the first request of this id",
+    )
 
     @model_validator(mode="after")
     def _only_what_is_allowed_is_changed(self) -> Self:

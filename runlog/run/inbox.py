@@ -28,6 +28,7 @@ from .inbox_lines import (
 from .limits import check_limits, passed_count
 from .manifest import read_manifest
 from .status import ended_status, read_state
+from .vouch import vouched
 
 __all__ = ["InboxReader", "Posted", "cancel_message", "inbox_closed", "post"]
 
@@ -54,6 +55,8 @@ def post(workspace: Workspace, message: Event) -> Posted:
     given_id = message.get("id")
     body = {"id": given_id or f"msg-{secrets.token_hex(12)}", "timestamp": now_iso()} | message
     check_message(body)
+    if body["type"] in ("answer", "permission"):
+        body = vouched(workspace, body)
     line = _encode(body)
     reopens = body["type"] == "message" and body.get("resume") is True
     with inbox_closed(workspace):

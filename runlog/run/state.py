@@ -64,6 +64,9 @@ class RunState:
     tool_calls: int = 0
     open_questions: dict[str, Event] = field(default_factory=dict)
     open_permissions: dict[str, Event] = field(default_factory=dict)
+    requests: set[str] = field(
+        default_factory=set
+    )  # ids of all permission requests, closed ones too
     # message_id -> last receipt, or what the agent's own lines say of a message that the run had queued
     messages: dict[str, str] = field(default_factory=dict)
     # those of which only the agent's lines say so: the run process died before it wrote the receipt
@@ -212,8 +215,14 @@ def _node(state: RunState, event: Event) -> None:
 def _asked(state: RunState, event: Event) -> None:
     questions = event["type"] == "questions_presented"
     key = _text(event.get("question_id" if questions else "request_id"))
-    if key:
-        (state.open_questions if questions else state.open_permissions)[key] = event
+    if not key:
+        return
+    if questions:
+        state.open_questions.setdefault(key, event)
+    elif key not in state.requests:
+        # The first of an id is the run's own; another one shows a person what is not asked.
+        state.requests.add(key)
+        state.open_permissions[key] = event
 
 
 def _answered(state: RunState, event: Event) -> None:

@@ -36,9 +36,11 @@ _ANSWERS = _of("object", "question -> its answer: a label, a text of one's own, 
 _DECISION = _one_of("allow", "deny")
 _SOURCE = _one_of(
     "human",
+    "inbox",
     "default",
     "interrupt",
-    description="`default`: nobody answered in time; `interrupt`: the turn was ended, the question with it",
+    description="`human`: the relay or the command line vouches for it; `inbox`: a line that anyone may have written;"
+    " `default`: nobody answered in time; `interrupt`: the turn was ended, the question with it",
 )
 _QUESTIONS = _of(
     "array",
@@ -207,7 +209,7 @@ _EVENTS: dict[str, tuple[str, Schema, Schema]] = {
             "suggestions": _of("array", "updates of permissions that may go with an `allow`"),
             "timeout_s": _SECONDS,
         },
-        {},
+        {"input_sha256": _of("string", "of the call; a decision for another one is a deny")},
     ),
     "permission_resolved": (
         "It was decided whether a tool may run; no answer in time is a deny",
@@ -217,7 +219,10 @@ _EVENTS: dict[str, tuple[str, Schema, Schema]] = {
             "message": _of(["string", "null"], "told to the agent"),
             "source": _SOURCE,
         },
-        {"updated_permissions": _of("array", "the suggestions that were taken up")},
+        {
+            "updated_permissions": _of("array", "the suggestions that were taken up"),
+            "updated_input": _of("object", "what the tool gets in place of its input"),
+        },
     ),
     "message_received": (
         "A receipt: what became of a line of the inbox",
@@ -265,6 +270,7 @@ _INBOX: dict[str, tuple[str, Schema, Schema]] = {
             "message": _of("string", "told to the agent"),
             "updated_input": _of("object", "replaces the tool's input"),
             "updated_permissions": _of("array", "those of the request's suggestions that count"),
+            "input_sha256": _of("string", "of the call that was shown; another one is denied"),
         },
     ),
     "interrupt": ("Ends the running turn", {}, {}),

@@ -6,9 +6,11 @@ No answer in time takes the given defaults for questions, and deny for permissio
 import asyncio
 import math
 import secrets
+from collections.abc import Callable
 from typing import Any
 
-from runlog import InboxLine
+from runlog import Event, InboxLine
+from runlog.run.inbox_lines import input_sha256
 
 from .stream import RunStream
 
@@ -20,11 +22,15 @@ Decision = dict[str, Any]
 class Questions:
     """The open questions of a run. An answer counts once; one to an unknown or closed question is dropped.
 
+    :param is_vouched: whether a line of the inbox is of the relay or the command line, and so of a person.
     :param asked_before: there was an attempt before this one, which may have left questions open.
     """
 
-    def __init__(self, stream: RunStream, *, asked_before: bool) -> None:
+    def __init__(
+        self, stream: RunStream, is_vouched: Callable[[Event], bool], *, asked_before: bool
+    ) -> None:
         self._stream = stream
+        self._is_vouched = is_vouched
         self._open: dict[str, asyncio.Future[InboxLine]] = {}
         # Questions that an earlier attempt left open, and answers to them that came before they are asked again.
         self._left_open = _left_open(stream) if asked_before else set()
@@ -64,11 +70,14 @@ class Questions:
             "responses_collected",
             question_id=question_id,
             answers=answers,
-            source="default" if line is None else "human",
+            source="default" if line is None else self._source(line),
         )
         if line is not None:
             self._stream.receipt(line, "completed")
         return answers
+
+    def _source(self, line: InboxLine) -> str:
+        return "human" if self._is_vouched(line.body) else "inbox"
 
     def _take_back(self, question_id: str, answer: asyncio.Future[InboxLine]) -> None:
         """Close a question that nobody waits for any more: its turn was ended."""
@@ -92,6 +101,7 @@ class Questions:
         """
         request_id = f"p-{secrets.token_hex(6)}"
         answer = self._expect(request_id)
+        asked = input_sha256(tool_name, tool_input)
         self._stream.emit(
             "permission_requested",
             request_id=request_id,
@@ -99,6 +109,7 @@ class Questions:
             input=tool_input,
             suggestions=suggestions,
             timeout_s=timeout_s,
+            input_sha256=asked,
         )
         resolved: Decision = {"decision": "deny", "message": "the request was taken back"}
         source = "default"
@@ -107,13 +118,18 @@ class Questions:
             line = await self._wait(request_id, answer, timeout_s)
             if line is None:
                 resolved["message"] = f"nobody answered within {timeout_s:g} s"
+            elif line.body.get("input_sha256", asked) != asked:
+                source = self._source(line)
+                resolved["message"] = "the decision is for another call than the one that is asked"
             else:
-                source = "human"
+                source = self._source(line)
                 resolved = {k: v for k, v in line.body.items() if k in _DECISION_FIELDS}
                 taken_up = line.body.get("updated_permissions")
                 if resolved["decision"] == "allow" and isinstance(taken_up, list):
                     # Whoever writes to the inbox may say yes to what is asked, and to no more.
                     resolved["updated_permissions"] = [s for s in suggestions if s in taken_up]
+                if resolved["decision"] != "allow":
+                    resolved.pop("updated_input", None)
         finally:
             self._stream.emit(
                 "permission_resolved",
@@ -121,7 +137,7 @@ class Questions:
                 decision=resolved["decision"],
                 message=resolved.get("message"),
                 source=source,
-                **{k: v for k, v in resolved.items() if k == "updated_permissions"},
+                **{k: v for k, v in resolved.items() if k in _TOLD_IF_THERE},
             )
             if line is not None:
                 self._stream.receipt(line, "completed")
@@ -188,4 +204,5 @@ def _left_open(stream: RunStream) -> set[str]:
     return asked
 
 
+_TOLD_IF_THERE = frozenset({"updated_permissions", "updated_input"})
 _DECISION_FIELDS = frozenset({"decision", "message", "updated_input"})

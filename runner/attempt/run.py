@@ -4,10 +4,12 @@ import asyncio
 import collections
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from runlog import Event, InboxLine, Manifest, RunState, Workspace
+from runlog.run.vouch import is_vouched
 
 from .pauses import Pauses
 from .questions import Questions
@@ -51,7 +53,9 @@ class Run:
         self.stream = RunStream(workspace)
         self.inbox = Inbox(self.stream)
         self.pauses = Pauses(self.stream, manifest.workflow)
-        self.questions = Questions(self.stream, asked_before=earlier is not None)
+        self.questions = Questions(
+            self.stream, partial(is_vouched, workspace), asked_before=earlier is not None
+        )
         # Set when the run is to stop: a workflow with `graceful_stop` then ends by itself, and its result counts.
         self.stopping = asyncio.Event()
         # Asked of the workflow before it is cancelled on stop: end the agent's turn so that its last words are told.

@@ -11,7 +11,10 @@ import pytest
 
 import runlog
 from runlog import Workspace
-from tests.support import events, kill, tree_of, wait_for, wait_for_end, wait_until
+from runlog.run.inbox_lines import input_sha256
+from runlog.run.vouch import is_vouched, vouched
+from tests.runner.claude_runs import start
+from tests.support import bash, events, kill, script, tree_of, wait_for, wait_for_end, wait_until
 
 LONG_S = 80.0
 
@@ -97,3 +100,85 @@ def test_end_of_an_attempt_before_is_no_end_of_this_one(root: Path) -> None:
 
 
 GRAPH = f"{Path(__file__).parents[1] / 'e2e' / 'graphs.py'}:graph"
+
+
+def asking(root: Path) -> tuple[Workspace, runlog.Event]:
+    run = start(
+        root,
+        script({"tools": [bash("touch real")]}, {"text": "end"}),
+        ask_permissions=True,
+        allowed_tools=[],
+    )
+    return run, wait_for(run, "permission_requested", LONG_S)
+
+
+@pytest.mark.usefixtures("runner")
+@pytest.mark.parametrize("closed_first", [False, True])
+def test_second_request_of_an_id_is_not_shown_and_what_was_allowed_of_it_is_denied(
+    root: Path, closed_first: bool
+) -> None:
+    run, asked = asking(root)
+    key = asked["request_id"]
+    harmless = {"command": "ls"}
+    if closed_first:
+        write(run, "permission_resolved", request_id=key, decision="deny", source="default")
+    forged = {"request_id": key, "tool_name": "Bash", "input": harmless, "suggestions": []}
+    write(run, "permission_requested", **forged, timeout_s=300)
+    shown = runlog.read_state(run).open_permissions
+    assert ({k: e["input"] for k, e in shown.items()}) == (
+        {} if closed_first else {key: asked["input"]}
+    )
+    line = {"type": "permission", "request_id": key, "decision": "allow"}
+    runlog.post(run, line | {"input_sha256": input_sha256("Bash", harmless)})
+    resolved = wait_for(run, "permission_resolved", LONG_S, source="human")
+    assert resolved["decision"] == "deny" and "another call" in resolved["message"]
+    assert wait_for_end(run, LONG_S)["type"] == "workflow_completed"
+    assert not (run.files / "real").exists()
+
+
+@pytest.mark.usefixtures("runner")
+def test_what_was_allowed_in_place_of_the_input_is_told(root: Path) -> None:
+    run, asked = asking(root)
+    assert asked["input_sha256"] == input_sha256(asked["tool_name"], asked["input"])
+    instead = asked["input"] | {"command": "touch other"}
+    line = {"type": "permission", "request_id": asked["request_id"], "decision": "allow"}
+    line |= {"updated_input": instead, "input_sha256": asked["input_sha256"]}
+    runlog.post(run, line)
+    resolved = wait_for(run, "permission_resolved", LONG_S)
+    assert (resolved["decision"], resolved["source"]) == ("allow", "human")
+    assert resolved["updated_input"] == instead
+    assert wait_for_end(run, LONG_S)["type"] == "workflow_completed"
+    assert (run.files / "other").exists() and not (run.files / "real").exists()
+
+
+@pytest.mark.usefixtures("runner")
+def test_source_is_human_only_if_somebody_vouches(root: Path) -> None:
+    elsewhere = runlog.create_run(root, "claude", prompt="waits", run_id="elsewhere")
+    run, asked = asking(root)
+    line = {"type": "permission", "request_id": asked["request_id"], "decision": "deny"}
+    # A mark that was made for another run is none here.
+    stolen = vouched(elsewhere, line | {"id": "p1"})
+    assert is_vouched(elsewhere, stolen)
+    runlog.append_lines(run.inbox, runlog.encode(stolen))
+    resolved = wait_for(run, "permission_resolved", LONG_S)
+    assert (resolved["decision"], resolved["source"]) == ("deny", "inbox")
+    wait_for_end(run, LONG_S)
+
+
+def test_marks(root: Path) -> None:
+    run = runlog.create_run(root, "claude", prompt="hello")
+    answers = {"How much?": 1.5, "é\ud800": ["a", None, True, {"b": 2**60}]}
+    runlog.post(run, {"type": "answer", "question_id": "q1", "answers": answers})
+    line = json.loads(run.inbox.read_bytes())
+    assert is_vouched(run, line)
+    assert (root / "_key").stat().st_mode & 0o777 == 0o600
+    for change in ({"answers": {}}, {"vouch": "x"}, {"vouch": "é"}, {"vouch": None}, {"more": 1}):
+        assert not is_vouched(run, line | change)
+    deep: Any = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert not is_vouched(run, line | {"answers": deep})
+    assert input_sha256("Bash", deep) == ""
+    (root / "_key").unlink()
+    assert not is_vouched(run, line)
+    assert [p.name for p in root.glob(".key*")] == []

@@ -163,10 +163,14 @@ class Overdue:
                 self._passed = time.monotonic(), passed
             return None
         passed_at, what = self._passed
-        if time.monotonic() < passed_at + self._grace_s + _SLACK_S:
+        late_s = time.monotonic() - passed_at
+        if late_s < self._grace_s + _SLACK_S:
             return None
         # A stopped process goes on then, sees what has passed, and may end the run itself.
-        asks = signal.SIGCONT if self._pid and _is_stopped(self._pid) else 0
+        stopped = self._pid is not None and _is_stopped(self._pid)
+        if not stopped and late_s < 2 * (self._grace_s + _SLACK_S):
+            return None  # it may be about to: no receipt tells that it has seen
+        asks = signal.SIGCONT if stopped else 0
         return Verdict("workflow_failed", what.reason, what.error, what.fields, asks)
 
 

@@ -94,9 +94,9 @@ class _Run:
         pause_s = min(longest_s, first_s * 2**self.tries)
         self.tries = min(self.tries + 1, 10)
         self.rests_until = time.monotonic() + pause_s
-        new = self.trouble != str(error)
-        self.trouble = str(error)
-        return f"{self.manifest.run_id}: {error}; it is tried again" if new else ""
+        before, self.trouble = self.trouble, str(error) or repr(error)
+        new = self.trouble != before
+        return f"{self.manifest.run_id}: {self.trouble}; it is tried again" if new else ""
 
     def went_well(self) -> None:
         self.trouble, self.tries = "", 0
@@ -127,7 +127,7 @@ class Supervisor:
         self._swept_at = 0.0
         self._spares = Spares(self._options)
         self._heavy: frozenset[str] = frozenset()
-        self._troubles: dict[str, str] = {}
+        self._troubles: dict[str, str] | None = None  # as they were last written
 
     def work(self, stop: threading.Event) -> None:
         """Work until `stop` is set (and `wake` called). The runs go on."""
@@ -209,7 +209,9 @@ class Supervisor:
         """What the system refuses to one run keeps the others from nothing, and is tried again."""
         try:
             yield
-        except (OSError, RunlogError) as error:
+        except (
+            Exception
+        ) as error:  # of the system, mostly; and whatever it is, it is said and tried again
             if told := run.refused(error):
                 self._tell(told)
 
@@ -235,18 +237,18 @@ class Supervisor:
                 self._wake.set()
 
         run.ending = True
-        threading.Thread(target=work, name=f"end-{run.manifest.run_id}", daemon=True).start()
+        try:
+            _start_thread(work, f"end-{run.manifest.run_id}")
+        except BaseException:
+            run.ending = False
+            raise
 
     def _keep(self, run_id: str, run: _Run) -> None:
         """Have a thread beside a run that is at work, which ends it where its own process does not."""
         if run.left is None and not run.ending:
-            run.left = threading.Event()
-            threading.Thread(
-                target=self._keep_on,
-                args=(run_id, run, run.left),
-                name=f"keep-{run_id}",
-                daemon=True,
-            ).start()
+            left = threading.Event()
+            _start_thread(partial(self._keep_on, run_id, run, left), f"keep-{run_id}")
+            run.left = left
 
     def _keep_on(self, run_id: str, run: _Run, left: threading.Event) -> None:
         try:
@@ -281,14 +283,19 @@ class Supervisor:
             overdue.close()
 
     def _stand_by(self, stop: threading.Event) -> bool:
-        told = False
-        while not self._lock.acquire():
-            if not told:
-                self._tell(f"another runner is at work in {self.root}; standing by")
-                told = True
+        told = ""
+        while True:
+            try:
+                if self._lock.acquire():
+                    return True
+                why = f"another runner is at work in {self.root}; standing by"
+            except OSError as error:
+                why = f"the runner can't lock {self._lock_path}, and tries again: {error}"
+            if why != told:
+                self._tell(why)
+                told = why
             if stop.wait(_SWEEP_S):
                 return False
-        return True
 
     def _find(self) -> None:
         """Learn of new, removed and reopened runs; cheap while the root's own time stands still."""
@@ -420,6 +427,11 @@ def active_options(root: Path) -> RunOptions | None:
         except (OSError, KeyError, TypeError, ValueError, BadLimit):
             time.sleep(0.01)  # it has the lock, and is about to write them
     return RunOptions()
+
+
+def _start_thread(work: Callable[[], None], name: str) -> None:
+    # A daemon: one that hangs on somebody's files keeps no shutdown waiting.
+    threading.Thread(target=work, name=name, daemon=True).start()
 
 
 def _leave(run: _Run) -> None:

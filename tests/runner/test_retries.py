@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import runlog
-from runlog.groups.troubles import read_trouble
+from runlog.groups.troubles import read_trouble, write_troubles
 from runner.supervise.supervisor import Supervisor, active_options, runner_is_active
 from tests.runner.conftest import RUNNER
 from tests.support import events, spawned, tree_of, wait_for_end, wait_until
@@ -36,12 +36,14 @@ def descriptors_left(count: int) -> Iterator[None]:
 
 
 def test_run_that_finds_no_descriptors_says_so_and_is_started_later(root: Path) -> None:
+    write_troubles(root, {"someone-else": "of a runner before this one"})
     supervisor = Supervisor(root)
     run = command(root)
     with descriptors_left(2):  # to look, but not to start a process
         for _ in range(3):
             supervisor.look()
         assert runlog.run_status(run) == "queued"
+    assert read_trouble(root, "someone-else") is None
     assert "Too many open files" in (read_trouble(root, run.run_id) or "")
 
     def ended() -> bool:

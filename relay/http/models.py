@@ -255,6 +255,12 @@ class AnswerPermission(Asked):
         description="With `allow`: which of the request's `suggestions` to take up, as they stand there, so that the "
         "like is not asked again",
     )
+    input_sha256: str | None = Field(
+        None,
+        max_length=64,
+        description="As the request has it: binds the decision to what you were shown. If left out, to what is in "
+        "the first request of this id",
+    )
 
     @model_validator(mode="after")
     def _only_what_is_allowed_is_changed(self) -> Self:
@@ -366,6 +372,9 @@ class RunView(BaseModel):
     batch_id: str | None
     priority: int
     queue_position: int | None = Field(description="of a queued run, 1 for the next; else null")
+    trouble: str | None = Field(
+        description="what keeps the runner from starting or ending it; it tries again"
+    )
     limits: dict[str, Any]
     offset: int = Field(description="of the last event in this state: follow with `?after=` this")
     links: dict[str, str]

@@ -7,8 +7,16 @@ from contextlib import contextmanager
 from dataclasses import fields
 from typing import Any
 
-from runlog import RunState, StateReader, Summary, Workspace, read_manifest, run_status
+from runlog import (
+    RunState,
+    StateReader,
+    Summary,
+    Workspace,
+    read_manifest,
+    run_status,
+)
 from runlog.groups.removal import remove_ended
+from runlog.groups.troubles import read_trouble
 from runlog.run.view import state_view
 
 __all__ = ["RunStates", "links_of", "remove_run", "run_view", "summary_view"]
@@ -92,7 +100,8 @@ def run_view(
     with states.read(workspace) as state:
         status = run_status(workspace, state)
         place = queue_position(workspace.run_id) if status == "queued" else None
-        view = state_view(manifest, state, status, place)
+        trouble = read_trouble(workspace.root, workspace.run_id)
+        view = state_view(manifest, state, status, place, trouble)
     return view | {"links": links_of(manifest.run_id)}
 
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from runlog import Posted, RunFinished, RunState, Workspace, ended_status, post, read_manifest
 from runlog.run.inbox import cancel_message
-from runlog.run.inbox_lines import answer_id
+from runlog.run.inbox_lines import answer_id, input_sha256
 
 from ..dependencies import Json, RunAt, Services, Shared, StrictRoute, in_thread
 from ..http.models import (
@@ -189,7 +189,9 @@ def _answer(services: Services, run: Workspace, asked: AnswerQuestion) -> Posted
 def _permit(services: Services, run: Workspace, asked: AnswerPermission) -> Posted:
     with services.states.read(run) as state:
         _check_open("permission request", asked.request_id, state.open_permissions, state)
-        offered = state.open_permissions[asked.request_id].get("suggestions") or []
+        shown = state.open_permissions[asked.request_id]
+        offered = shown.get("suggestions") or []
+        bound = input_sha256(shown.get("tool_name"), shown.get("input"))
     for number, update in enumerate(asked.updated_permissions or []):
         if update not in offered:
             raise Problem(
@@ -199,7 +201,7 @@ def _permit(services: Services, run: Workspace, asked: AnswerPermission) -> Post
                 errors=[{"pointer": f"#/updated_permissions/{number}", "detail": "not suggested"}],
             )
     line = _line("permission", answer_id("permission", asked.request_id))
-    line |= asked.model_dump(exclude_none=True)
+    line |= {"input_sha256": bound} | asked.model_dump(exclude_none=True)
     return _post_once(run, line, f"permission request {asked.request_id!r}")
 
 

@@ -31,6 +31,7 @@ from .limits import check_limits, passed_count
 from .manifest import read_manifest
 from .state import RunState
 from .status import ended_status, read_state, tail_state
+from .vouch import vouched
 
 __all__ = ["InboxReader", "Posted", "cancel_message", "inbox_closed", "post"]
 
@@ -57,6 +58,8 @@ def post(workspace: Workspace, message: Event) -> Posted:
     given_id = message.get("id")
     body = {"id": given_id or f"msg-{secrets.token_hex(12)}", "timestamp": now_iso()} | message
     check_message(body)
+    if body["type"] in ("answer", "permission"):
+        body = vouched(workspace, body)
     line = _encode(body)
     reopens = body["type"] == "message" and body.get("resume") is True
     with inbox_closed(workspace):

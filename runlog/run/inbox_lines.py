@@ -5,6 +5,7 @@ its place in the file, so it too takes effect once.
 """
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ __all__ = [
     "RefusedLine",
     "answer_id",
     "check_message",
+    "input_sha256",
     "has_pending_resume",
     "parse_line",
     "pending_lines",
@@ -119,6 +121,17 @@ def answer_id(kind: Literal["answer", "permission"], key: str) -> str:
     if not _PLAIN_KEY.fullmatch(key):
         key = hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
     return f"{kind}:{key}"
+
+
+def input_sha256(tool_name: object, tool_input: object) -> str:
+    """What binds a decision to the call that was shown: SHA-256 of the JSON array of both, keys sorted, no spaces,
+    all but ASCII escaped. Empty for what can't be written so; that matches nothing.
+    """
+    try:
+        text = json.dumps([tool_name, tool_input], sort_keys=True, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError):
+        return ""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read_inbox(path: Path, after: int = 0) -> Iterator[InboxLine | RefusedLine]:

@@ -59,11 +59,19 @@ class RunState:
     reason: str | None = None
     stats: dict[str, Any] = field(default_factory=dict)
     inbox_offset: int | None = None  # how much of the inbox the run had read when it ended
+    inbox_began: int | None = None  # how long the inbox was when the present attempt began
     event_counts: dict[str, int] = field(default_factory=dict)
     tool_calls: int = 0
     open_questions: dict[str, Event] = field(default_factory=dict)
     open_permissions: dict[str, Event] = field(default_factory=dict)
-    messages: dict[str, str] = field(default_factory=dict)  # message_id -> last receipt
+    requests: set[str] = field(
+        default_factory=set
+    )  # ids of all permission requests, closed ones too
+    # message_id -> last receipt, or what the agent's own lines say of a message that the run had queued
+    messages: dict[str, str] = field(default_factory=dict)
+    # those of which only the agent's lines say so: the run process died before it wrote the receipt
+    unreceipted: set[str] = field(default_factory=set)
+    _foreign_end: Event | None = None
     # session_id -> (cost of its earlier processes, cost its present process has told), in USD
     _costs: dict[str, tuple[float, float]] = field(default_factory=dict)
     # session_id -> (id of its last answer, answers since its last result)
@@ -95,8 +103,12 @@ class RunState:
         """As it is now, while this one goes on."""
         return replace(self, **{f.name: copy(getattr(self, f.name)) for f in fields(self)})
 
-    def apply(self, event: Event, offset: int) -> None:
-        """Take in one event; `offset` is the one just after its line."""
+    def apply(self, event: Event, offset: int, *, genuine: bool = True) -> None:
+        """Take in one event; `offset` is the one just after its line.
+
+        :param genuine: false for a terminal line that is not of the one who may write it now (`seal`): it ends
+            nothing. It may be that of an attempt before, though, if another `workflow_started` follows.
+        """
         self.offset = offset
         if self.lifecycle is None:
             self.lifecycle = "running"
@@ -106,7 +118,9 @@ class RunState:
         self.event_counts[kind] = self.event_counts.get(kind, 0) + 1
         self.last_event_at = _text(event.get("timestamp")) or self.last_event_at
         step = _STEPS.get(kind)
-        if step is not None:
+        if not genuine:
+            self._foreign_end = event
+        elif step is not None:
             step(self, event)
 
     def skip(self, kind: str, offset: int) -> None:
@@ -136,6 +150,8 @@ class RunState:
 
 
 def _started(state: RunState, event: Event) -> None:
+    if state._foreign_end is not None:
+        _ended(state, state._foreign_end)
     state.lifecycle = "running"
     state.workflow = _text(event.get("workflow"))
     attempt = _count(event.get("attempt"))
@@ -146,12 +162,14 @@ def _started(state: RunState, event: Event) -> None:
     state.ended_at = state.duration_s = state.result = state.error = state.reason = None
     state.progress = state.message = state.activity = None
     state.inbox_offset = None
+    state.inbox_began = _count(event.get("inbox_offset"))
     state.paused = state.idle = False
     state.current_tool = None
     state.open_permissions.clear()
 
 
 def _ended(state: RunState, event: Event) -> None:
+    state._foreign_end = None
     state.lifecycle = TERMINAL_STATUS[event["type"]]
     state.ended_at = _text(event.get("timestamp"))
     state.duration_s = _number(event.get("duration_s"))
@@ -197,8 +215,14 @@ def _node(state: RunState, event: Event) -> None:
 def _asked(state: RunState, event: Event) -> None:
     questions = event["type"] == "questions_presented"
     key = _text(event.get("question_id" if questions else "request_id"))
-    if key:
-        (state.open_questions if questions else state.open_permissions)[key] = event
+    if not key:
+        return
+    if questions:
+        state.open_questions.setdefault(key, event)
+    elif key not in state.requests:
+        # The first of an id is the run's own; another one shows a person what is not asked.
+        state.requests.add(key)
+        state.open_permissions[key] = event
 
 
 def _answered(state: RunState, event: Event) -> None:
@@ -212,6 +236,25 @@ def _receipt(state: RunState, event: Event) -> None:
     key, receipt = event.get("message_id"), event.get("state")
     if isinstance(key, str) and isinstance(receipt, str):
         state.messages[key] = receipt
+        state.unreceipted.discard(key)
+
+
+def _lifecycle(state: RunState, event: Event) -> None:
+    """Claude's word on a message: the proof that it was read, should the run process not come to say so."""
+    key, step = _text(event.get("command_uuid")) or "", _text(event.get("state"))
+    if step == "cancelled":
+        # Taken back before it was read, or its turn was cut short.
+        step = "dropped" if state.messages.get(key) == "queued" else "completed"
+    receipt = "delivered" if step == "started" else step
+    if receipt in ("delivered", "completed", "dropped"):
+        _proved(state, key, receipt)
+
+
+def _proved(state: RunState, key: str, receipt: str) -> None:
+    told = state.messages.get(key)
+    if told == "queued" or (told == "delivered" and receipt == "completed"):
+        state.messages[key] = receipt
+        state.unreceipted.add(key)
 
 
 def _go_on(state: RunState) -> None:
@@ -253,6 +296,8 @@ def _count_turn(state: RunState, event: Event) -> None:
 
 
 def _user(state: RunState, event: Event) -> None:
+    if event.get("isReplay") is True:
+        _proved(state, _text(event.get("uuid")) or "", "delivered")
     if any(block.get("type") == "tool_result" for block in _blocks(event)):
         state.current_tool = None
 
@@ -298,6 +343,7 @@ _STEPS = {
     "responses_collected": _answered,
     "permission_resolved": _answered,
     "message_received": _receipt,
+    "command_lifecycle": _lifecycle,
     "system": _system,
     "assistant": _assistant,
     "user": _user,

@@ -10,9 +10,10 @@ from ..disk.lock import is_locked
 from ..disk.records import MAX_LINE_BYTES, Event
 from ..disk.tail import CHUNK_BYTES, LogFile, LogReplaced, Record, records_of
 from ..errors import UnknownRun
-from .events import Status, is_terminal
+from .events import TERMINAL_STATUS, Status, is_terminal
 from .inbox_lines import has_pending_resume
 from .manifest import Manifest, read_manifest
+from .seal import is_genuine
 from .state import RunState
 from .view import duration_of, reason_of, workflow_of
 
@@ -34,6 +35,8 @@ _TAIL_BYTES = (4 * 1024, 64 * 1024, 1024 * 1024)
 # Where even that holds no whole line: the longest line there can be, and the one before it.
 _LONGEST_TAIL_BYTES = 2 * MAX_LINE_BYTES
 _TITLE_CHARS = 200
+# Asked of any value, a list too.
+_TERMINAL = tuple(TERMINAL_STATUS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ class StateReader:
             self._state.lifecycle = self._state.lifecycle or "running"
             while chunk := self._log.read(self._state.offset, CHUNK_BYTES):
                 for record in records_of(chunk):
-                    _apply(self._state, record)
+                    _apply(self.workspace, self._state, record)
                 self._state.offset = chunk.end
         except FileNotFoundError:
             pass
@@ -218,7 +221,7 @@ def tail_state(workspace: Workspace, windows: tuple[int, ...] = _TAIL_BYTES) -> 
                 start = 0 if window >= size else log.align(size - window)
                 while start is not None and (chunk := log.read(start)):
                     for record in records_of(chunk):
-                        _apply(state, record)
+                        _apply(workspace, state, record)
                     start = chunk.end
             except LogReplaced:
                 break  # cut or replaced this moment: whoever looks again sees what it is now
@@ -262,10 +265,11 @@ def _look(
     return state, state.status
 
 
-def _apply(state: RunState, record: Record) -> None:
+def _apply(workspace: Workspace, state: RunState, record: Record) -> None:
     # Partial text is most of a stream and changes nothing here: do not parse it.
     if record.line.startswith(b'{"type":"stream_event"') and record.line.endswith(b"}"):
         state.skip("stream_event", record.offset)
     else:
         event: Event = record.event()
-        state.apply(event, record.offset)
+        genuine = event.get("type") not in _TERMINAL or is_genuine(workspace, event)
+        state.apply(event, record.offset, genuine=genuine)

@@ -13,7 +13,11 @@ __all__ = ["duration_of", "reason_of", "state_view", "workflow_of"]
 
 
 def state_view(
-    manifest: Manifest, state: RunState, status: Status, queue_position: int | None
+    manifest: Manifest,
+    state: RunState,
+    status: Status,
+    queue_position: int | None,
+    trouble: str | None = None,
 ) -> dict[str, Any]:
     """All that is known of a run at one moment, as plain JSON data.
 
@@ -58,6 +62,7 @@ def state_view(
         "batch_id": manifest.batch_id,
         "priority": manifest.priority,
         "queue_position": queue_position,
+        "trouble": None if is_terminal(status) else trouble,
         "limits": manifest.limits,
         "offset": state.offset,
     }

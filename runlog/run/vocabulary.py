@@ -41,7 +41,14 @@ _SECONDS = _of("number", "seconds", minimum=0)
 _MESSAGE = _of("string", "for people")
 _ANSWERS = _of("object", "question -> its answer: a label, a text of one's own, or a list of them")
 _DECISION = _one_of("allow", "deny")
-_SOURCE = _one_of("human", "default", description="`default`: nobody answered in time")
+_SOURCE = _one_of(
+    "human",
+    "inbox",
+    "default",
+    "interrupt",
+    description="`human`: the relay or the command line vouches for it; `inbox`: a line that anyone may have written;"
+    " `default`: nobody answered in time; `interrupt`: the turn was ended, the question with it",
+)
 _QUESTIONS = _of(
     "array",
     "in the shape of Claude's AskUserQuestion",
@@ -66,6 +73,9 @@ _QUESTIONS = _of(
     ),
 )
 
+_SEAL: Schema = {
+    "seal": _of("string", "its hash is in `_lock`: what tells this line from a forged one")
+}
 _ENDED: Schema = {
     "duration_s": _of("number", "seconds, of this attempt", minimum=0),
     "stats": _of(
@@ -120,20 +130,21 @@ _EVENTS: dict[str, tuple[str, Schema, Schema]] = {
             "pid": _of("integer", "of the run process", minimum=1),
             "attempt": _of("integer", "1 for the first", minimum=1),
         },
-        {},
+        {"inbox_offset": _of("integer", "length of the inbox when it began", minimum=0)},
     ),
-    "workflow_completed": ("The run has done its work", _RESULT | _ENDED, {}),
+    "workflow_completed": ("The run has done its work", _RESULT | _ENDED, _SEAL),
     "workflow_failed": (
         "The run has failed, was lost, or has passed a limit",
         _REASON | {"error": _of("string", "for people; ends with the last of stderr")} | _ENDED,
         _RESULT
+        | _SEAL
         | {
             "exit_code": _of("integer", "of a command"),
             "limit": _of("number", "of a limit that was passed: what it allows, in its unit"),
             "reached": _of("number", "of a limit that was passed: how far it came, in its unit"),
         },
     ),
-    "workflow_stopped": ("The run was stopped", _REASON | _ENDED, _RESULT),
+    "workflow_stopped": ("The run was stopped", _REASON | _ENDED, _RESULT | _SEAL),
     "workflow_paused": ("The run waits: it was asked to, or it asks a person", _REASON, {}),
     "workflow_resumed": ("The last pause is over", _REASON, {}),
     "progress_update": (
@@ -205,7 +216,7 @@ _EVENTS: dict[str, tuple[str, Schema, Schema]] = {
             "suggestions": _of("array", "updates of permissions that may go with an `allow`"),
             "timeout_s": _SECONDS,
         },
-        {},
+        {"input_sha256": _of("string", "of the call; a decision for another one is a deny")},
     ),
     "permission_resolved": (
         "It was decided whether a tool may run; no answer in time is a deny",
@@ -215,7 +226,10 @@ _EVENTS: dict[str, tuple[str, Schema, Schema]] = {
             "message": _of(["string", "null"], "told to the agent"),
             "source": _SOURCE,
         },
-        {"updated_permissions": _of("array", "the suggestions that were taken up")},
+        {
+            "updated_permissions": _of("array", "the suggestions that were taken up"),
+            "updated_input": _of("object", "what the tool gets in place of its input"),
+        },
     ),
     "message_received": (
         "A receipt: what became of a line of the inbox",
@@ -263,6 +277,7 @@ _INBOX: dict[str, tuple[str, Schema, Schema]] = {
             "message": _of("string", "told to the agent"),
             "updated_input": _of("object", "replaces the tool's input"),
             "updated_permissions": _of("array", "those of the request's suggestions that count"),
+            "input_sha256": _of("string", "of the call that was shown; another one is denied"),
         },
     ),
     "interrupt": ("Ends the running turn", {}, {}),

@@ -42,12 +42,23 @@ class LimitPassed(RunFailed):
 
 
 class LimitWatch:
-    """The limits of one attempt, which begins now. Used by the thread of the loop alone, with the `reader`."""
+    """The limits of one attempt, which began `elapsed_s` seconds ago. Used by one thread, with the `reader`.
 
-    def __init__(self, limits: Mapping[str, float], reader: StateReader, folder: Waiter) -> None:
+    :param folder: what tells of changes to who waits by `watch`.
+    """
+
+    def __init__(
+        self,
+        limits: Mapping[str, float],
+        reader: StateReader,
+        folder: Waiter | None = None,
+        *,
+        elapsed_s: float = 0.0,
+    ) -> None:
         self.limits = limits
         self._reader = reader
-        self._began_at = self._written_at = time.monotonic()
+        self._written_at = time.monotonic()
+        self._began_at = self._written_at - elapsed_s
         self._output_bytes = 0
         self._folder = folder
 
@@ -59,6 +70,7 @@ class LimitWatch:
     def grown_to(self, output_bytes: int) -> None:
         """Look at once if the stream has now more bytes than it may have."""
         if output_bytes > self.limits.get("output_bytes", math.inf):
+            assert self._folder is not None
             self._folder.wake()
 
     async def watch(self) -> None:
@@ -68,14 +80,18 @@ class LimitWatch:
         """
         if not self.limits:
             await asyncio.Event().wait()
+        assert self._folder is not None
         while True:
-            self._look()
+            self.look()
             # A change, or the second's sweep, comes before what it finds; a time runs out between them.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._left_s()):
                     await self._folder.change()
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """:raises LimitPassed: a limit is passed. `FileNotFoundError`: there is no stream yet."""
+        if not self.limits:
+            return
         now = time.monotonic()
         output_bytes = os.stat(self._reader.workspace.stream).st_size
         if output_bytes != self._output_bytes:

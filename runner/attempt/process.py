@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Awaitable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from runlog import (
 from runlog.disk.records import MAX_LINE_BYTES
 from runlog.run.inbox import inbox_closed
 from runlog.run.limits import check_limits, tightest
+from runlog.run.seal import new_seal
 
 from ..keeper.tree import TreeSurvived, end_marked
 from .catalog import check_params, load_workflow
@@ -39,11 +41,14 @@ from .limits import LimitPassed, LimitWatch
 from .options import RunOptions
 from .process_title import show_in_ps
 from .run import Run
+from .stream import is_no_room
 from .wakes import Waiter
 from .workflow import RunFailed, RunStopped, Workflow
 
-__all__ = ["main"]
+__all__ = ["EXIT_REFUSED", "main"]
 
+EXIT_REFUSED = 75  # sysexits.h: EX_TEMPFAIL
+_NO_ROOM_S = 1.0
 # The agent's last words on a stop: it is asked to end its turn first, so that the turn's cost is told. As long as
 # its processes may take after that, if that is longer: who grants those more knows a slow machine.
 _LAST_WORDS_S = 1.5
@@ -58,8 +63,17 @@ class _Outcome:
 def main(folder: Path) -> None:
     """Do one attempt of the run in `folder`; how it ended is in the stream. Raises only if it could not begin.
 
+    Exits with `EXIT_REFUSED` where the system refused something (a full disk, no descriptors): to be tried again.
     Does nothing if another process holds the run, or if it has ended and nobody asked it to go on.
     """
+    try:
+        _main(folder)
+    except OSError as error:
+        traceback.print_exception(error, file=sys.stderr)
+        sys.exit(EXIT_REFUSED)
+
+
+def _main(folder: Path) -> None:
     workspace = Workspace(folder.parent, RunId(folder.name))
     lock = RunLock(workspace.lock)
     if not lock.acquire():
@@ -99,44 +113,78 @@ async def _attempt(
         earlier=None if first else state.copy(),  # the reader's own goes on with the stream
         grace_s=options.grace_s,
     )
+    try:
+        inbox_bytes = os.stat(workspace.inbox).st_size
+    except OSError:
+        inbox_bytes = 0
     run.emit(
         "workflow_started",
         workflow=manifest.workflow,
         params=manifest.params,
         pid=os.getpid(),
         attempt=run.attempt,
+        inbox_offset=inbox_bytes,
     )
+    # From here on, and before anything of the agent's runs: nobody else can tell the end of this attempt.
+    seal = new_seal(lock)
+    place = _Place(workspace)
     inbox = InboxReader(workspace, taken)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    outcome = await _work_until_ended(run, inbox, stop, options, reader, lock)
+    outcome = await _work_until_ended(run, inbox, stop, options, reader, lock, place)
     loop.set_exception_handler(lambda *_: None)
     try:
         # In this thread, with the loop standing still: nothing of the run may be written while its tree ends.
         end_marked(mark_of(workspace.path), options.grace_s, frozenset({os.getpid()}))
     except TreeSurvived as error:
         run.log("error", str(error))
-    if _is_gone(lock):
-        return  # there is nowhere to tell the end
-    reader.read()  # the long part of the fold, before others are kept waiting
-    with inbox_closed(workspace):
+    fields = {"duration_s": round(time.monotonic() - began, 3)} | outcome.fields | {"seal": seal}
+    _tell_end(run, inbox, _Outcome(outcome.event_type, fields), reader, lock, place)
+
+
+def _tell_end(
+    run: Run,
+    inbox: InboxReader,
+    outcome: _Outcome,
+    reader: StateReader,
+    lock: RunLock,
+    place: "_Place",
+) -> None:
+    """As soon as there is room for it: how the run ended is known here, and others could only guess it."""
+    while not place.is_gone():  # else there is nowhere to tell it
+        if _end_is_told(run, inbox, outcome, reader, lock):
+            run.close()
+            return
+        time.sleep(_NO_ROOM_S)
+
+
+def _end_is_told(
+    run: Run, inbox: InboxReader, outcome: _Outcome, reader: StateReader, lock: RunLock
+) -> bool:
+    """Write the last receipts and the terminal line, and give the lock back; False if the disk is full."""
+    told = reader.read()  # the long part of the fold, before others are kept waiting
+    with inbox_closed(run.workspace):
         for line in inbox.read():
             if isinstance(line, InboxLine):
                 run.inbox.put(line)
         run.questions.drop_all("the run ended")
-        run.inbox.drop_all("the run ended")
-        run.emit(
-            outcome.event_type,
-            duration_s=round(time.monotonic() - began, 3),
-            **outcome.fields,
-            stats=reader.read().summary_stats(),
-            inbox_offset=inbox.offset,
-        )
+        run.inbox.drop_all("the run ended", {key: told.messages[key] for key in told.unreceipted})
+        try:
+            run.stream.emit_now(
+                outcome.event_type,
+                **outcome.fields,
+                stats=reader.read().summary_stats(),
+                inbox_offset=inbox.offset,
+            )
+        except OSError as error:
+            if not is_no_room(error):
+                raise
+            return False
         # In the same breath: a terminal line counts only once the lock is free, and listeners wait for it.
         lock.release()
-    run.close()
+    return True
 
 
 async def _work_until_ended(
@@ -146,6 +194,7 @@ async def _work_until_ended(
     options: RunOptions,
     reader: StateReader,
     lock: RunLock,
+    place: "_Place",
 ) -> _Outcome:
     """The work to its end: by itself, by a stop, or by a limit."""
     try:
@@ -156,7 +205,7 @@ async def _work_until_ended(
         return _failure(run, error)
     run.stream.on_append = limits.grown_to
     reading = asyncio.create_task(_read_inbox(run, inbox, stop))
-    leaving = asyncio.create_task(_folder_gone(lock, run.wakes.waiter()))
+    leaving = asyncio.create_task(_keep_hold(place, lock, run.wakes.waiter()))
     work = asyncio.create_task(_work(run, workflow))
     stopping = asyncio.create_task(stop.wait())
     watching = asyncio.create_task(limits.watch())
@@ -165,9 +214,11 @@ async def _work_until_ended(
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         if reading.done() and not work.done():
             reading.result()  # the inbox can't be read: a run that nobody can reach is ended as failed
+        if leaving.done() and not work.done():
+            leaving.result()  # another process holds the run
         over = watching.done()
         if not work.done():
-            await _stop(run, work, workflow, options)
+            await _stop(run, work, workflow, options, "the run ended" if over else "stopped")
             if not over:
                 return _Outcome("workflow_stopped", {"reason": "stop", **_kept(work)})
         try:
@@ -187,9 +238,17 @@ async def _work_until_ended(
 
 
 async def _stop(
-    run: Run, work: asyncio.Task[_Outcome], workflow: type[Workflow], options: RunOptions
+    run: Run,
+    work: asyncio.Task[_Outcome],
+    workflow: type[Workflow],
+    options: RunOptions,
+    reason: str,
 ) -> None:
+    """End the work. `reason` is for the messages that are still queued: they begin no turn any more."""
     run.stopping.set()
+    last_words_s = max(_LAST_WORDS_S, options.grace_s)
+    # First: an agent whose turn is ended goes on with the next message that it has.
+    await _asked_in_time(run, run.inbox.close(reason), "give its messages back", last_words_s)
     if getattr(workflow, "graceful_stop", False):
         run.pauses.give_way()
         await asyncio.wait({work}, timeout=options.grace_s)
@@ -198,15 +257,18 @@ async def _stop(
                 run.log("warning", f"the workflow failed while it stopped: {fields['error']}")
             return
         run.log("warning", f"the workflow did not end by itself within {options.grace_s:g} s")
-    last_words_s = max(_LAST_WORDS_S, options.grace_s)
     if run.on_stop is not None:
-        try:
-            await asyncio.wait_for(run.on_stop(), last_words_s)
-        except Exception as error:
-            run.log("warning", f"the agent did not end its turn when asked: {error!r}")
+        await _asked_in_time(run, run.on_stop(), "end its turn", last_words_s)
     work.cancel()
     # A workflow that does not let itself be cancelled loses its processes all the same, by the sweep.
     await asyncio.wait({work}, timeout=options.grace_s + _LAST_WORDS_S)
+
+
+async def _asked_in_time(run: Run, asked: Awaitable[None], what: str, time_s: float) -> None:
+    try:
+        await asyncio.wait_for(asked, time_s)
+    except Exception as error:
+        run.log("warning", f"the agent did not {what} when asked: {error!r}")
 
 
 def _kept(work: asyncio.Task[_Outcome]) -> dict[str, Any]:
@@ -266,6 +328,8 @@ def _check_request(workflow: type[Workflow], run: Run) -> None:
 def _failure(run: Run, error: BaseException) -> _Outcome:
     if isinstance(error, RunFailed):
         reason, text, fields = error.reason, error.error, error.fields
+    elif is_no_room(error):
+        reason, text, fields = "disk_full", f"the disk is full: {error}", {}
     else:
         traceback.print_exception(error, file=sys.stderr)
         reason, text, fields = "error", f"{type(error).__name__}: {error}", {}
@@ -275,19 +339,39 @@ def _failure(run: Run, error: BaseException) -> _Outcome:
     return _Outcome("workflow_failed", {"reason": reason, "error": text, **fields})
 
 
-async def _folder_gone(lock: RunLock, folder: Waiter) -> None:
-    """Return when someone has removed the run's folder: nobody could reach the run any more, or end it. Another run
-    may have been made under its id since: that one's stream is none of ours.
+async def _keep_hold(place: "_Place", lock: RunLock, folder: Waiter) -> None:
+    """Return when someone has removed the run's folder: nobody could reach the run any more, or end it.
+
+    A `_lock` that was replaced is taken again: others ask the file that is there.
+
+    :raises RunFailed: another process holds that one.
     """
-    while not _is_gone(lock):
+    while not place.is_gone():
+        try:
+            if not lock.keep():
+                raise RunFailed("lock_lost", "another process holds the `_lock` that is there now")
+        except OSError:
+            pass  # no file that can be locked, or no descriptor free: ours is held all the same
         await folder.change()
 
 
-def _is_gone(lock: RunLock) -> bool:
-    try:
-        return not lock.is_in_place()
-    except OSError:
-        return False  # a disk with troubles has not lost it
+class _Place:
+    """The folder of the run as it was found. Kept open: the number of its inode is given to no other meanwhile."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._fd = os.open(workspace.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def is_gone(self) -> bool:
+        """Whether it was removed. Another run may have been made under its id since: its stream is none of ours."""
+        try:
+            there = os.lstat(self._workspace.path)
+            os.lstat(self._workspace.manifest)
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except OSError:
+            return False  # a disk with troubles has not lost it
+        return not os.path.samestat(there, os.fstat(self._fd))
 
 
 async def _read_inbox(run: Run, inbox: InboxReader, stop: asyncio.Event) -> None:

@@ -6,9 +6,11 @@ No answer in time takes the given defaults for questions, and deny for permissio
 import asyncio
 import math
 import secrets
+from collections.abc import Callable
 from typing import Any
 
-from runlog import InboxLine
+from runlog import Event, InboxLine
+from runlog.run.inbox_lines import input_sha256
 
 from .stream import RunStream
 
@@ -20,11 +22,15 @@ Decision = dict[str, Any]
 class Questions:
     """The open questions of a run. An answer counts once; one to an unknown or closed question is dropped.
 
+    :param is_vouched: whether a line of the inbox is of the relay or the command line, and so of a person.
     :param asked_before: there was an attempt before this one, which may have left questions open.
     """
 
-    def __init__(self, stream: RunStream, *, asked_before: bool) -> None:
+    def __init__(
+        self, stream: RunStream, is_vouched: Callable[[Event], bool], *, asked_before: bool
+    ) -> None:
         self._stream = stream
+        self._is_vouched = is_vouched
         self._open: dict[str, asyncio.Future[InboxLine]] = {}
         # Questions that an earlier attempt left open, and answers to them that came before they are asked again.
         self._left_open = _left_open(stream) if asked_before else set()
@@ -37,7 +43,8 @@ class Questions:
         timeout_s: float,
         question_id: str | None = None,
     ) -> dict[str, Any]:
-        """See `Run.ask`."""
+        """See `Run.ask`. Cancelled when the agent takes its question back; that is told, with no answers."""
+        asked_again = question_id is not None  # by the next attempt, if this one is cut short
         question_id = question_id or f"q-{secrets.token_hex(6)}"
         answer = self._expect(question_id)
         self._stream.emit(
@@ -50,7 +57,12 @@ class Questions:
         self._left_open.discard(question_id)
         if early := self._early.pop(question_id, None):
             answer.set_result(early)
-        line = await self._wait(question_id, answer, timeout_s, countdown=True)
+        try:
+            line = await self._wait(question_id, answer, timeout_s, countdown=True)
+        except asyncio.CancelledError:
+            if not asked_again:
+                self._take_back(question_id, answer)
+            raise
         if line is None:
             self._stream.emit("auto_approving", question_id=question_id)
         answers: dict[str, Any] = smart_defaults if line is None else line.body["answers"]
@@ -58,11 +70,26 @@ class Questions:
             "responses_collected",
             question_id=question_id,
             answers=answers,
-            source="default" if line is None else "human",
+            source="default" if line is None else self._source(line),
         )
         if line is not None:
             self._stream.receipt(line, "completed")
         return answers
+
+    def _source(self, line: InboxLine) -> str:
+        return "human" if self._is_vouched(line.body) else "inbox"
+
+    def _take_back(self, question_id: str, answer: asyncio.Future[InboxLine]) -> None:
+        """Close a question that nobody waits for any more: its turn was ended."""
+        self._stream.emit(
+            "responses_collected", question_id=question_id, answers={}, source="interrupt"
+        )
+        self._drop_late(answer)
+
+    def _drop_late(self, answer: asyncio.Future[InboxLine]) -> None:
+        # It came in the very moment in which the request was taken back.
+        if answer.done() and not answer.cancelled():
+            self._stream.receipt(answer.result(), "dropped", reason="the request was taken back")
 
     async def permission(
         self, tool_name: str, tool_input: dict[str, Any], suggestions: list[Any], timeout_s: float
@@ -74,6 +101,7 @@ class Questions:
         """
         request_id = f"p-{secrets.token_hex(6)}"
         answer = self._expect(request_id)
+        asked = input_sha256(tool_name, tool_input)
         self._stream.emit(
             "permission_requested",
             request_id=request_id,
@@ -81,6 +109,7 @@ class Questions:
             input=tool_input,
             suggestions=suggestions,
             timeout_s=timeout_s,
+            input_sha256=asked,
         )
         resolved: Decision = {"decision": "deny", "message": "the request was taken back"}
         source = "default"
@@ -89,13 +118,18 @@ class Questions:
             line = await self._wait(request_id, answer, timeout_s)
             if line is None:
                 resolved["message"] = f"nobody answered within {timeout_s:g} s"
+            elif line.body.get("input_sha256", asked) != asked:
+                source = self._source(line)
+                resolved["message"] = "the decision is for another call than the one that is asked"
             else:
-                source = "human"
+                source = self._source(line)
                 resolved = {k: v for k, v in line.body.items() if k in _DECISION_FIELDS}
                 taken_up = line.body.get("updated_permissions")
                 if resolved["decision"] == "allow" and isinstance(taken_up, list):
                     # Whoever writes to the inbox may say yes to what is asked, and to no more.
                     resolved["updated_permissions"] = [s for s in suggestions if s in taken_up]
+                if resolved["decision"] != "allow":
+                    resolved.pop("updated_input", None)
         finally:
             self._stream.emit(
                 "permission_resolved",
@@ -103,10 +137,12 @@ class Questions:
                 decision=resolved["decision"],
                 message=resolved.get("message"),
                 source=source,
-                **{k: v for k, v in resolved.items() if k == "updated_permissions"},
+                **{k: v for k, v in resolved.items() if k in _TOLD_IF_THERE},
             )
             if line is not None:
                 self._stream.receipt(line, "completed")
+            elif source == "default":
+                self._drop_late(answer)
         return resolved
 
     def answer(self, line: InboxLine) -> None:
@@ -168,4 +204,5 @@ def _left_open(stream: RunStream) -> set[str]:
     return asked
 
 
+_TOLD_IF_THERE = frozenset({"updated_permissions", "updated_input"})
 _DECISION_FIELDS = frozenset({"decision", "message", "updated_input"})

@@ -4,10 +4,12 @@ import asyncio
 import collections
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from runlog import Event, InboxLine, Manifest, RunState, Workspace
+from runlog.run.vouch import is_vouched
 
 from .pauses import Pauses
 from .questions import Questions
@@ -53,7 +55,9 @@ class Run:
         self.stream = RunStream(workspace)
         self.inbox = Inbox(self.stream)
         self.pauses = Pauses(self.stream, manifest.workflow)
-        self.questions = Questions(self.stream, asked_before=earlier is not None)
+        self.questions = Questions(
+            self.stream, partial(is_vouched, workspace), asked_before=earlier is not None
+        )
         # Set when the run is to stop: a workflow with `graceful_stop` then ends by itself, and its result counts.
         self.stopping = asyncio.Event()
         # Asked of the workflow before it is cancelled on stop: end the agent's turn so that its last words are told.
@@ -148,10 +152,14 @@ class Inbox:
         self._arrived = asyncio.Event()
         self._open: dict[str, InboxLine] = {}  # messages that are queued, here or in the agent
         self._recalling = asyncio.Lock()  # one at a time: two may name the same message
+        self._closed = ""  # why nothing is taken any more
         # A workflow that hands messages on before they are read sets this: takes one back, or returns False.
         self.recall: Callable[[InboxLine], Awaitable[bool]] | None = None
 
     def put(self, line: InboxLine) -> None:
+        if self._closed:
+            self.receipt(line, "dropped", reason=self._closed)
+            return
         self._lines.append(line)
         if line.type == "message":
             self._open[line.id] = line
@@ -197,6 +205,22 @@ class Inbox:
             else:
                 self.receipt(line, "completed")
 
+    async def close(self, reason: str) -> None:
+        """Drop what is still queued, here or in the agent, and from now on all that comes.
+
+        What the agent has read, or does not give back, goes its way; the caller bounds the time.
+        """
+        self._closed = reason
+        for line in self._lines:
+            self.receipt(line, "dropped", reason=reason)
+        self._lines.clear()
+        if self.recall is not None:
+            await asyncio.gather(*map(self._give_up, list(self._open.values())))
+
+    async def _give_up(self, line: InboxLine) -> None:
+        if self.recall is not None and await self.recall(line):
+            self.receipt(line, "dropped", reason=self._closed)
+
     async def _take_back(self, message_id: str) -> str:
         """Why it can't be; empty if it was."""
         target = self._open.get(message_id)
@@ -216,10 +240,16 @@ class Inbox:
         self.receipt(target, "dropped", reason="cancelled")
         return ""
 
-    def drop_all(self, reason: str) -> None:
-        """Tell of everything that was never taken."""
+    def drop_all(self, reason: str, proved: Mapping[str, str]) -> None:
+        """Tell of everything that was never taken. A reason given to `close` goes before this one.
+
+        :param proved: what the agent's own lines say of messages: those that it has read are `completed`.
+        """
+        for key in proved.keys() & self._open.keys():
+            if proved[key] != "dropped":
+                self.receipt(self._open[key], "completed", reason="its turn was cut short")
         for line in [*self._open.values(), *(li for li in self._lines if li.type != "message")]:
-            self.receipt(line, "dropped", reason=reason)
+            self.receipt(line, "dropped", reason=self._closed or reason)
         self._lines.clear()
 
 

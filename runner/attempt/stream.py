@@ -1,16 +1,23 @@
-"""The stream of a run as its own process writes it: events and receipts, brought onto the disk in time."""
+"""The stream of a run as its own process writes it: events and receipts, brought onto the disk in time.
+
+While the disk is full, what the run itself has to say is kept, in order, and written once there is room.
+"""
 
 import asyncio
+import errno
+import os
 from collections.abc import Callable
 from typing import Any
 
 from runlog import AppendFile, Event, InboxLine, Workspace, encode, now_iso, read_records
 
-__all__ = ["RunStream"]
+__all__ = ["RunStream", "is_no_room"]
 
 # The stream is brought onto the disk at most this often, and at the lines that people wait for.
 _SYNC_S = 1.0
 _SYNCED_TYPES = frozenset({"permission_requested", "questions_presented"})
+# Kept of our own lines while the disk is full; a workflow that has more to say fails.
+_OWED_BYTES = 4 * 1024 * 1024
 
 
 class RunStream:
@@ -24,14 +31,28 @@ class RunStream:
         # Told of each append how long the stream is now.
         self.on_append: Callable[[int], None] = lambda offset: None
         self._sync_at = 0.0
+        self._owed = b""  # of ours, for which there was no room
 
     def emit(self, event_type: str, /, **fields: Any) -> int:
-        """Append an event of ours and return the offset after it.
+        """Append an event of ours and return the offset after it; on a full disk that where it would stand.
 
         :raises ValueError: a field holds what JSON cannot say.
         """
-        event = {"type": event_type, "timestamp": now_iso(), "run_id": self._run_id, **fields}
-        return self.append(encode(event), sync=event_type in _SYNCED_TYPES)
+        line = self._line(event_type, fields)
+        try:
+            return self.append(line, sync=event_type in _SYNCED_TYPES)
+        except OSError as error:
+            if not is_no_room(error) or len(self._owed) + len(line) > _OWED_BYTES:
+                raise
+        self._owed += line
+        return os.stat(self._path).st_size + len(self._owed)
+
+    def emit_now(self, event_type: str, /, **fields: Any) -> int:
+        """As `emit`, and all that is still owed before it; nothing of it is kept for later.
+
+        :raises OSError: not written, and what was owed is owed still.
+        """
+        return self.append(self._line(event_type, fields), sync=True)
 
     def receipt(self, line: InboxLine, state: str, **fields: Any) -> None:
         """Write a `message_received` line; `state` is queued, delivered, completed or dropped."""
@@ -45,14 +66,22 @@ class RunStream:
         )
 
     def append(self, lines: bytes, *, sync: bool = False) -> int:
-        """Append whole lines as they are (an agent's own); returns the offset after them."""
-        offset = self._file.append(lines)
+        """Append whole lines as they are (an agent's own); returns the offset after them.
+
+        :raises OSError: not written.
+        """
+        offset = self._file.append(self._owed + lines)
+        self._owed = b""
         self.on_append(offset)
         now = asyncio.get_running_loop().time()
         if sync or now >= self._sync_at:
             self._file.sync()
             self._sync_at = now + _SYNC_S
         return offset
+
+    def _line(self, event_type: str, fields: dict[str, Any]) -> bytes:
+        event = {"type": event_type, "timestamp": now_iso(), "run_id": self._run_id, **fields}
+        return encode(event)
 
     def earlier_events(self, *event_types: str) -> list[Event]:
         """The events of these types before this attempt, in order; reads the stream in this thread."""
@@ -74,3 +103,8 @@ class RunStream:
     def close(self) -> None:
         self._file.sync()
         self._file.close()
+
+
+def is_no_room(error: BaseException) -> bool:
+    """Whether the disk, or the share of it that we may use, is full: waiting may help."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)

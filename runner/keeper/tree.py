@@ -23,6 +23,7 @@ __all__ = [
     "end_marked",
     "has_parent",
     "marked",
+    "proc_of",
     "signal_proc",
 ]
 
@@ -123,6 +124,12 @@ def marked(marker: bytes) -> list[Proc]:
         if found or time.monotonic() > deadline:
             break
     return found
+
+
+def proc_of(pid: int) -> Proc | None:
+    """The process that has this pid now; None if there is none, or only a zombie."""
+    stat = _read_stat(pid)
+    return stat.proc if stat is not None and stat.lives else None
 
 
 def signal_proc(proc: Proc, sig: int) -> bool:

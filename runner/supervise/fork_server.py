@@ -18,8 +18,9 @@ from typing import IO, Protocol
 
 from runlog import RunId, Workspace
 
-from ..attempt.environment import agent_environment
+from ..attempt.environment import WORKSPACE_MARK, agent_environment
 from ..attempt.options import RunOptions, run_variables
+from ..keeper.mark import ROOM, show_mark
 from .spawn import open_stderr_log
 
 __all__ = ["ForkServer", "Started", "serve_forks"]
@@ -32,6 +33,10 @@ _READY, _BUSY, _FORKED, _ENDED = "ready", "busy", "forked", "ended"
 
 class Started(Protocol):
     """The process of a run, as far as the runner needs to know."""
+
+    @property
+    def pid(self) -> int | None:
+        """None until it is known."""
 
     def poll(self) -> int | None:
         """Its exit code once it has ended."""
@@ -60,7 +65,7 @@ class ForkServer:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd="/",
-            env=agent_environment(os.environ, self._options.pass_env),
+            env=agent_environment(os.environ, self._options.pass_env) | {WORKSPACE_MARK: ROOM},
             start_new_session=True,
             umask=0o077,
         )
@@ -247,6 +252,7 @@ class _Server:
         workspace = Path(str(work["workspace"]))
         assert isinstance(work["variables"], dict)
         os.environ.update(work["variables"])
+        show_mark(WORKSPACE_MARK, work["variables"][WORKSPACE_MARK])  # for what it forks, too
         os.chdir(workspace)
         nothing = os.open(os.devnull, os.O_RDONLY)
         with open_stderr_log(Workspace(workspace.parent, RunId(workspace.name))) as log:

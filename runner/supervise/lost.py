@@ -1,5 +1,8 @@
 """Say in the stream that a run's process died, once nothing of the run is left alive."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from runlog import (
     InboxLine,
     RunLock,
@@ -14,6 +17,7 @@ from runlog import (
 )
 from runlog.disk.records import from_iso
 from runlog.run.inbox import inbox_closed
+from runlog.run.seal import new_seal
 
 from ..attempt.environment import mark_of
 from ..attempt.run import stderr_tail
@@ -23,13 +27,21 @@ __all__ = ["end_run"]
 
 
 def end_run(
-    workspace: Workspace, event_type: str, reason: str, error: str = "", *, began: bool = True
+    workspace: Workspace,
+    event_type: str,
+    reason: str,
+    error: str = "",
+    *,
+    began: bool = True,
+    fields: Mapping[str, Any] | None = None,
 ) -> bool:
     """Write the terminal line of a run that has no process; False if it has one, or has ended already.
 
     What its dead process left running is ended first. The last of its stderr is added to `error`.
 
     :param began: false if its process ended before it wrote a line of its own.
+    :param fields: more for the terminal line, such as the `limit` that was passed.
+    :raises OSError: the end can't be told (a full disk); the run is as it was.
     """
     reader = StateReader(workspace)
     lock = RunLock(workspace.lock)
@@ -55,12 +67,17 @@ def end_run(
                 "run_id": workspace.run_id,
                 "duration_s": _lasted_s(state) if began else 0.0,
                 "reason": reason,
+                **(fields or {}),
             }
             if tail := stderr_tail(workspace):
                 error = f"{error}\n{tail}" if error else tail
             if event_type == "workflow_failed":
                 told["error"] = error or reason
-            receipts = [_dropped(workspace, line, reason) for line in lines]
+            receipts = [
+                *_read_by_agent(workspace, state),
+                *(_dropped(workspace, line, reason) for line in lines),
+            ]
+            told["seal"] = new_seal(lock)
             stats = {"stats": state.summary_stats(), "inbox_offset": offset}
             append_lines(workspace.stream, b"".join([*receipts, encode(told | stats)]))
             lock.release()  # in the same breath: see `process`
@@ -73,7 +90,7 @@ def end_run(
 def _lasted_s(state: RunState) -> float:
     """From the start of the attempt to its last line; when the process died nobody knows."""
     start, last = from_iso(state.attempt_at), from_iso(state.last_event_at)
-    return round((last - start).total_seconds(), 3) if start and last else 0.0
+    return max(0.0, round((last - start).total_seconds(), 3)) if start and last else 0.0
 
 
 def _all_open(workspace: Workspace, state: RunState) -> tuple[list[InboxLine], int]:
@@ -89,16 +106,16 @@ def _all_open(workspace: Workspace, state: RunState) -> tuple[list[InboxLine], i
 def _unanswered(workspace: Workspace, state: RunState, began: bool) -> tuple[list[InboxLine], int]:
     """Lines that asked a run to go on whose process then died before it took them, and how far the inbox counts.
 
-    Telling them dropped keeps a process that dies at its start from being started for ever. A line that was posted
-    after that start waits for the next; messages that were only queued wait for a resume.
+    Telling them dropped keeps a process that dies at its start from being started for ever. A line that came after
+    that start (by its place: clocks are set back) waits for the next; messages that were only queued, for a resume.
     """
+    began_at = state.inbox_began if began else None
     unanswered: list[InboxLine] = []
     offset = 0
     for line in read_inbox(workspace.inbox):
         if isinstance(line, InboxLine) and line.id not in state.messages:
             if line.body.get("resume") is True:
-                start, posted = from_iso(state.attempt_at), from_iso(line.body.get("timestamp"))
-                if began and start and posted and posted > start:
+                if began_at is not None and line.offset > began_at:
                     return unanswered, offset
                 unanswered.append(line)
             elif line.type == "stop":
@@ -107,14 +124,29 @@ def _unanswered(workspace: Workspace, state: RunState, began: bool) -> tuple[lis
     return unanswered, offset
 
 
+def _read_by_agent(workspace: Workspace, state: RunState) -> list[bytes]:
+    """Receipts that the dead process did not come to write: the agent's own lines prove that it took the messages."""
+    if not state.unreceipted:
+        return []
+    lines = {line.id: line for line in read_inbox(workspace.inbox) if isinstance(line, InboxLine)}
+    return [
+        _receipt(workspace, lines[key], state.messages[key], "the agent's own lines say so")
+        for key in sorted(state.unreceipted & lines.keys(), key=lambda key: lines[key].offset)
+    ]
+
+
 def _dropped(workspace: Workspace, line: InboxLine, reason: str) -> bytes:
+    return _receipt(workspace, line, "completed" if line.type == "stop" else "dropped", reason)
+
+
+def _receipt(workspace: Workspace, line: InboxLine, state: str, reason: str) -> bytes:
     return encode(
         {
             "type": "message_received",
             "timestamp": now_iso(),
             "run_id": workspace.run_id,
             "message_id": line.id,
-            "state": "completed" if line.type == "stop" else "dropped",
+            "state": state,
             "inbox_offset": line.offset,
             "message_type": line.type,
             "reason": reason,

@@ -1,7 +1,10 @@
 """The runner: starts queued runs, at most so many at once, and tells of those whose process died.
 
 It keeps nothing that it can't read from the disk: killed and started again, it adopts what runs. Only one runner
-of a root is at work, by a lock; a second one stands by.
+of a root is at work, by a lock; a second one stands by. Nothing else ends it: what the system refuses (descriptors,
+processes, a disk that is full) is tried again after a pause, and said in `_troubles.json`.
+
+What may take long, or hang, is done in threads: one beside each run at work (`overdue`), one for each that is ended.
 """
 
 import contextlib
@@ -10,7 +13,8 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 from runlog import (
@@ -19,7 +23,6 @@ from runlog import (
     RunId,
     RunIndex,
     RunLock,
-    RunlogError,
     Status,
     Workspace,
     decode,
@@ -32,15 +35,18 @@ from runlog import (
 from runlog.disk.layout import make_root
 from runlog.groups.catalog import write_catalog
 from runlog.groups.queue import startable
+from runlog.groups.troubles import write_troubles
 from runlog.run.inbox_lines import InboxLine
-from runlog.run.limits import check_limits
+from runlog.run.limits import check_limits, tightest
 from runlog.run.manifest import EXTERNAL
 from runlog.run.status import tail_state
 
 from ..attempt.catalog import describe_all
 from ..attempt.options import RunOptions
+from ..attempt.process import EXIT_REFUSED
 from .fork_server import ForkServer, Started
 from .lost import end_run
+from .overdue import Overdue, Verdict
 from .spawn import start_run_process
 
 __all__ = ["Supervisor", "active_options", "runner_is_active"]
@@ -53,7 +59,13 @@ _SWEEP_S = 1.0
 _QUEUE_RESPITE = 50
 # Of a look that may go into reading a root for the first time.
 _PART_S = 0.05
-_FULL_DISK_S = 5.0
+_KEEP_S = 0.5
+# Between two tries of what the system refused: from the first to the last, doubled each time.
+_PAUSES_S = (0.5, 16.0)
+# No trouble of the system: what is there is no such file. Waiting does not mend it.
+_NOT_OURS = frozenset(
+    {errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.EEXIST, errno.ENOENT, errno.ENXIO}
+)
 _OPTIONS_TRIES = 100
 
 
@@ -62,10 +74,29 @@ class _Run:
     """What the runner remembers of a run that has not ended, only to look less often."""
 
     manifest: Manifest
-    broken: bool = False  # never looked at again
     unbegun: bool = False  # queued, and nothing of it was there but what was asked and said
-    rests_until: float = 0.0  # by the monotonic clock: the disk was full
+    exit_code: int = 0  # of our child, while its end is not dealt with
+    trouble: str = ""  # why it rests
+    tries: int = 0
+    rests_until: float = 0.0  # by the monotonic clock
     inbox_bytes: int = 0
+    process: Started | None = None  # if it is our child
+    ending: bool = False  # a thread is about to end it
+    # Set when the thread beside the run may go; None while there is none.
+    left: threading.Event | None = field(default=None, compare=False)
+
+    def refused(self, error: Exception) -> str:
+        """Rest before the next try; returns what to say of it, once for each kind of trouble."""
+        first_s, longest_s = _PAUSES_S
+        pause_s = min(longest_s, first_s * 2**self.tries)
+        self.tries = min(self.tries + 1, 10)
+        self.rests_until = time.monotonic() + pause_s
+        before, self.trouble = self.trouble, str(error) or repr(error)
+        new = self.trouble != before
+        return f"{self.manifest.run_id}: {self.trouble}; it is tried again" if new else ""
+
+    def went_well(self) -> None:
+        self.trouble, self.tries = "", 0
 
 
 class Supervisor:
@@ -94,26 +125,53 @@ class Supervisor:
         self._start_due = 0.0
         self._start_seen: object = None
         self._fork_server = ForkServer(self._options)
+        self._troubles: dict[str, str] | None = None  # as they were last written
 
     def work(self, stop: threading.Event) -> None:
         """Work until `stop` is set (and `wake` called). The runs go on."""
-        if not self._stand_by(stop):
-            return
-        # For `active_options`. Written over, never replaced: the file is the lock.
-        self._lock_path.write_bytes(encode(asdict(self._options)))
-        self._index.listen(self._wake.set)
         try:
-            write_catalog(self.root, describe_all())
-            while not stop.is_set():
-                self.look()
-                self._fork_server.tend()
-                self._wake.wait(_LOOK_S if self._runs or self._started else _SWEEP_S)
-                self._wake.clear()
+            while self._stand_by(stop):
+                self._work_while_locked(stop)
+                if stop.is_set():
+                    return
         finally:
             self._index.close()
             self._fork_server.close()
-            self._lock_path.write_bytes(b"")  # the next one's options are not these
+            self._forget()
+            with contextlib.suppress(OSError):
+                if self._lock.keep():
+                    self._lock_path.write_bytes(b"")  # the next one's options are not these
             self._lock.release()
+
+    def _work_while_locked(self, stop: threading.Event) -> None:
+        begun, told, pause_s = False, "", _LOOK_S
+        while not stop.is_set():
+            try:
+                if not self._lock.keep():
+                    self._forget()  # the file was replaced, and another runner has the new one
+                    return
+                if not _size(self._lock_path):
+                    # For `active_options`. Written over, never replaced: the file is the lock.
+                    self._lock_path.write_bytes(encode(asdict(self._options)))
+                if not begun:
+                    write_catalog(self.root, describe_all())
+                    self._index.listen(self._wake.set)
+                    begun = True
+                self.look()
+                self._fork_server.tend()
+                told, pause_s = "", _LOOK_S if self._runs or self._started else _SWEEP_S
+            except Exception as error:  # whatever it is: the next look may do better
+                if str(error) != told:
+                    self._tell(f"the runner tries again: {type(error).__name__}: {error}")
+                told, pause_s = str(error), _SWEEP_S
+            self._wake.wait(pause_s)
+            self._wake.clear()
+
+    def _forget(self) -> None:
+        for run in self._runs.values():
+            _leave(run)
+        self._runs.clear()
+        self._running.clear()
 
     def wake(self) -> None:
         """Have the next look at once; safe in a signal handler."""
@@ -127,20 +185,23 @@ class Supervisor:
         queued, began = [], time.monotonic()
         all_due = began >= self._queue_due
         for run_id, run in list(self._runs.items()):
-            if run.broken or run.rests_until > began:
-                continue
             if run_id in self._running or run_id in self._started:
+                self._keep(run_id, run)
+                continue
+            _leave(run)
+            if run.ending or run.rests_until > began:
                 continue
             if run.unbegun and not (all_due or run_id in heard or run_id in died):
                 queued.append(run.manifest)
                 continue
-            with self._disorder(run):
-                if self._tend(run_id, run, died.get(run_id, 0)) == "queued":
+            with self._retried(run):
+                if self._tend(run_id, run) == "queued":
                     queued.append(run.manifest)
         if all_due:
             now = time.monotonic()
             self._queue_due = now + max(_SWEEP_S, _QUEUE_RESPITE * (now - began))
         self._start_some(queued, began, bool(heard))
+        self._tell_troubles()
 
     def _start_some(self, queued: list[Manifest], now: float, heard: bool) -> None:
         at_work = self._at_work()
@@ -151,32 +212,104 @@ class Supervisor:
         for manifest in startable(self.root, queued, at_work, self._max_running):
             self._start_seen = None
             run = self._runs[manifest.run_id]
-            with self._disorder(run):
+            with self._retried(run):
                 as_before = run.unbegun and self._is_as_before(manifest.run_id, run)
-                if as_before or self._tend(manifest.run_id, run, 0) == "queued":
+                if as_before or self._tend(manifest.run_id, run) == "queued":
                     self._start(run)
 
     @contextlib.contextmanager
-    def _disorder(self, run: _Run) -> Iterator[None]:
-        """One folder in disorder must not keep the others from running."""
+    def _retried(self, run: _Run) -> Iterator[None]:
+        """What the system refuses to one run keeps the others from nothing, and is tried again."""
         try:
             yield
-        except (OSError, RunlogError) as error:
-            self._tell(f"{run.manifest.run_id} is left alone: {error}")
-            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-                run.rests_until = time.monotonic() + _FULL_DISK_S
-            else:
-                run.broken = True
+        except (
+            Exception
+        ) as error:  # of the system, mostly; and whatever it is, it is said and tried again
+            if told := run.refused(error):
+                self._tell(told)
+
+    def _tell_troubles(self) -> None:
+        troubles = {run_id: run.trouble for run_id, run in self._runs.items() if run.trouble}
+        if troubles != self._troubles:
+            with contextlib.suppress(OSError):  # a full disk is one of them
+                write_troubles(self.root, troubles)
+                self._troubles = troubles
+
+    def _end(self, run: _Run, end: Callable[[], str]) -> None:
+        """Have a thread end a run; `end` returns what to say of it. Meanwhile nothing else is done to the run."""
+
+        def work() -> None:
+            try:
+                with self._retried(run):
+                    if told := end():
+                        self._tell(told)
+                    run.exit_code = 0
+                    run.went_well()
+            finally:
+                run.ending = False
+                self._wake.set()
+
+        run.ending = True
+        try:
+            _start_thread(work, f"end-{run.manifest.run_id}")
+        except BaseException:
+            run.ending = False
+            raise
+
+    def _keep(self, run_id: str, run: _Run) -> None:
+        """Have a thread beside a run that is at work, which ends it where its own process does not."""
+        if run.left is None and not run.ending:
+            left = threading.Event()
+            _start_thread(partial(self._keep_on, run_id, run, left), f"keep-{run_id}")
+            run.left = left
+
+    def _keep_on(self, run_id: str, run: _Run, left: threading.Event) -> None:
+        try:
+            limits = tightest(check_limits(run.manifest.limits), self._options.limits)
+        except BadLimit:
+            limits = {}  # the run itself says so
+        overdue: Overdue | None = None
+        verdict: Verdict | None = None
+        pause_s = _KEEP_S
+        # A verdict is carried out, however often it takes: how the run ends is not forgotten for a full disk.
+        while not left.wait(pause_s) or verdict:
+            pause_s = _KEEP_S
+            with self._retried(run):
+                if overdue is None:
+                    workspace = self._workspace(run_id)
+                    pid = run.process.pid if run.process else None
+                    overdue = Overdue(workspace, limits, self._options.grace_s, pid)
+                verdict = verdict or overdue.look()
+                if verdict:
+                    run.ending = True
+                    if overdue.carry_out(verdict):
+                        self._tell(f"{run_id} ended by the runner: {verdict.reason}")
+                        break
+                run.went_well()
+            if run.trouble:
+                pause_s = max(_KEEP_S, run.rests_until - time.monotonic())
+            if left.is_set():
+                time.sleep(pause_s)
+            if self._runs.get(run_id) is not run:
+                break  # removed
+        run.ending = False
+        if overdue is not None:
+            overdue.close()
 
     def _stand_by(self, stop: threading.Event) -> bool:
-        told = False
-        while not self._lock.acquire():
-            if not told:
-                self._tell(f"another runner is at work in {self.root}; standing by")
-                told = True
+        told = ""
+        while True:
+            try:
+                if self._lock.acquire():
+                    return True
+                why = f"another runner is at work in {self.root}; standing by"
+            except OSError as error:
+                why = f"the runner can't lock {self._lock_path}, and tries again: {error}"
+            if why != told:
+                self._tell(why)
+                told = why
             if stop.wait(_SWEEP_S):
                 return False
-        return True
 
     def _find(self) -> set[str]:
         """Learn of new, removed and reopened runs. Of which something was heard."""
@@ -185,48 +318,52 @@ class Supervisor:
         for run_id, run in list(self._runs.items()):
             # Another object for the same id: it was removed and made anew.
             if live.get(run_id) is not run.manifest:
-                del self._runs[run_id]
+                _leave(self._runs.pop(run_id))
         for run_id, manifest in live.items():
             if run_id not in self._runs and manifest.workflow != EXTERNAL:
                 self._runs[run_id] = _Run(manifest)
         return heard
 
-    def _reap(self) -> dict[str, int]:
-        """Exit codes of our children that have ended."""
-        died = {}
+    def _reap(self) -> set[str]:
+        """Take note of our children that have ended. Which they are."""
+        died = set()
         for run_id, process in list(self._started.items()):
             if (code := process.poll()) is not None:
-                died[run_id] = code
+                died.add(run_id)
                 del self._started[run_id]
+                if run := self._runs.get(run_id):
+                    run.exit_code = code
         return died
 
-    def _tend(self, run_id: str, run: _Run, exit_code: int) -> Status:
-        """The status of a run that has no process of ours; one that died (with `exit_code`) is ended."""
-        if run.unbegun and not exit_code and self._is_as_before(run_id, run):
+    def _tend(self, run_id: str, run: _Run) -> Status | None:
+        """The status of a run that has no process of ours; None while one that died is being ended."""
+        if run.unbegun and not run.exit_code and self._is_as_before(run_id, run):
             return "queued"
         workspace = self._workspace(run_id)
         inbox_bytes = _size(workspace.inbox)
         status = run_status(workspace)
         if is_locked(workspace.lock):
             self._running.add(run_id)
+            run.went_well()
             return "running"
         # To end a run is to hold its lock: one that has told its end would seem to live meanwhile.
         untold = status == "failed" and not is_terminal(tail_state(workspace).status)
-        if untold and end_run(workspace, "workflow_failed", "lost", "the run's process died"):
-            self._tell(f"{run_id} lost: its process died")
-            return status
-        if status == "queued" and exit_code != 0:
-            error = f"the run's process ended with exit code {exit_code} before it could begin"
-            end_run(workspace, "workflow_failed", "cannot_start", error, began=False)
-            self._tell(f"{run_id} failed: {error}")
-            return "failed"
+        if untold:
+            self._end(run, partial(_end_lost, workspace))
+            return None
+        if status == "queued" and run.exit_code == EXIT_REFUSED:
+            run.exit_code = 0
+            raise OSError(f"it could not begin; its {workspace.stderr.name} says why")
+        if status == "queued" and run.exit_code != 0:
+            self._end(run, partial(_end_unbegun, workspace, run.exit_code))
+            return None
         if status == "queued" and _stop_asked(workspace, run):
-            end_run(workspace, "workflow_stopped", "stopped before it began")
-            self._tell(f"{run_id} stopped before it began")
-            return status if not workspace.stream.exists() else "stopped"
+            self._end(run, partial(_end_stopped, workspace))
+            return None
+        run.exit_code = 0
         if is_terminal(status):
             # Told of again if it is to go on.
-            del self._runs[run_id]
+            _leave(self._runs.pop(run_id))
             self._index.settle(run_id)
             return status
         run.inbox_bytes = inbox_bytes
@@ -244,11 +381,15 @@ class Supervisor:
         workspace = self._workspace(run_id)
         try:
             forked = self._fork_server.start(workspace)
-            self._started[run_id] = forked or start_run_process(workspace, self._options)
+            process: Started = forked or start_run_process(workspace, self._options)
         except OSError as error:
-            end_run(workspace, "workflow_failed", "cannot_start", f"no process: {error}")
-            self._tell(f"{run_id} failed: {error}")
+            if error.errno not in _NOT_OURS:
+                raise
+            self._end(run, partial(_end_not_startable, workspace, str(error)))
             return
+        self._started[run_id] = process
+        run.process = process
+        run.went_well()
         self._tell(f"{run_id} started")
 
     def _at_work(self) -> list[Manifest]:
@@ -257,7 +398,12 @@ class Supervisor:
         return [run.manifest for run_id in at_work if (run := self._runs.get(run_id))]
 
     def _lives(self, run_id: str) -> bool:
-        return run_id in self._runs and is_locked(self._workspace(run_id).lock)
+        if run_id not in self._runs:
+            return False
+        try:
+            return is_locked(self._workspace(run_id).lock)
+        except OSError:
+            return True  # nobody can tell; the thread beside it will say what is wrong
 
     def _workspace(self, run_id: str) -> Workspace:
         return Workspace(self.root, RunId(run_id))
@@ -284,6 +430,39 @@ def active_options(root: Path) -> RunOptions | None:
         except (OSError, KeyError, TypeError, ValueError, BadLimit):
             time.sleep(0.01)  # it has the lock, and is about to write them
     return RunOptions()
+
+
+def _start_thread(work: Callable[[], None], name: str) -> None:
+    # A daemon: one that hangs on somebody's files keeps no shutdown waiting.
+    threading.Thread(target=work, name=name, daemon=True).start()
+
+
+def _leave(run: _Run) -> None:
+    if run.left is not None:
+        run.left.set()
+        run.left = None
+
+
+def _end_lost(workspace: Workspace) -> str:
+    if end_run(workspace, "workflow_failed", "lost", "the run's process died"):
+        return f"{workspace.run_id} lost: its process died"
+    return ""
+
+
+def _end_unbegun(workspace: Workspace, exit_code: int) -> str:
+    error = f"the run's process ended with exit code {exit_code} before it could begin"
+    end_run(workspace, "workflow_failed", "cannot_start", error, began=False)
+    return f"{workspace.run_id} failed: {error}"
+
+
+def _end_not_startable(workspace: Workspace, why: str) -> str:
+    end_run(workspace, "workflow_failed", "cannot_start", f"no process: {why}")
+    return f"{workspace.run_id} failed: {why}"
+
+
+def _end_stopped(workspace: Workspace) -> str:
+    end_run(workspace, "workflow_stopped", "stopped before it began")
+    return f"{workspace.run_id} stopped before it began"
 
 
 def _stop_asked(workspace: Workspace, run: _Run) -> bool:

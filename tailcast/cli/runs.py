@@ -17,6 +17,7 @@ from runlog import (
     read_state,
     run_status,
 )
+from runlog.groups.troubles import read_trouble
 from runlog.run.status import tail_state
 from runlog.run.view import duration_of, reason_of, state_view, workflow_of
 
@@ -38,6 +39,7 @@ class RunView:
     state: RunState
     status: Status
     queue_position: int | None  # of a queued run, 1 for the next
+    trouble: str | None = None  # what keeps the runner from starting or ending it
 
     @property
     def workflow(self) -> str:
@@ -54,7 +56,7 @@ class RunView:
 
     def as_json(self) -> dict[str, Any]:
         """With the names that `GET /workflows/{id}` uses, and the folder's `path`."""
-        view = state_view(self.manifest, self.state, self.status, self.queue_position)
+        view = state_view(self.manifest, self.state, self.status, self.queue_position, self.trouble)
         return view | {"path": str(self.workspace.path)}
 
 
@@ -64,7 +66,8 @@ def look_at(workspace: Workspace) -> RunView:
     manifest, status = read_manifest(workspace), run_status(workspace, state)
     queued = status == "queued"
     place = RunIndex(workspace.root).queue_position(workspace.run_id) if queued else None
-    return RunView(workspace, manifest, state, status, place)
+    trouble = read_trouble(workspace.root, workspace.run_id)
+    return RunView(workspace, manifest, state, status, place, trouble)
 
 
 class OurProcess:

@@ -182,6 +182,7 @@ class Run:
     batch_id: str | None = None
     priority: int = 0
     queue_position: int | None = None
+    trouble: str | None = None
     limits: dict[str, float] = field(default_factory=dict)
     output_bytes: int = 0
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from runlog import Event, UnknownMessage, Workspace, post, read_state
-from runlog.run.inbox_lines import answer_id
+from runlog.run.inbox_lines import answer_id, input_sha256
 
 from ..cli.errors import CommandError
 from ..cli.options import DEFAULT_ROOT, AsJson, LiveRun, Root, command_line, find_run
@@ -108,7 +108,10 @@ def _decide(
     tool = one_line(str(open_ones[request_id].get("tool_name")))
     if always:
         more = more | {"updated_permissions": open_ones[request_id].get("suggestions") or []}
+    shown = open_ones[request_id]
+    bound = input_sha256(shown.get("tool_name"), shown.get("input"))
     line = {"type": "permission", "request_id": request_id, "decision": decision} | more
+    line["input_sha256"] = bound
     _post_once(workspace, "permission", request_id, line)
     if as_json:
         print_json({"request_id": request_id, "decision": decision})

@@ -193,6 +193,9 @@ class Renderer:
     def _responses(self, event: Event) -> None:
         answers = event.get("answers")
         told = [f"{k}: {v}" for k, v in answers.items()] if isinstance(answers, dict) else []
+        if event.get("source") == "interrupt":
+            self._screen.line("→", "taken back: the turn was ended", "yellow")
+            return
         who = " (by default)" if event.get("source") == "default" else ""
         self._screen.line("→", ("; ".join(told) or "answered") + who, "yellow")
 

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from runlog import RunLock, Workspace, append_lines, read_inbox
+from runlog.run.inbox_lines import input_sha256
+from runlog.run.vouch import is_vouched
 from tests.relay.live import Relay, new_run, recorded, running_relay, say
 from tests.relay.sse_client import Stream
 from tests.support import DEADLINE_S
@@ -217,6 +219,8 @@ def test_answers_and_permissions_count_once(relay: Relay, run: Workspace, alive:
     assert relay.post(f"{url}/answers", answer).status_code == 409
     say(run, "questions_presented", question_id="q 1", questions=[])
     say(run, "permission_requested", request_id="p1", tool_name="Bash", input={})
+    forged = {"command": "rm -r ."}  # of an id the first request counts
+    say(run, "permission_requested", request_id="p1", tool_name="Bash", input=forged)
     barrier = threading.Barrier(6)
 
     def race(_: int) -> int:
@@ -233,6 +237,8 @@ def test_answers_and_permissions_count_once(relay: Relay, run: Workspace, alive:
     first, second = inbox(run)
     assert (first["type"], first["answers"]) == ("answer", {"which?": "this"})
     assert {name: second[name] for name in permit} == permit
+    assert second["input_sha256"] == input_sha256("Bash", {})
+    assert is_vouched(run, first) and is_vouched(run, second)
     say(run, "responses_collected", question_id="q 1", answers={}, source="human")
     refused = relay.post(f"{url}/answers", answer)
     assert refused.status_code == 409

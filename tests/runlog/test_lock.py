@@ -1,7 +1,6 @@
 """The sign of life."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -45,28 +44,6 @@ def test_held_asked_and_released(path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     assert other.acquire()
     other.release()
-
-
-@pytest.mark.parametrize("how", ["removed", "renamed", "made anew", "replaced", "a file"])
-def test_whether_it_is_still_the_one_at_its_path(tmp_path: Path, how: str) -> None:
-    folder = tmp_path / "run"
-    folder.mkdir()
-    lock = RunLock(folder / "_lock")
-    assert lock.acquire() and lock.is_in_place()
-    if how == "replaced":
-        (folder / "new").touch()
-        (folder / "new").rename(folder / "_lock")
-    elif how == "renamed":
-        folder.rename(tmp_path / ".old")
-    else:
-        shutil.rmtree(folder)
-    if how == "made anew":  # often with the numbers of the one before
-        folder.mkdir()
-        (folder / "_lock").touch()
-    if how == "a file":
-        folder.touch()
-    assert not lock.is_in_place()
-    lock.release()
 
 
 def test_a_killed_process_lets_go(path: Path, python: Python) -> None:

@@ -362,3 +362,37 @@ def _line(event: Event) -> bytes | None:
         return encode(event)
     except ValueError:
         return None
+
+
+@pytest.mark.parametrize(
+    ("lines", "receipt"),
+    [
+        (["queued"], "queued"),
+        (["started"], "delivered"),
+        (["started", "completed"], "completed"),
+        (["started", "cancelled"], "completed"),
+        (["cancelled"], "dropped"),
+        (["replay"], "delivered"),
+        (["replay", "started", "completed"], "completed"),
+    ],
+)
+def test_what_the_agent_says_of_a_message_counts_without_a_receipt(
+    lines: list[str], receipt: str
+) -> None:
+    state = RunState()
+    fold(told("message_received", message_id="m1", state="queued"), state=state)
+    for line in lines:
+        for key in (
+            "m1",
+            "prompt-x",
+        ):  # of the prompt, as of any message that the run does not know, no word
+            if line == "replay":
+                fold(told("user", uuid=key, isReplay=True), state=state)
+            else:
+                fold(told("command_lifecycle", command_uuid=key, state=line), state=state)
+    assert state.messages == {"m1": receipt}
+    assert state.unreceipted == (set() if receipt == "queued" else {"m1"})
+    fold(told("message_received", message_id="m1", state="completed"), state=state)
+    assert (state.messages, state.unreceipted) == ({"m1": "completed"}, set())
+    fold(told("command_lifecycle", command_uuid="m1", state="started"), state=state)
+    assert (state.messages, state.unreceipted) == ({"m1": "completed"}, set())

@@ -1,6 +1,5 @@
 """The `claude` workflow on the real SDK and the real CLI, with the scripted model behind them."""
 
-import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -8,8 +7,8 @@ from typing import Any
 import pytest
 
 import runlog
-from runlog import Workspace
 from runlog.run.history import ChatHistory
+from tests.runner.claude_runs import QUESTION, cli_pid, control, receipt, say, start, texts
 from tests.support import (
     bash,
     events,
@@ -28,29 +27,6 @@ from tests.support import (
 
 pytestmark = pytest.mark.usefixtures("runner")
 GRACE_S = 20.0
-
-
-def start(root: Path, prompt: str | None, *, interactive: bool = False, **params: Any) -> Workspace:
-    params = {"allowed_tools": ["Bash"]} | params
-    return runlog.create_run(root, "claude", prompt=prompt, interactive=interactive, params=params)
-
-
-def say(workspace: Workspace, text: str, message_id: str, **fields: Any) -> None:
-    runlog.post(workspace, {"type": "message", "content": text, "id": message_id, **fields})
-
-
-def texts(workspace: Workspace) -> list[str]:
-    """What the assistant said, in order."""
-    blocks = [b for e in events(workspace, "assistant") for b in e["message"]["content"]]
-    return [b["text"] for b in blocks if b["type"] == "text"]
-
-
-def control(workspace: Workspace, kind: str, **fields: Any) -> str:
-    return runlog.post(workspace, {"type": kind, **fields}).message_id
-
-
-def receipt(workspace: Workspace, message_id: str, state: str) -> dict[str, Any]:
-    return wait_for(workspace, "message_received", message_id=message_id, state=state)
 
 
 def test_one_shot(root: Path) -> None:
@@ -278,14 +254,6 @@ def test_permission_times_out_as_deny(root: Path) -> None:
     assert not (run.files / "a").exists()
 
 
-QUESTION = {
-    "question": "Which colour?",
-    "header": "Colour",
-    "multiSelect": False,
-    "options": [{"label": "Red", "description": "r"}, {"label": "Blue", "description": "b"}],
-}
-
-
 @pytest.mark.parametrize("answered", [True, False])
 def test_question_of_the_agent(root: Path, answered: bool) -> None:
     run = start(
@@ -350,18 +318,6 @@ def test_cli_killed(root: Path, tmp_path: Path) -> None:
     end = wait_for_end(run)
     assert (end["type"], end["reason"], end["exit_code"]) == ("workflow_failed", "agent_exit", 137)
     wait_until(lambda: not tree_of(run), "the tree to be gone")
-
-
-def cli_pid(run: Workspace) -> int:
-    def found() -> int | None:
-        for pid in tree_of(run):
-            with contextlib.suppress(OSError):  # it ended meanwhile
-                if Path(f"/proc/{pid}/exe").readlink().name == "claude":
-                    return pid
-        return None
-
-    pid: int = wait_until(found, "the CLI")
-    return pid
 
 
 def test_killed_run_goes_on_in_its_session(root: Path, tmp_path: Path) -> None:

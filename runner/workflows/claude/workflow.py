@@ -218,7 +218,7 @@ class _Conversation:
             return
         first = not self._idle.is_set()
         self._idle.set()
-        if self._held:
+        if self._held and not self._run.stopping.is_set():
             line = self._held.popleft()
             await self._send(line.id, line.content, line)
         elif not self._run.interactive:
@@ -262,7 +262,8 @@ class _Conversation:
                 line  # first, so that the end of this turn is not the end of the run
             )
             await asyncio.wait_for(self._client.interrupt(), _CONTROL_S)
-        await self._send(line.id, line.content, line)
+        if not self._run.stopping.is_set():
+            await self._send(line.id, line.content, line)
 
     async def _control(self, line: InboxLine) -> None:
         inbox = self._run.inbox
@@ -291,7 +292,9 @@ class _Conversation:
         if line in self._held:
             self._held.remove(line)
             return True
-        sent = self._sent.pop(line.id, None)  # first: its `cancelled` frame comes before the answer
+        if line.id not in self._sent:
+            return False  # done with, or asked for already
+        sent = self._sent.pop(line.id)  # first: its `cancelled` frame comes before the answer
         # No public method of the SDK asks for this (0.2.186); the test of cancelling holds the name.
         taken_back = False
         try:

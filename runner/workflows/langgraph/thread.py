@@ -56,6 +56,7 @@ class _Thread:
         }
 
     async def work(self) -> Any:
+        self._run.inbox.recall = self._recall
         taking = asyncio.create_task(self._take_messages())
         try:
             return await self._work()
@@ -154,6 +155,14 @@ class _Thread:
         run.inbox.receipt(line, "delivered")
         self._events.said(line.content, line.id)
         return self._with_message({}, [], line.content)
+
+    async def _recall(self, line: InboxLine) -> bool:
+        if line not in self._messages:
+            return False
+        self._messages.remove(line)
+        if not self._messages:
+            self._arrived.clear()
+        return True
 
     async def _take_messages(self) -> None:
         while True:

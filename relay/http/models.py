@@ -154,7 +154,10 @@ class AnswerQuestion(Asked):
     )
 
     question_id: Text
-    answers: dict[str, Any] = Field(description="question -> answer, or a list of answers")
+    answers: dict[str, Any] = Field(
+        description="each question (its text, or a header that is its alone) -> a label or a text of your own; of "
+        "one with `multiSelect` a list of them, too"
+    )
 
 
 class AnswerPermission(Asked):

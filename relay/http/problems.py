@@ -27,7 +27,7 @@ from runlog import (
     UnknownRun,
     encode,
 )
-from runlog.errors import BadDeployment, BrokenDeployment, UnknownDeployment
+from runlog.errors import BadAnswers, BadDeployment, BrokenDeployment, UnknownDeployment
 from runlog.groups.resolution import Refused
 
 __all__ = [
@@ -188,6 +188,12 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, Refused):
         errors = [{"pointer": f"#{f.pointer}", "detail": f.detail} for f in error.faults]
         return Problem(422, error.kind, error.detail, errors=errors)
+    if isinstance(error, BadAnswers):
+        errors = [
+            {"pointer": f"#/answers/{_escaped(key)}", "detail": detail}
+            for key, detail in error.faults.items()
+        ]
+        return Problem(422, "invalid-request", str(error), errors=errors)
     if isinstance(error, RunlogError):
         status, kind = _RUNLOG_PROBLEMS.get(type(error), (500, "fault"))
         return Problem(status, kind, str(error))
@@ -210,6 +216,11 @@ async def _on_own_error(request: Request, error: Exception) -> Response:
 
 async def _on_invalid_request(request: Request, error: RequestValidationError) -> Response:
     return ProblemResponse(_invalid([_told(fault) for fault in error.errors()]))
+
+
+def _escaped(key: str) -> str:
+    """A key as a part of a JSON pointer (RFC 6901)."""
+    return key.replace("~", "~0").replace("/", "~1")
 
 
 def _invalid(errors: Sequence[Mapping[str, str]]) -> Problem:

@@ -8,7 +8,9 @@ import math
 import secrets
 from typing import Any
 
-from runlog import InboxLine
+from runlog import Event, InboxLine
+from runlog.errors import BadAnswers
+from runlog.run.answers import checked_answers
 
 from .stream import RunStream
 
@@ -18,14 +20,17 @@ Decision = dict[str, Any]
 
 
 class Questions:
-    """The open questions of a run. An answer counts once; one to an unknown or closed question is dropped.
+    """The open questions of a run. An answer counts once; one that fits no open question is dropped.
 
     :param asked_before: there was an attempt before this one, which may have left questions open.
     """
 
     def __init__(self, stream: RunStream, *, asked_before: bool) -> None:
         self._stream = stream
-        self._open: dict[str, asyncio.Future[InboxLine]] = {}
+        self._open: dict[
+            tuple[str, str], asyncio.Future[InboxLine]
+        ] = {}  # (type, id) of the answer
+        self._asked: dict[str, Event] = {}  # the questions that are open, as they were told
         # Questions that an earlier attempt left open, and answers to them that came before they are asked again.
         self._left_open = _left_open(stream) if asked_before else set()
         self._early: dict[str, InboxLine] = {}
@@ -39,21 +44,28 @@ class Questions:
     ) -> dict[str, Any]:
         """See `Run.ask`."""
         question_id = question_id or f"q-{secrets.token_hex(6)}"
-        answer = self._expect(question_id)
-        self._stream.emit(
-            "questions_presented",
-            question_id=question_id,
-            questions=questions,
-            smart_defaults=smart_defaults,
-            timeout_s=timeout_s,
-        )
+        key = ("answer", question_id)
+        asked: Event = {
+            "question_id": question_id,
+            "questions": questions,
+            "smart_defaults": smart_defaults,
+            "timeout_s": timeout_s,
+        }
+        answer = self._expect(key)
+        self._asked[question_id] = asked
+        self._stream.emit("questions_presented", **asked)
         self._left_open.discard(question_id)
         if early := self._early.pop(question_id, None):
-            answer.set_result(early)
-        line = await self._wait(question_id, answer, timeout_s, countdown=True)
+            self.answer(early)
+        try:
+            line = await self._wait(key, answer, timeout_s, countdown=True)
+        finally:
+            del self._asked[question_id]
         if line is None:
             self._stream.emit("auto_approving", question_id=question_id)
-        answers: dict[str, Any] = smart_defaults if line is None else line.body["answers"]
+            answers = smart_defaults
+        else:
+            answers = checked_answers(asked, line.body["answers"])
         self._stream.emit(
             "responses_collected",
             question_id=question_id,
@@ -73,7 +85,8 @@ class Questions:
         Cancelled when the agent takes its request back (an interrupt does); that is told as a denial.
         """
         request_id = f"p-{secrets.token_hex(6)}"
-        answer = self._expect(request_id)
+        key = ("permission", request_id)
+        answer = self._expect(key)
         self._stream.emit(
             "permission_requested",
             request_id=request_id,
@@ -86,7 +99,7 @@ class Questions:
         source = "default"
         line: InboxLine | None = None
         try:
-            line = await self._wait(request_id, answer, timeout_s)
+            line = await self._wait(key, answer, timeout_s)
             if line is None:
                 resolved["message"] = f"nobody answered within {timeout_s:g} s"
             else:
@@ -111,14 +124,22 @@ class Questions:
 
     def answer(self, line: InboxLine) -> None:
         """Take in an `answer` or `permission` line."""
-        key = line.body["question_id" if line.type == "answer" else "request_id"]
-        waiting = self._open.get(key)
-        if key in self._left_open and key not in self._early:
+        is_answer = line.type == "answer"
+        key = line.body["question_id" if is_answer else "request_id"]
+        waiting = self._open.get((line.type, key))
+        if is_answer and key in self._left_open and key not in self._early:
             self._early[key] = line
             return
         if waiting is None or waiting.done():
             self._stream.receipt(line, "dropped", reason="unknown or already answered")
             return
+        if is_answer:
+            # Others than the relay write into the inbox too: what they got wrong leaves the question open.
+            try:
+                checked_answers(self._asked[key], line.body["answers"])
+            except BadAnswers as error:
+                self._stream.receipt(line, "dropped", reason=str(error))
+                return
         waiting.set_result(line)
 
     def drop_all(self, reason: str) -> None:
@@ -127,13 +148,13 @@ class Questions:
             self._stream.receipt(line, "dropped", reason=reason)
         self._early.clear()
 
-    def _expect(self, key: str) -> asyncio.Future[InboxLine]:
+    def _expect(self, key: tuple[str, str]) -> asyncio.Future[InboxLine]:
         self._open[key] = asyncio.get_running_loop().create_future()
         return self._open[key]
 
     async def _wait(
         self,
-        key: str,
+        key: tuple[str, str],
         answer: asyncio.Future[InboxLine],
         timeout_s: float,
         *,
@@ -146,7 +167,7 @@ class Questions:
                 tick_s = _next_tick_s(left_s) if countdown else 0
                 await asyncio.wait({answer}, timeout=left_s - tick_s)
                 if tick_s and not answer.done():
-                    self._stream.emit("countdown_tick", question_id=key, remaining_s=tick_s)
+                    self._stream.emit("countdown_tick", question_id=key[1], remaining_s=tick_s)
             return answer.result() if answer.done() else None
         finally:
             del self._open[key]

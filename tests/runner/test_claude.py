@@ -304,6 +304,35 @@ def test_question_of_the_agent(root: Path, answered: bool) -> None:
     assert expected[0] in told
 
 
+SIZES = {
+    "question": "Which sizes?",
+    "header": "Sizes",
+    "multiSelect": True,
+    "options": [{"label": "S", "description": "s"}, {"label": "M", "description": "m"}],
+}
+
+
+def test_answers_by_hand_that_do_not_fit_leave_the_question_open(root: Path) -> None:
+    tool = {"name": "AskUserQuestion", "input": {"questions": [QUESTION, SIZES]}}
+    run = start(root, script({"tools": [tool]}, {"text": "end"}), ask_permissions=True)
+    question_id = wait_for(run, "questions_presented")["question_id"]
+    for bad in ({}, {"Size": "S"}, {"Colour": ["Red"], "Sizes": "S"}, {"Colour": "", "Sizes": "S"}):
+        line = control(run, "answer", question_id=question_id, answers=bad)
+        assert "Which" in receipt(run, line, "dropped")["reason"]
+    # Its id in the place of a request's closes nothing either.
+    wrong = control(run, "permission", request_id=question_id, decision="allow")
+    receipt(run, wrong, "dropped")
+    assert list(runlog.read_state(run).open_questions) == [question_id]
+    good = {"Sizes": ["S", "M"], "Colour": "green"}
+    line = control(run, "answer", question_id=question_id, answers=good)
+    assert wait_for_end(run)["type"] == "workflow_completed"
+    receipt(run, line, "completed")
+    answers = wait_for(run, "responses_collected")["answers"]
+    assert answers == {"Which colour?": "green", "Which sizes?": ["S", "M"]}
+    told = json.dumps([e["message"] for e in events(run, "user")])
+    assert "green" in told and "S, M" in told
+
+
 @pytest.mark.parametrize(
     ("prompt", "params", "reason", "told"),
     [

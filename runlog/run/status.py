@@ -12,8 +12,8 @@ from ..errors import UnknownRun
 from .events import Status, is_terminal
 from .inbox_lines import has_pending_resume
 from .manifest import Manifest, read_manifest
-from .state import RunState
-from .view import reason_of, workflow_of
+from .state import RunState, WaitingFor
+from .view import reason_of, waiting_for, workflow_of
 
 __all__ = [
     "StateReader",
@@ -38,7 +38,8 @@ _TITLE_CHARS = 200
 class Summary:
     """A row of a listing. Times are ISO; `size_bytes` is of the stream. Numbers are of its last MiB at most.
 
-    `queue_position` is of a queued run that a `RunIndex` tells of, 1 for the next; else None.
+    `waiting_for` is of a run that is `waiting`: for an answer, or for the next message. `queue_position` is of
+    a queued run that a `RunIndex` tells of, 1 for the next; else None.
     """
 
     run_id: str
@@ -57,6 +58,7 @@ class Summary:
     size_bytes: int
     deployment: str | None
     batch_id: str | None
+    waiting_for: WaitingFor | None = None
     queue_position: int | None = None
 
 
@@ -158,6 +160,7 @@ def summarize(
         size_bytes=size,
         deployment=manifest.deployment,
         batch_id=manifest.batch_id,
+        waiting_for=waiting_for(state, status),
     )
 
 

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from runlog import Record, Workspace
+from runlog.run.words import InboxWords
 
 from ..terminal.output import note, print_bytes, print_json
 from .options import command_line
@@ -58,7 +59,9 @@ class _Rendered:
         def command(word: str, *words: str) -> str:
             return command_line(workspace.root, word, workspace.run_id, *words)
 
-        self._renderer = Renderer(Screen(make_console()), command, full=full)
+        self._renderer = Renderer(
+            Screen(make_console()), command, full=full, words=InboxWords(workspace)
+        )
 
     def show(self, record: Record) -> None:
         self._renderer.show(record.event())

@@ -6,6 +6,7 @@ import typer
 
 from runlog import LogFile, Manifest, read_records
 from runlog.run.status import prompt_text
+from runlog.run.view import waiting_for
 
 from ..cli.options import DEFAULT_ROOT, AnyRun, AsJson, Root, command_line, find_run, shown_path
 from ..cli.printer import make_printer
@@ -32,6 +33,7 @@ _SHOWN_TYPES = frozenset(
 )
 _LAST_LINES = 400  # in which the last messages are looked for
 _ERROR_CHARS = 2000
+_WAITS = {None: "", "answer": "for an answer of yours", "message": "for the next message"}
 _STYLES = {"completed": "green", "failed": "red", "running": "cyan", "waiting": "yellow"}
 
 
@@ -77,6 +79,7 @@ def _facts(view: RunView) -> list[tuple[str, str]]:
         ("took", duration(view.duration_s)),
         ("progress", _progress(view)),
         ("now", " · ".join(filter(None, [state.current_node, state.current_tool]))),
+        ("waits", _WAITS[waiting_for(state, view.status)]),
         ("cost", cost(state.cost_usd)),
         ("limits", ", ".join(f"{name} {value}" for name, value in manifest.limits.items())),
         ("usage", _usage(state.usage)),

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from runlog.groups.batches import MAX_BATCH_RUNS
 
-from ..http.models import Asked, Blocks, Limits, Priority, Summary, Text
+from ..http.models import Asked, Blocks, ChatHistory, Limits, Priority, Summary, Text
 
 __all__ = ["BatchInputAsked", "BatchMade", "BatchPage", "BatchStopped", "BatchView", "StartBatch"]
 
@@ -27,7 +27,7 @@ class BatchInputAsked(Asked):
         None, description="With a deployment: likewise, of those that it allows"
     )
     run_id: str | None = Field(None, description="Your own id; left out, one is made")
-    chat_history: Blocks | None = None
+    chat_history: ChatHistory | None = None
     limits: Limits | None = None
     priority: Priority | None = None
 

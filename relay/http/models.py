@@ -13,6 +13,7 @@ __all__ = [
     "AnswerQuestion",
     "Asked",
     "Blocks",
+    "ChatHistory",
     "CatalogView",
     "Command",
     "Entry",
@@ -55,6 +56,27 @@ Limits = Annotated[
             },
         },
         examples=[{"wall_time_s": 3600, "cost_usd": 2.5}],
+    ),
+]
+# The names that others give to roles and fields are understood too: `runlog.run.earlier` knows them.
+ChatHistory = Annotated[
+    Blocks,
+    Field(
+        json_schema_extra={
+            "items": {
+                "type": "object",
+                "properties": {
+                    "role": {"enum": ["user", "assistant", "system"]},
+                    "content": {
+                        "anyOf": [
+                            {"type": "string"},
+                            {"type": "array", "items": {"type": "object", "required": ["type"]}},
+                        ]
+                    },
+                },
+                "required": ["role", "content"],
+            }
+        }
     ),
 ]
 StatusName = Literal["queued", "running", "waiting", "paused", "completed", "failed", "stopped"]
@@ -117,7 +139,7 @@ class StartRun(Asked):
     limits: Limits | None = Field(
         None, description="What ends the run when it is passed; never looser than the deployment's"
     )
-    chat_history: Blocks | None = Field(
+    chat_history: ChatHistory | None = Field(
         None, description="Earlier messages, `{role, content}` each, that the run begins with"
     )
 

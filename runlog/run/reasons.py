@@ -1,7 +1,8 @@
 """How a turn of Claude ended, in a word for programs; docs/claude.md says what each means. Pure.
 
 Format: the `result` line of the Claude Code CLI. An error of the API comes as `subtype: "success"` with `is_error`;
-`terminal_reason` tells more, and `stop_reason` why the model stopped.
+`terminal_reason` tells more, `stop_reason` why the model stopped, and the `error` of the line before, which the CLI
+made up in the model's place, of which kind it was.
 """
 
 from ..disk.records import Event
@@ -27,10 +28,14 @@ _SUBTYPES: dict[str, str] = {
     "error_max_budget_usd": "max_budget",
 }
 _STOPS = {"refusal": "refusal", "max_tokens": "max_output"}
+_ERRORS = {"max_output_tokens": "max_output"}
 
 
-def finish_reason(result: Event) -> str:
-    """`completed`, `interrupted`, or why the turn failed."""
+def finish_reason(result: Event, error: str | None = None) -> str:
+    """`completed`, `interrupted`, or why the turn failed.
+
+    :param error: of the last `assistant` line of the turn.
+    """
     terminal = text(result.get("terminal_reason"), 200) or ""
     if terminal.startswith("aborted"):
         return "interrupted"
@@ -40,7 +45,8 @@ def finish_reason(result: Event) -> str:
     subtype = text(result.get("subtype"), 200) or "error"
     status = result.get("api_error_status")
     named = _STATUSES.get(status) if isinstance(status, int) else None
-    reason = named or _TERMINAL.get(terminal) or _SUBTYPES.get(subtype) or stopped
+    reason = named or _TERMINAL.get(terminal) or _SUBTYPES.get(subtype)
+    reason = reason or _ERRORS.get(error or "") or stopped
     if reason is None and subtype == "success":
         return terminal if terminal not in ("", "completed") else "error"  # it alone tells the kind
     return reason or subtype

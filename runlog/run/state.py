@@ -90,6 +90,7 @@ class RunState:
     )  # session -> answers since its last result
     _lines: set[int] = field(default_factory=set)  # the answers' lines: the CLI may tell one again
     _turn_before: Turn | None = None
+    _error: str | None = None  # of the last answer: what the CLI made up in its place
 
     @property
     def status(self) -> Status:
@@ -278,6 +279,7 @@ def _system(state: RunState, event: Event) -> None:
 def _assistant(state: RunState, event: Event) -> None:
     if not event.get("parent_tool_use_id"):
         _go_on(state)
+        state._error = text(event.get("error"), 200)
     line = event.get("uuid")
     if isinstance(line, str):
         if hash(line) in state._lines:
@@ -408,7 +410,8 @@ def _turn(state: RunState, event: Event, before: int) -> None:
         else:
             if not running:
                 _begin_turn(state, None, before)
-            _end_turn(state, finish_reason(event))
+            _end_turn(state, finish_reason(event, state._error))
+            state._error = None
     elif not running:
         begins, message_id = _begins_turn(event)
         if begins:

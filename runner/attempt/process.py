@@ -54,6 +54,13 @@ class _Outcome:
     fields: dict[str, Any] = field(default_factory=dict)
 
 
+def _finish_reason(outcome: _Outcome) -> str:
+    """Of a turn that the end of the run cuts off."""
+    if outcome.event_type == "workflow_completed":
+        return "completed"
+    return str(outcome.fields.get("reason") or outcome.event_type.removeprefix("workflow_"))
+
+
 def main(folder: Path) -> None:
     """Do one attempt of the run in `folder`; how it ended is in the stream. Raises only if it could not begin.
 
@@ -97,6 +104,7 @@ async def _attempt(
         earlier=None if first else state.copy(),  # the reader's own goes on with the stream
         grace_s=options.grace_s,
     )
+    run.turn = lambda: reader.read().turn
     run.emit(
         "workflow_started",
         workflow=manifest.workflow,
@@ -123,6 +131,7 @@ async def _attempt(
         for line in inbox.read():
             if isinstance(line, InboxLine):
                 run.inbox.put(line)
+        run.end_turn(_finish_reason(outcome))
         run.questions.drop_all("the run ended")
         run.inbox.drop_all("the run ended")
         run.emit(

@@ -41,8 +41,9 @@ class Questions:
         smart_defaults: dict[str, Any],
         timeout_s: float,
         question_id: str | None = None,
+        asker: Event | None = None,
     ) -> dict[str, Any]:
-        """See `Run.ask`."""
+        """See `Run.ask`. `asker`: which call asks (`tool_use_id`, `agent_id`)."""
         question_id = question_id or f"q-{secrets.token_hex(6)}"
         key = ("answer", question_id)
         asked: Event = {
@@ -53,7 +54,7 @@ class Questions:
         }
         answer = self._expect(key)
         self._asked[question_id] = asked
-        self._stream.emit("questions_presented", **asked)
+        self._stream.emit("questions_presented", **asked, **(asker or {}))
         self._left_open.discard(question_id)
         if early := self._early.pop(question_id, None):
             self.answer(early)
@@ -77,11 +78,17 @@ class Questions:
         return answers
 
     async def permission(
-        self, tool_name: str, tool_input: dict[str, Any], suggestions: list[Any], timeout_s: float
+        self,
+        tool_name: str,
+        tool_input: dict[str, Any],
+        suggestions: list[Any],
+        timeout_s: float,
+        asker: Event | None = None,
     ) -> Decision:
         """Ask whether a tool may run; returns `decision` (allow or deny), `message`, `updated_input` and
         `updated_permissions`, which of the `suggestions` the person takes up.
 
+        `asker`: which call asks, and what else is known of it (see `permission_requested` in the contract).
         Cancelled when the agent takes its request back (an interrupt does); that is told as a denial.
         """
         request_id = f"p-{secrets.token_hex(6)}"
@@ -94,6 +101,7 @@ class Questions:
             input=tool_input,
             suggestions=suggestions,
             timeout_s=timeout_s,
+            **(asker or {}),
         )
         resolved: Decision = {"decision": "deny", "message": "the request was taken back"}
         source = "default"

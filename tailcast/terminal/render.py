@@ -210,7 +210,14 @@ class Renderer:
     def _permission(self, event: Event) -> None:
         request_id = _text(event, "request_id")
         self._screen.gap()
-        self._screen.block("?", f"may it use {_text(event, 'tool_name')}?", "bold yellow")
+        who = " (a subagent asks)" if _text(event, "agent_id") else ""
+        asked = _text(event, "title") or f"may it use {_text(event, 'tool_name')}?"
+        self._screen.block("?", asked + who, "bold yellow")
+        for name in ("plan", "reason"):
+            if told := _text(event, name):
+                self._screen.block(" ", told, "")
+        if path := _text(event, "blocked_path"):
+            self._screen.line(" ", f"path {path}")
         self._screen.block(" ", self._claude.tool_input(event), "")
         self._screen.line(" ", self._deadline(event, "then it is denied"))
         for word in ("approve", "deny"):

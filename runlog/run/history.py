@@ -1,6 +1,6 @@
 """Fold Claude's lines into a chat: who said what, with each tool call beside its result. Pure: no files, no clock.
 
-A chat is what the person and the main agent said. Lines of subagents (`parent_tool_use_id`) are left out, since the
+A chat is what the person and the main agent said. Lines of subagents are left out, since the
 result of their tool call tells what came of them. What the CLI wrote in the person's name is told as what it is: a
 command and its output, a compaction, an interrupt, what a background task tells (see `voice`).
 """
@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from ..disk.records import Event
 from .values import blocks_of, count, text
-from .voice import Answer, Voice, local_command, voice_of
+from .voice import Answer, Voice, is_of_subagent, local_command, voice_of
 
 __all__ = ["ChatHistory", "ChatMessage", "ToolCall", "Words", "earlier_text", "may_speak"]
 
@@ -133,7 +133,7 @@ class ChatHistory:
         :return: the message that it began or went on with, if it said something.
         """
         kind = event.get("type")
-        if event.get("parent_tool_use_id"):
+        if is_of_subagent(event):
             return None
         if kind == "assistant" and isinstance(event.get("message"), dict):
             return self._assistant(event, offset)

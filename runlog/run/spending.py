@@ -24,6 +24,8 @@ USAGE_KEYS = {
 _COST = "cost_usd"
 _SINCE = "model_usage_since_last_result"
 
+_EPSILON_USD = 1e-9  # sums of floats
+
 Usage = dict[str, float]  # tokens by kind, and perhaps `cost_usd`
 ByModel = dict[str, Usage]
 
@@ -37,6 +39,7 @@ class _Session:
     kept: ByModel = field(default_factory=dict)
     kept_usd: float = 0.0
     is_new: bool = False  # another process than the one that told this is at work
+    is_ours: bool = False  # an earlier process of this run has worked on it
 
 
 @dataclass(slots=True)
@@ -53,12 +56,16 @@ class Spending:
         by_model = {model: dict(usage) for model, usage in self.by_model.items()}
         return Spending(self.cost_usd, dict(self.usage), by_model, dict(self._sessions))
 
+    def begin(self, session_id: str) -> None:
+        """A process of this run works on the session, which may be an older one."""
+        self._sessions.setdefault(session_id, _Session())
+
     def end_process(self, *, killed: bool) -> None:
         """The agent's processes are gone: by themselves, as asked, or `killed` before they could keep their sums."""
         for key, session in self._sessions.items():
             if not killed and not session.is_new:
                 session = replace(session, kept=session.told, kept_usd=session.told_usd)
-            self._sessions[key] = replace(session, is_new=True)
+            self._sessions[key] = replace(session, is_new=True, is_ours=True)
 
     def add(self, result: Event) -> None:
         """Take in a `result` line."""
@@ -69,8 +76,8 @@ class Spending:
         since = _by_model(result[_SINCE]) if isinstance(result.get(_SINCE), dict) else None
         base, base_usd = self._base(session, total)
         if since is not None:
-            spent = since
-            spent_usd = None if total is None else sum(u.get(_COST, 0.0) for u in since.values())
+            spent = _with_untold(since, told, session)
+            spent_usd = None if total is None else sum(u.get(_COST, 0.0) for u in spent.values())
         else:
             spent = {model: _less(usage, base.get(model, {})) for model, usage in told.items()}
             spent_usd = None if total is None else max(0.0, total - base_usd)
@@ -102,6 +109,19 @@ class Spending:
             if total >= base[1]:
                 return base
         return {}, 0.0
+
+
+def _with_untold(since: ByModel, told: ByModel, session: _Session) -> ByModel:
+    """What a result adds, and what a process before it spent and took along, but came to no result to tell of."""
+    if not (session.is_new and session.is_ours):
+        return since
+    spent = {model: dict(usage) for model, usage in since.items()}
+    for model, usage in told.items():
+        carried = _less(usage, since.get(model, {}))
+        before = session.told.get(model, {})
+        if carried.get(_COST, 0.0) > before.get(_COST, 0.0) + _EPSILON_USD:
+            _add(spent.setdefault(model, {}), _less(carried, before))
+    return spent
 
 
 def _by_model(value: object) -> ByModel:

@@ -13,7 +13,7 @@ from .events import TERMINAL_STATUS, Status
 from .reasons import finish_reason
 from .spending import Spending
 from .values import blocks_of, count, number, percent, text
-from .voice import Answer, local_command, voice_of
+from .voice import Answer, is_of_subagent, local_command, voice_of
 
 __all__ = ["RunState", "Turn", "WaitingFor"]
 
@@ -271,13 +271,14 @@ def _system(state: RunState, event: Event) -> None:
     if subtype == "init":
         state.session_id = text(event.get("session_id")) or state.session_id
         state.model = text(event.get("model")) or state.model
+        state.spending.begin(text(event.get("session_id")) or "")
         _go_on(state)
     elif isinstance(subtype, str) and subtype.startswith("task_"):
         _subagent(state, event)
 
 
 def _assistant(state: RunState, event: Event) -> None:
-    if not event.get("parent_tool_use_id"):
+    if not is_of_subagent(event):
         _go_on(state)
         state._error = text(event.get("error"), 200)
     line = event.get("uuid")
@@ -295,7 +296,7 @@ def _assistant(state: RunState, event: Event) -> None:
 def _count_answer(state: RunState, event: Event) -> None:
     """An answer comes in a line for each of its blocks. Those of subagents do not count, nor what the CLI made up."""
     message = event.get("message")
-    if event.get("parent_tool_use_id") or not isinstance(message, dict):
+    if is_of_subagent(event) or not isinstance(message, dict):
         return
     session = text(event.get("session_id")) or ""
     if not isinstance(message.get("id"), str) or message.get("model") == _NO_MODEL:
@@ -314,7 +315,7 @@ def _user(state: RunState, event: Event) -> None:
         state.current_tool = None
         _subagent_result(state, event, results)
     last = state._answers.get(session)
-    if last is not None and not event.get("parent_tool_use_id"):
+    if last is not None and not is_of_subagent(event):
         speaks = voice_of(event).kind == "person"
         state._answers[session] = replace(
             last, has_results=last.has_results or bool(results), is_over=last.is_over or speaks
@@ -394,16 +395,16 @@ _TURN_TYPES = frozenset(
 
 def _turn(state: RunState, event: Event, before: int) -> None:
     """`before` is the offset before this line."""
-    if event.get("parent_tool_use_id"):
+    if is_of_subagent(event):
         return
     kind = event["type"]
     running = state.turn is not None and state.turn.running
     if kind == "turn_ended":
-        reason = text(event.get("finish_reason"), 200)
-        if running:
-            _end_turn(state, reason)
-        elif state.turn is not None and reason and count(event.get("turn")) == state.turn.number:
-            state.turn = replace(state.turn, finish_reason=reason)
+        # It may come when the next turn has begun already: the number says of which it tells.
+        told = count(event.get("turn"))
+        if state.turn is not None and told in (None, state.turn.number):
+            reason = text(event.get("finish_reason"), 200) or "completed"
+            state.turn = replace(state.turn, running=False, finish_reason=reason)
     elif kind == "result":
         if local_command(event) is not None:  # no model was asked: it was no turn
             state.turn = state._turn_before if running else state.turn

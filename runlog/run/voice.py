@@ -12,7 +12,7 @@ from typing import Literal
 from ..disk.records import Event
 from .values import blocks_of, text
 
-__all__ = ["Answer", "Voice", "local_command", "voice_of"]
+__all__ = ["Answer", "Voice", "is_of_subagent", "local_command", "voice_of"]
 
 Kind = Literal["person", "command", "output", "task", "interrupt", "summary", "nobody"]
 
@@ -41,6 +41,11 @@ class Voice:
 
 
 _NOBODY = Voice("nobody")
+
+
+def is_of_subagent(event: Event) -> bool:
+    """Whether a line is a subagent's: streams say of which call, transcripts that it stands aside."""
+    return bool(event.get("parent_tool_use_id")) or event.get("isSidechain") is True
 
 
 def voice_of(event: Event, earlier: str = "") -> Voice:

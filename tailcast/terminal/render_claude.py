@@ -9,7 +9,7 @@ from typing import Any
 from runlog import Event
 from runlog.run.history import ChatHistory, ChatMessage, Words
 from runlog.run.reasons import finish_reason
-from runlog.run.voice import local_command, voice_of
+from runlog.run.voice import is_of_subagent, local_command, voice_of
 
 from .markdown import markdown
 from .screen import Screen
@@ -290,7 +290,7 @@ def _compacted(told: ChatMessage) -> str:
 
 
 def _indent(event: Event) -> str:
-    return "│ " if event.get("parent_tool_use_id") else ""
+    return "│ " if is_of_subagent(event) else ""
 
 
 def _mode(event: Event) -> str:

@@ -141,6 +141,8 @@ def test_what_is_told_to_the_agent_alone() -> None:
         user("<system-reminder>\nbe brief</system-reminder>\n"),
         user([saying("<system-reminder>x</system-reminder>"), saying("hi")]),
         answer("sub", saying("of a subagent"), parent_tool_use_id="t"),
+        user("to a subagent", isSidechain=True),
+        answer("sub", saying("of a subagent"), isSidechain=True),
     ) == ["user: hi"]
 
 

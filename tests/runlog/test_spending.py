@@ -86,6 +86,30 @@ def test_a_session_that_was_taken_up_cost_others_what_it_had_cost() -> None:
     assert fold(STARTED, result(1.05, {"big": usage(0.05)})).cost_usd == pytest.approx(0.05)
 
 
+INIT = {"type": "system", "subtype": "init", "session_id": "s"}
+
+
+def test_what_a_killed_process_took_along_and_came_to_tell_nobody() -> None:
+    def results(*sums: float) -> list[Event]:
+        """The first of a process tells what it took along in its sums, and what it adds apart from that."""
+        return [
+            result(so_far, {"big": usage(0.05, 10)}, modelUsage={"big": usage(so_far, 10)})
+            for so_far in sums
+        ]
+
+    for before, first, cost in (
+        ([], 0.10, 0.10),  # it had told nothing, and took 0.05 along
+        ([], 0.05, 0.05),  # nor took anything along
+        (results(0.05), 0.14, 0.14),  # it took along 0.04 more than it had told
+        (results(0.05), 0.10, 0.10),  # just what it had told
+        (results(0.05), 0.05, 0.10),
+    ):
+        state = fold(STARTED, INIT, *before, LOST, STARTED, INIT, *results(first))
+        assert state.cost_usd == pytest.approx(cost)
+    # What a session of others had cost is not the run's.
+    assert fold(STARTED, INIT, *results(5.05, 5.10)).cost_usd == pytest.approx(0.10)
+
+
 def test_usage_is_of_all_models_and_subagents() -> None:
     main = {"input_tokens": 10, "output_tokens": 1}
     state = fold(

@@ -86,6 +86,13 @@ def test_the_run_process_has_the_last_word_on_its_turn() -> None:
         assert turn is not None and turn.finish_reason == reason
 
 
+def test_a_turn_that_is_told_as_ended_late_ends_no_other() -> None:
+    ended = {"type": "turn_ended", "turn": 1, "finish_reason": "interrupted"}
+    turn = fold(user("one"), result(), user("two", uuid="m2"), ended).turn
+    assert turn is not None
+    assert (turn.number, turn.running, turn.finish_reason) == (2, True, None)
+
+
 def test_a_command_that_asks_no_model_is_no_turn() -> None:
     made_up = answer("x", TEXT, local_command_run={"command": "usage", "args": ""})
     command = [

@@ -454,7 +454,7 @@ def refused(error: str, status: int = 400) -> str:
         (refused("too large", 413), {}, "too_long", "too large"),
         (refused("Could not process image"), {}, "image_error", "image"),
         (refused("something else"), {}, "api_error", "something else"),
-        (refused("later", 529), {}, "overloaded", "later"),
+        (refused("later", 529), {}, "overloaded", "529"),
         (script(*[{"text": "no", "stop_reason": "refusal"}] * 3), {}, "refusal", ""),
         (script(*[{"text": "a", "stop_reason": "max_tokens"}] * 6), {}, "max_output", "maximum"),
         ("hi", {"no_such": 1}, "bad_params", "no_such"),
@@ -517,7 +517,7 @@ def test_killed_run_goes_on_in_its_session(root: Path, tmp_path: Path) -> None:
     assert run.stream.read_bytes().startswith(before)
     assert [e["attempt"] for e in events(run, "workflow_started")] == [1, 2]
     assert {e["session_id"] for e in events(run, "result")} == {session}
-    # What the killed process had told is not in the sum of the next, which begins anew.
+    # Also what the killed process had spent and told nobody, if it came to take it along.
     told = [e["total_cost_usd"] for e in events(run, "result")]
     assert end["stats"]["cost_usd"] == pytest.approx(told[-1])
     assert "on we go" in texts(run)

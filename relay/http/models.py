@@ -317,6 +317,9 @@ class RunView(BaseModel):
     subagents: list[SubagentView]
     cost_usd: float | None
     output_bytes: int = Field(description="of the stream")
+    unfinished: int | None = Field(
+        description="bytes of a last line without line end that has not grown for some seconds, and is none yet"
+    )
     session_id: str | None
     model: str | None
     result: Any

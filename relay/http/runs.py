@@ -20,6 +20,7 @@ from runlog import (
 )
 from runlog.run.inbox import inbox_closed
 from runlog.run.manifest import remove_run
+from runlog.run.status import unfinished_bytes
 from runlog.run.view import state_view
 
 __all__ = ["RunStates", "links_of", "remove_ended", "run_view", "summary_view"]
@@ -100,7 +101,8 @@ def run_view(
     with states.read(workspace) as state:
         status = run_status(workspace, state)
         place = queue_position(workspace.run_id) if status == "queued" else None
-        view = state_view(manifest, state, status, place)
+        unfinished = unfinished_bytes(workspace, state)
+        view = state_view(manifest, state, status, place, unfinished)
     return view | {"links": links_of(manifest.run_id)}
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "summarize",
     "tail_state",
     "title_of",
+    "unfinished_bytes",
 ]
 
 # A terminal line is at the end; if none is there, an open question or the present progress is within the last MiB.
@@ -105,6 +106,18 @@ def read_state(workspace: Workspace) -> RunState:
         return reader.read()
     finally:
         reader.close()
+
+
+def unfinished_bytes(workspace: Workspace, state: RunState) -> int | None:
+    """How long a last line without LF is that has not grown for some seconds; None if there is none.
+
+    :param state: read up to the end just now.
+    """
+    try:
+        with LogFile(workspace.stream) as log:
+            return log.unfinished_bytes(state.offset) or None
+    except FileNotFoundError:
+        return None
 
 
 def run_status(workspace: Workspace, state: RunState | None = None) -> Status:

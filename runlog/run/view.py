@@ -14,10 +14,15 @@ __all__ = ["duration_of", "reason_of", "state_view", "waiting_for", "workflow_of
 
 
 def state_view(
-    manifest: Manifest, state: RunState, status: Status, queue_position: int | None
+    manifest: Manifest,
+    state: RunState,
+    status: Status,
+    queue_position: int | None,
+    unfinished: int | None = None,
 ) -> dict[str, Any]:
     """All that is known of a run at one moment, as plain JSON data.
 
+    :param unfinished: see `unfinished_bytes`.
     A copy as deep as the state changes in place: it stays as it is while the state is folded on.
     """
     return {
@@ -51,6 +56,7 @@ def state_view(
         "subagents": list(state.subagents.values()),
         "cost_usd": state.cost_usd,
         "output_bytes": state.offset,
+        "unfinished": unfinished,
         "session_id": state.session_id,
         "model": state.model,
         "result": state.result,

@@ -17,7 +17,7 @@ from runlog import (
     read_state,
     run_status,
 )
-from runlog.run.status import tail_state
+from runlog.run.status import tail_state, unfinished_bytes
 from runlog.run.view import duration_of, reason_of, state_view, workflow_of
 
 from .errors import CommandError
@@ -54,7 +54,8 @@ class RunView:
 
     def as_json(self) -> dict[str, Any]:
         """With the names that `GET /workflows/{id}` uses, and the folder's `path`."""
-        view = state_view(self.manifest, self.state, self.status, self.queue_position)
+        place, unfinished = self.queue_position, unfinished_bytes(self.workspace, self.state)
+        view = state_view(self.manifest, self.state, self.status, place, unfinished)
         return view | {"path": str(self.workspace.path)}
 
 

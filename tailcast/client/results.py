@@ -168,6 +168,7 @@ class Run:
     queue_position: int | None = None
     limits: dict[str, float] = field(default_factory=dict)
     output_bytes: int = 0
+    unfinished: int | None = None
 
     @property
     def ended(self) -> bool:

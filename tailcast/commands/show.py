@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from runlog import LogFile, Manifest, read_records
-from runlog.run.status import prompt_text
+from runlog.run.status import prompt_text, unfinished_bytes
 from runlog.run.view import waiting_for
 
 from ..cli.options import DEFAULT_ROOT, AnyRun, AsJson, Root, command_line, find_run, shown_path
@@ -86,6 +86,7 @@ def _facts(view: RunView) -> list[tuple[str, str]]:
         ("counts", _counts(view)),
         ("model", state.model or ""),
         ("session", state.session_id or ""),
+        ("stream", _unfinished(view)),
         ("reason", view.reason or ""),
         ("error", _error(view)),
         ("folder", shown_path(view.workspace.path)),
@@ -141,6 +142,11 @@ def _counts(view: RunView) -> str:
         if number:
             parts.append(plural(number, noun))
     return ", ".join(parts)
+
+
+def _unfinished(view: RunView) -> str:
+    left = unfinished_bytes(view.workspace, view.state)
+    return f"ends in {size(left)} of a line that is not whole" if left else ""
 
 
 def _error(view: RunView) -> str:

@@ -40,6 +40,7 @@ class _Session:
     kept_usd: float = 0.0
     is_new: bool = False  # another process than the one that told this is at work
     is_ours: bool = False  # an earlier process of this run has worked on it
+    has_told: bool = False
 
 
 @dataclass(slots=True)
@@ -74,6 +75,8 @@ class Spending:
         total = number(result.get("total_cost_usd"))
         told = _by_model(result.get("modelUsage"))
         since = _by_model(result[_SINCE]) if isinstance(result.get(_SINCE), dict) else None
+        if not session.has_told and count(result.get("result_index")):
+            since = None  # of the tail of a stream: earlier results of the process are in the total alone
         base, base_usd = self._base(session, total)
         if since is not None:
             spent = _with_untold(since, told, session)
@@ -96,6 +99,7 @@ class Spending:
             told=told,
             told_usd=session.told_usd if total is None else total,
             is_new=session.is_new and total is None,
+            has_told=True,
         )
 
     @staticmethod

@@ -160,6 +160,18 @@ def test_subagents() -> None:
     assert copied.subagents["t1"]["status"] == "completed"
 
 
+def test_of_the_tail_of_a_stream_the_total_tells() -> None:
+    def told(index: int, total: float) -> Event:
+        by_model = {"big": usage(total, round(1000 * total))}
+        return result(total, {"big": usage(0.1, 100)}, modelUsage=by_model, result_index=index)
+
+    results = [told(index, 0.1 * (index + 1)) for index in range(4)]
+    for cut in range(4):
+        state = fold(INIT, *results[cut:])
+        assert state.cost_usd == pytest.approx(0.4)
+        assert state.usage["input_tokens"] == 400
+
+
 def test_a_copy_stays_as_it_is() -> None:
     state = fold(result(0.1, modelUsage={"big": usage(0.1, 10)}))
     copied = state.copy()

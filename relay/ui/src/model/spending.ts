@@ -24,10 +24,11 @@ interface Session {
   readonly isNew: boolean;
   /** An earlier process of this run has worked on it. */
   readonly isOurs: boolean;
+  readonly hasTold: boolean;
 }
 
 const NONE: ByModel = new Map();
-const UNKNOWN: Session = { told: NONE, toldUsd: 0, kept: NONE, keptUsd: 0, isNew: false, isOurs: false };
+const UNKNOWN: Session = { told: NONE, toldUsd: 0, kept: NONE, keptUsd: 0, isNew: false, isOurs: false, hasTold: false };
 
 /** What Claude's `result` lines say was spent, added up over turns, sessions, processes: see `runlog/run/spending.py`. */
 export class Spending {
@@ -72,7 +73,10 @@ export class Spending {
     const session = this.#sessions.get(key) ?? UNKNOWN;
     const total = number(result["total_cost_usd"]);
     const told = byModel(result["modelUsage"]);
-    const since = isObject(result["model_usage_since_last_result"]) ? byModel(result["model_usage_since_last_result"]) : null;
+    // Of the tail of a stream: earlier results of the process are in the total alone.
+    const isFirstOfTail = !session.hasTold && (count(result["result_index"]) ?? 0) > 0;
+    const added = result["model_usage_since_last_result"];
+    const since = isObject(added) && !isFirstOfTail ? byModel(added) : null;
     const [base, baseUsd] = baseOf(session, total);
     const spent = since === null ? less(told, base) : withUntold(since, told, session);
     if (total !== null) {
@@ -87,7 +91,7 @@ export class Spending {
         if (tokens !== undefined) this.#usage.set(ours, (this.#usage.get(ours) ?? 0) + tokens);
       }
     }
-    this.#sessions.set(key, { ...session, told, toldUsd: total ?? session.toldUsd, isNew: session.isNew && total === null });
+    this.#sessions.set(key, { ...session, told, toldUsd: total ?? session.toldUsd, isNew: session.isNew && total === null, hasTold: true });
   }
 }
 

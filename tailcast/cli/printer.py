@@ -12,9 +12,14 @@ __all__ = ["Printer", "make_printer"]
 
 
 class Printer(Protocol):
-    """Shows the records of one run. `close` ends what has no line end yet."""
+    """Shows the records of one run. `close` ends what has no line end yet.
+
+    `hear` takes in one that is not shown: it may say what a later one means.
+    """
 
     def show(self, record: Record) -> None: ...
+
+    def hear(self, record: Record) -> None: ...
 
     def close(self) -> None: ...
 
@@ -38,6 +43,9 @@ class _RawPrinter:
         else:
             note(f"left out: a line of {record.length:,} bytes that ends at {record.offset}")
 
+    def hear(self, record: Record) -> None:
+        pass
+
     def close(self) -> None:
         pass
 
@@ -45,6 +53,9 @@ class _RawPrinter:
 class _JsonPrinter:
     def show(self, record: Record) -> None:
         print_json({"offset": record.offset, "event": record.event()})
+
+    def hear(self, record: Record) -> None:
+        pass
 
     def close(self) -> None:
         pass
@@ -65,6 +76,9 @@ class _Rendered:
 
     def show(self, record: Record) -> None:
         self._renderer.show(record.event())
+
+    def hear(self, record: Record) -> None:
+        self._renderer.hear(record.event())
 
     def close(self) -> None:
         self._renderer.close()

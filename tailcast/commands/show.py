@@ -169,7 +169,8 @@ def _print_last(view: RunView, number: int) -> None:
         return
     asked = {*view.state.open_questions, *view.state.open_permissions}
     found, open_ones = [], []
-    for record in read_records(workspace.stream, start):
+    records = list(read_records(workspace.stream, start))
+    for record in records:
         event = record.event()
         if event.get("type") not in _SHOWN_TYPES:
             continue
@@ -181,7 +182,13 @@ def _print_last(view: RunView, number: int) -> None:
     printer = make_printer(workspace)
     if found or open_ones:
         print_line()
-    for record in [*found[-number:], *open_ones]:
+    shown = {record.offset for record in found[-number:]}
+    for record in records:
+        if record.offset in shown:
+            printer.show(record)
+        else:
+            printer.hear(record)
+    for record in open_ones:
         printer.show(record)
     printer.close()
 

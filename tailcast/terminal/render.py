@@ -59,6 +59,10 @@ class Renderer:
             self._other(event)
         self._screen.flush()
 
+    def hear(self, event: Event) -> None:
+        """Take in an event that is not shown: it may say what a later one means."""
+        self._claude.hear(event)
+
     def close(self) -> None:
         self._screen.end_growing()
 

@@ -199,6 +199,8 @@ def test_an_interrupt_that_a_person_asked_for_is_no_failure() -> None:
     end = {"type": "result", "is_error": True, "terminal_reason": "aborted_tools", "errors": ["x"]}
     told = shown(asked | {"state": "completed"}, mark, end)
     assert "■ interrupted by you" in told and "— turn, interrupted" in told and "x" not in told
+    renderer = Renderer(Screen(Console(file=io.StringIO())), lambda *said: "")
+    renderer.hear({"type": "user", "message": 7})  # of whatever shape
     stopped = asked | {"message_type": "stop", "state": "completed"}
     assert "interrupted: the run was stopped" in shown(stopped, mark, end)
 

@@ -1,6 +1,7 @@
 """What can go wrong with a run on disk. Each error carries a `hint`: what to do next."""
 
 __all__ = [
+    "BadAnswers",
     "BadCursor",
     "BadDeployment",
     "BadLimit",
@@ -50,6 +51,19 @@ class BadLimit(RunlogError):
 
 class BadMessage(RunlogError):
     """A message that the inbox does not take: wrong type, wrong id, missing field, too long."""
+
+
+class BadAnswers(BadMessage):
+    """Answers that do not fit what was asked.
+
+    `faults` says of each question that has no good answer, and of each key that is no question, what is wrong.
+    """
+
+    def __init__(self, faults: dict[str, str]) -> None:
+        super().__init__(
+            "; ".join(faults.values()), "Answer each question by its text or its header"
+        )
+        self.faults = faults
 
 
 class UnknownRun(RunlogError):

@@ -8,7 +8,7 @@ from runlog.groups.batches import MAX_BATCH_RUNS
 
 from ..http.models import (
     Asked,
-    Blocks,
+    ChatHistory,
     Content,
     Limits,
     OwnId,
@@ -35,7 +35,7 @@ class BatchInputAsked(Asked):
         None, description="With a deployment: likewise, of those that it allows"
     )
     run_id: OwnId | None = Field(None, description="Your own id; left out, one is made")
-    chat_history: Blocks | None = None
+    chat_history: ChatHistory | None = None
     limits: Limits | None = None
     priority: Priority | None = None
 

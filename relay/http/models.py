@@ -26,6 +26,7 @@ __all__ = [
     "AnswerQuestion",
     "Asked",
     "Blocks",
+    "ChatHistory",
     "CatalogView",
     "Command",
     "Entry",
@@ -99,7 +100,32 @@ Limits = Annotated[
 ]
 # Unknown fields that are told.
 MAX_UNKNOWN = 20
+# The names that others give to roles and fields are understood too: `runlog.run.earlier` knows them.
+ChatHistory = Annotated[
+    Blocks,
+    Field(
+        json_schema_extra={
+            "items": {
+                "type": "object",
+                "properties": {
+                    "role": {"enum": ["user", "assistant", "system"]},
+                    "content": {
+                        "anyOf": [
+                            {"type": "string"},
+                            {"type": "array", "items": {"type": "object", "required": ["type"]}},
+                        ]
+                    },
+                },
+                "required": ["role", "content"],
+            }
+        }
+    ),
+]
 StatusName = Literal["queued", "running", "waiting", "paused", "completed", "failed", "stopped"]
+WaitingFor = Annotated[
+    Literal["answer", "message"] | None,
+    Field(description="of a `waiting` run: `answer`, somebody is needed; `message`, it is at rest"),
+]
 
 
 class Asked(BaseModel):
@@ -195,7 +221,7 @@ class StartRun(Asked):
     limits: Limits | None = Field(
         None, description="What ends the run when it is passed; never looser than the deployment's"
     )
-    chat_history: Blocks | None = Field(
+    chat_history: ChatHistory | None = Field(
         None, description="Earlier messages, `{role, content}` each, that the run begins with"
     )
 
@@ -236,7 +262,10 @@ class AnswerQuestion(Asked):
     )
 
     question_id: Text
-    answers: dict[str, Any] = Field(description="question -> answer, or a list of answers")
+    answers: dict[str, Any] = Field(
+        description="each question (its text, or a header that is its alone) -> a label or a text of your own; of "
+        "one with `multiSelect` a list of them, too"
+    )
 
 
 class AnswerPermission(Asked):
@@ -309,6 +338,7 @@ class Summary(BaseModel):
     size_bytes: int
     deployment: str | None
     batch_id: str | None
+    waiting_for: WaitingFor
     queue_position: int | None = Field(description="of a queued run, 1 for the next; else null")
     links: dict[str, str]
 
@@ -338,10 +368,33 @@ class Counts(BaseModel):
     messages: dict[str, int] = Field(description="by the state of their last receipt")
 
 
+class TurnView(BaseModel):
+    number: int = Field(description="1 for the first of the run")
+    offset: int = Field(description="just before its first line")
+    message_id: str | None = Field(description="of what began it; null: the agent by itself")
+    running: bool
+    finish_reason: str | None = Field(
+        description="how it ended: `completed`, `interrupted`, or why it failed",
+        examples=["completed"],
+    )
+
+
+class SubagentView(BaseModel):
+    tool_use_id: str = Field(description="the call that started it")
+    agent_id: str | None
+    type: str | None = Field(examples=["general-purpose"])
+    description: str | None
+    status: str | None = Field(examples=["completed"])
+    total_tokens: int | None = Field(description="in and out, as Claude tells them")
+    tool_uses: int | None
+    duration_ms: int | None
+
+
 class RunView(BaseModel):
     run_id: str = Field(examples=[_RUN_ID_EXAMPLE])
     workflow: str
     status: StatusName
+    waiting_for: WaitingFor
     attempt: int
     created_at: str
     started_at: str | None
@@ -353,13 +406,21 @@ class RunView(BaseModel):
     activity: str | None
     fields: dict[str, Any] = Field(description="what the workflow counts")
     counts: Counts
+    turn: TurnView | None = Field(description="the present one, or else the last")
     current_node: str | None
     current_tool: str | None
     open_questions: list[dict[str, Any]] = Field(description="`questions_presented` events")
     open_permissions: list[dict[str, Any]] = Field(description="`permission_requested` events")
-    usage: dict[str, int]
+    usage: dict[str, int] = Field(description="tokens by kind, of all models and subagents")
+    model_usage: dict[str, dict[str, float]] = Field(
+        description="by model: tokens by kind, and `cost_usd`"
+    )
+    subagents: list[SubagentView]
     cost_usd: float | None
     output_bytes: int = Field(description="of the stream")
+    unfinished: int | None = Field(
+        description="bytes of a last line without line end that has not grown for some seconds, and is none yet"
+    )
     session_id: str | None
     model: str | None
     result: Any
@@ -415,13 +476,30 @@ class ToolCallView(BaseModel):
 
 
 class ChatMessageView(BaseModel):
-    role: Literal["user", "assistant"]
-    content: str = Field(description="The text. What is none shows as `[image]`, by its type")
+    role: Literal["user", "assistant", "system"]
+    kind: Literal["message", "command", "compaction", "interrupt", "task"] = Field(
+        description="`command`: of the CLI's own, typed by the person. Of the role `system`: `compaction`, "
+        "`interrupt`, `task` (what one in the background tells)"
+    )
+    content: str = Field(
+        description="The text. What is none shows as `[image]`, by its type. A command as typed; the summary of a "
+        "compaction"
+    )
     timestamp: str | None = Field(description="null of a message of `chat_history`")
     offset: int = Field(description="after the first line of the message; 0 of `chat_history`")
     message_id: str | None = Field(description="Claude's, or of what a person said the inbox's")
     thinking: str | None = Field(None, description="of the assistant")
     tool_calls: list[ToolCallView] = Field([], description="of the assistant")
+    output: str | None = Field(None, description="of a command")
+    is_error: bool = Field(False, description="of a command or task: it failed")
+    command: str | None = Field(
+        None, description="of a compaction: that asked for it; null, it came by itself"
+    )
+    tokens_before: int | None = Field(None, description="of a compaction")
+    tokens_after: int | None = Field(None, description="of a compaction")
+    source: Literal["person", "stop"] | None = Field(
+        None, description="of an interrupt: who asked for it; null, nobody who is known"
+    )
 
 
 class HistoryView(BaseModel):

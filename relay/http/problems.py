@@ -27,7 +27,7 @@ from runlog import (
     UnknownRun,
     encode,
 )
-from runlog.errors import BadDeployment, BrokenDeployment, UnknownDeployment
+from runlog.errors import BadAnswers, BadDeployment, BrokenDeployment, UnknownDeployment
 from runlog.groups.resolution import Refused
 
 from .models import UNION_TAGS
@@ -199,6 +199,12 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, Refused):
         errors = [{"pointer": f"#{f.pointer}", "detail": f.detail} for f in error.faults]
         return Problem(422, error.kind, error.detail, errors=errors)
+    if isinstance(error, BadAnswers):
+        errors = [
+            {"pointer": f"#/answers/{_escaped(key)}", "detail": detail}
+            for key, detail in error.faults.items()
+        ]
+        return Problem(422, "invalid-request", str(error), errors=errors)
     if isinstance(error, RunlogError):
         status, kind = _RUNLOG_PROBLEMS.get(type(error), (500, "fault"))
         return Problem(status, kind, str(error))
@@ -229,6 +235,11 @@ def told_of(error: ValidationError) -> list[dict[str, str]]:
     """The first faults of a body, as `Problem` takes them."""
     faults = error.errors(include_url=False, include_input=False)[:MAX_FAULTS]
     return [_told({**fault, "loc": ("body", *fault["loc"])}) for fault in faults]
+
+
+def _escaped(key: str) -> str:
+    """A key as a part of a JSON pointer (RFC 6901)."""
+    return key.replace("~", "~0").replace("/", "~1")
 
 
 def _invalid(errors: Sequence[Mapping[str, str]]) -> Problem:

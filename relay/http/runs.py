@@ -17,6 +17,7 @@ from runlog import (
 )
 from runlog.groups.removal import remove_ended
 from runlog.groups.troubles import read_trouble
+from runlog.run.status import unfinished_bytes
 from runlog.run.view import state_view
 
 __all__ = ["RunStates", "links_of", "remove_run", "run_view", "summary_view"]
@@ -101,7 +102,8 @@ def run_view(
         status = run_status(workspace, state)
         place = queue_position(workspace.run_id) if status == "queued" else None
         trouble = read_trouble(workspace.root, workspace.run_id)
-        view = state_view(manifest, state, status, place, trouble)
+        unfinished = unfinished_bytes(workspace, state)
+        view = state_view(manifest, state, status, place, trouble, unfinished)
     return view | {"links": links_of(manifest.run_id)}
 
 

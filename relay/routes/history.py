@@ -14,6 +14,7 @@ from runlog import LogFile, LogReplaced, Workspace, read_manifest
 from runlog.disk.stamp import Stamp, stamp_of
 from runlog.disk.tail import records_of
 from runlog.run.history import ChatHistory, ChatMessage, may_speak
+from runlog.run.words import InboxWords
 
 from ..dependencies import Json, RunAt, StrictRoute, in_thread
 from ..http.models import HistoryView
@@ -51,6 +52,9 @@ async def history(
     limit: Annotated[int, Query(ge=1, le=1000, description="The newest N messages")] = 200,
 ) -> Response:
     """What the person and the agent said, in order, with tool calls folded into the agent's messages.
+
+    What the CLI wrote in the person's name is told as what it is: a command with its output, a compaction, an
+    interrupt, or what a background task tells (`kind`).
 
     Follow on with `?after=` the `offset` you get: what was said since comes in the stream. Runs that are not
     Claude's have no chat, unless they write lines of its kind.
@@ -107,18 +111,18 @@ def _history(run: Workspace, limit: int) -> dict[str, Any]:
 
 
 def _read(run: Workspace, limit: int) -> _Read:
-    earlier = read_manifest(run).chat_history
+    earlier, words = read_manifest(run).chat_history, InboxWords(run)
     try:
         log = LogFile(run.stream)
     except FileNotFoundError:
-        chat = ChatHistory(limit, earlier)
+        chat = ChatHistory(limit, earlier, words)
         chat.begin()
         return _Read(chat.messages, 0, chat.dropped > 0)
     with log:
         size = log.size()
         for window in _WINDOW_BYTES:
             whole = window >= size
-            chat = ChatHistory(limit, earlier)
+            chat = ChatHistory(limit, earlier, words)
             if whole:
                 chat.begin()
             offset = _fold(log, 0 if whole else log.align(size - window), chat)
@@ -139,4 +143,5 @@ def _fold(log: LogFile, start: int | None, chat: ChatHistory) -> int:
 
 def _weight(message: ChatMessage) -> int:
     calls = sum(len(call.result or "") + len(str(call.input)) for call in message.tool_calls)
-    return len(message.content) + len(message.thinking or "") + calls
+    own = len(message.content) + len(message.thinking or "") + len(message.output or "")
+    return own + calls

@@ -8,6 +8,7 @@ from fastapi import Path as PathParam
 from starlette.responses import Response
 
 from runlog import Posted, RunFinished, RunState, Workspace, ended_status, post, read_manifest
+from runlog.run.answers import checked_answers
 from runlog.run.inbox import cancel_message
 from runlog.run.inbox_lines import answer_id, input_sha256
 
@@ -84,7 +85,10 @@ async def cancel(
     "/workflows/{run_id}/answers", **_accepted("answer_question", "Answer an open question")
 )
 async def answer(services: Shared, run: RunAt, asked: AnswerQuestion) -> Response:
-    """409 if there is no such question, or it was answered. The open ones are in the state of the run."""
+    """Each question by its text (or its header, if no other has the same); 422 if one has no answer, or no good one.
+
+    409 if there is no such question, or it was answered. The open ones are in the state of the run.
+    """
     return await _post(partial(_answer, services, run, asked))
 
 
@@ -181,8 +185,9 @@ def _check_resumable(services: Services, run: Workspace) -> None:
 def _answer(services: Services, run: Workspace, asked: AnswerQuestion) -> Posted:
     with services.states.read(run) as state:
         _check_open("question", asked.question_id, state.open_questions, state)
+        answers = checked_answers(state.open_questions[asked.question_id], asked.answers)
     line = _line("answer", answer_id("answer", asked.question_id))
-    line |= {"question_id": asked.question_id, "answers": asked.answers}
+    line |= {"question_id": asked.question_id, "answers": answers}
     return _post_once(run, line, f"question {asked.question_id!r}")
 
 

@@ -20,7 +20,14 @@ from runlog import (
 from runlog.errors import BadDeployment, BadLimit, UnknownDeployment
 from runlog.groups.catalog import CatalogEntry, read_catalog
 from runlog.groups.deployments import read_deployment
-from runlog.groups.resolution import Start, check_start, entry_of, refused, start_of_deployment
+from runlog.groups.resolution import (
+    Start,
+    check_start,
+    entry_of,
+    history_of,
+    refused,
+    start_of_deployment,
+)
 from runlog.run.limits import check_limits
 
 from ..http.models import StartRun
@@ -111,7 +118,7 @@ def resolve_start(root: Path, entries: Mapping[str, CatalogEntry], asked: StartR
         prompt=asked.prompt,
         params=asked.params,
         interactive=asked.interactive or False,
-        chat_history=asked.chat_history or [],
+        chat_history=history_of(asked.chat_history),
         deployment=None,
         priority=asked.priority or 0,
         limits=asked.limits or {},

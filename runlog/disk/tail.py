@@ -1,7 +1,8 @@
 """Read a growing file of lines by position. A reader is an offset plus this; replay and live tail are the same calls.
 
 Only whole lines are given out. Bytes past the last LF are not kept: they are read again once the line is whole,
-because what follows them may be a writer's repair (see `append`).
+because what follows them may be a writer's repair (see `append`). A whole object at the end of a file that has not
+grown for some seconds is a line too, though nobody wrote its LF.
 """
 
 import os
@@ -31,6 +32,9 @@ CHUNK_BYTES = 128 * 1024
 
 _SCAN_BYTES = 1024 * 1024
 _LF = 0x0A
+_BOM = b"\xef\xbb\xbf"
+# A file that has not grown for so long has been left by its writer, if its last line is whole.
+_QUIET_S = 5.0
 
 
 class LogReplaced(Exception):
@@ -39,15 +43,21 @@ class LogReplaced(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Whole lines of a file: its bytes from `start` up to `end`.
+    """Whole lines of a file: its bytes from `start` up to `end`, each with its LF.
 
-    If `oversize`, the chunk is one line over `MAX_LINE_BYTES` and `data` holds only its head.
+    A byte order mark at the beginning of the file is left out, and a last line without LF has one in `data`. If
+    `oversize`, the chunk is one line over `MAX_LINE_BYTES` and `data` holds only its head.
     """
 
     start: int
     end: int
     data: bytes
     oversize: bool = False
+
+    def __post_init__(self) -> None:
+        if self.start == 0 and self.data.startswith(_BOM):
+            object.__setattr__(self, "start", len(_BOM))
+            object.__setattr__(self, "data", self.data[len(_BOM) :])
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +128,16 @@ class LogFile:
         before = 1 if start else 0
         data, got = self._read_into(start - before, max_bytes + before, wait)
         if before and not (got and data[0] == _LF):
-            raise LogReplaced(f"{self.path} has no line that starts at {start}")
+            # The last line may have been taken without its LF: then nothing follows it, or the LF does.
+            if not got or (got > 1 and data[1] != _LF) or data[0] != ord("}"):
+                raise LogReplaced(f"{self.path} has no line that starts at {start}")
         end = data.rfind(b"\n", before, got)
         if end >= 0:
             return Chunk(start, start + end + 1 - before, bytes(memoryview(data)[before : end + 1]))
         if got - before < max_bytes:
             if not wait and start + got - before < self.size():
                 raise BlockingIOError
-            return None
+            return self._left_line(start, bytes(memoryview(data)[before:got]))
         if not wait:
             raise BlockingIOError
         return self._read_long(start)
@@ -163,10 +175,28 @@ class LogFile:
         lf = self._find_lf(searched if known == start and searched <= size else start)
         if lf is None:
             self._unended = (start, size)
-            return None
+            if self.unfinished_bytes(start) > MAX_LINE_BYTES:
+                return None
+            return self._left_line(start, self._pread(start, size - start))
         if lf - start <= MAX_LINE_BYTES:
             return Chunk(start, lf + 1, self._pread(start, lf + 1 - start))
         return Chunk(start, lf + 1, self._pread(start, 200), oversize=True)
+
+    def unfinished_bytes(self, start: int) -> int:
+        """The length of the last line, which begins at `start`, if it has not grown for some seconds; else 0."""
+        stat = os.fstat(self._fd)
+        return max(0, stat.st_size - start) if time.time() - stat.st_mtime > _QUIET_S else 0
+
+    def _left_line(self, start: int, rest: bytes) -> Chunk | None:
+        """The last line of a file that its writer has left without an LF, if it is whole all the same."""
+        if not rest.endswith(b"}") or self.unfinished_bytes(start) != len(rest):
+            return None
+        if decode(rest.removeprefix(_BOM) if start == 0 else rest) is None:
+            return None
+        if start == 0 and rest.startswith(_BOM):
+            start, rest = len(_BOM), rest[len(_BOM) :]
+        # Begun one before, so that the offset after it is the end of the file.
+        return Chunk(start - 1, start + len(rest), rest + b"\n")
 
     def _find_lf(self, position: int) -> int | None:
         while block := self._pread(position, _SCAN_BYTES):

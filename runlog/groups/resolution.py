@@ -13,6 +13,7 @@ from jsonschema.exceptions import ValidationError as ParamsError
 from referencing import Registry
 
 from .. import BadMessage
+from ..run.earlier import checked_history
 from ..run.inbox_lines import check_message
 from .catalog import CatalogEntry
 from .dependencies import DEPENDENCIES_KEYWORD, in_order
@@ -25,6 +26,7 @@ __all__ = [
     "check_deployment",
     "check_start",
     "entry_of",
+    "history_of",
     "refused",
     "start_of_deployment",
 ]
@@ -117,11 +119,24 @@ def start_of_deployment(
         prompt=deployment.prompt if prompt is None else prompt,
         params=deployment.params | dict(overrides or {}),
         interactive=deployment.interactive if interactive is None else interactive,
-        chat_history=chat_history or [],
+        chat_history=history_of(chat_history),
         deployment=deployment.name,
         priority=deployment.priority if priority is None else priority,
         limits=deployment.limits | dict(limits or {}),
     )
+
+
+def history_of(chat_history: list[Any] | None) -> list[Any]:
+    """What was said before, as `{role, content}` each.
+
+    :raises Refused: what of it can't be understood.
+    """
+    turns, bad = checked_history(chat_history or [])
+    if bad:
+        faults = [Fault(f"/chat_history{fault.pointer}", fault.detail) for fault in bad]
+        told = "; ".join(f"chat_history{fault.pointer}: {fault.detail}" for fault in bad[:3])
+        raise Refused("invalid-request", told, faults[:_MAX_FAULTS])
+    return turns
 
 
 def check_start(entry: CatalogEntry, start: Start, overrides: Collection[str] = ()) -> None:

@@ -1,22 +1,34 @@
 """Fold Claude's lines into a chat: who said what, with each tool call beside its result. Pure: no files, no clock.
 
-A chat is what the person and the main agent said. Lines of subagents (`parent_tool_use_id`) are left out, since the
-result of their tool call tells what came of them; so are lines that the CLI wrote in the person's name.
+A chat is what the person and the main agent said. Lines of subagents are left out, since the
+result of their tool call tells what came of them. What the CLI wrote in the person's name is told as what it is: a
+command and its output, a compaction, an interrupt, what a background task tells (see `voice`).
 """
 
+import re
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from ..disk.records import Event
+from .values import blocks_of, count, text
+from .voice import Answer, Voice, is_of_subagent, local_command, voice_of
 
-__all__ = ["ChatHistory", "ChatMessage", "ToolCall", "earlier_text", "may_speak"]
+__all__ = ["ChatHistory", "ChatMessage", "ToolCall", "Words", "earlier_text", "may_speak"]
 
-Role = Literal["user", "assistant"]
+Role = Literal["user", "assistant", "system"]
+Kind = Literal["message", "command", "compaction", "interrupt", "task"]
+# What a person said, by the id of the message: as it was posted. None if it is not known.
+Words = Callable[[str], str | list[Any] | None]
 
 # Kept of a text: an answer is shorter, a tool result that is longer belongs into a file.
 _TEXT_CHARS = 64 * 1024
+_ID_CHARS = 200
+# So many messages may be told merged with those before them.
+_MERGED_MESSAGES = 50
+_COMPACT = "/compact"
+_COMPACTED = re.compile(r"\s*(?:\x1b\[\d*m)*Compacted\b")
 
 
 @dataclass(slots=True)
@@ -32,37 +44,77 @@ class ToolCall:
 
 @dataclass(slots=True)
 class ChatMessage:
-    """`offset` is after the first line of it, `message_id` Claude's id, or the inbox's of what a person said."""
+    """`offset` is after the first line of it, `message_id` Claude's id, or the inbox's of what a person said.
+
+    `content` is what was said; of a `command` as it was typed, of a `compaction` its summary. The fields from
+    `thinking` on are of some kinds only: see `view`.
+    """
 
     role: Role
     content: str
     timestamp: str | None
     offset: int
     message_id: str | None
+    kind: Kind = "message"
     thinking: str | None = None
     tool_calls: list[ToolCall] = field(default_factory=list)
+    output: str | None = None  # of a command
+    is_error: bool = False
+    command: str | None = None  # that asked for a compaction; None: the CLI made it by itself
+    tokens_before: int | None = None
+    tokens_after: int | None = None
+    source: str | None = None  # of an interrupt: `person`, `stop`, or None for nobody that is known
 
     def view(self) -> dict[str, Any]:
-        """As plain JSON data. A person's message has neither thinking nor tool calls."""
-        view = asdict(self)
-        if self.role == "user":
-            del view["thinking"], view["tool_calls"]
+        """As plain JSON data, with the fields of its kind."""
+        names = ["role", "kind", "content", "timestamp", "offset", "message_id"]
+        if self.role == "assistant":
+            names += ["thinking"]
+        view = {name: getattr(self, name) for name in (*names, *_OF_KIND[self.kind])}
+        if self.role == "assistant":
+            view["tool_calls"] = [
+                {n: getattr(call, n) for n in ("id", "name", "input", "result", "is_error")}
+                for call in self.tool_calls
+            ]
         return view
+
+
+_OF_KIND: dict[Kind, tuple[str, ...]] = {
+    "message": (),
+    "command": ("output", "is_error"),
+    "compaction": ("command", "tokens_before", "tokens_after"),
+    "interrupt": ("source",),
+    "task": ("is_error",),
+}
 
 
 class ChatHistory:
     """The newest `limit` messages of the events that were applied, in the order in which they began.
 
     :param earlier: what was said before the run, `{role, content}` each, as `chat_history` has it.
+    :param words: what a person posted. Without it his words are those that the CLI tells; of messages that it has
+        taken together, what each adds to those before.
     """
 
-    def __init__(self, limit: int, earlier: Sequence[Any] = ()) -> None:
+    def __init__(
+        self, limit: int, earlier: Sequence[Any] = (), words: Words = lambda message_id: None
+    ) -> None:
         self.dropped = 0
         self._limit = limit
         self._earlier = earlier
         self._earlier_text = earlier_text(earlier)
+        self._words = words
         self._messages: OrderedDict[str, ChatMessage] = OrderedDict()
-        self._calls: dict[str, ToolCall] = {}
+        self._calls: dict[str, list[tuple[ChatMessage, ToolCall]]] = {}
+        self._answers: dict[str, tuple[Answer, ChatMessage]] = {}  # by session: its present one
+        self._lines: set[int] = set()  # the answers' lines: the CLI may tell one again
+        self._command: ChatMessage | None = None  # whose name or output is still to come
+        self._compaction: ChatMessage | None = None  # whose summary or command is still to come
+        self._recent: list[tuple[str | None, list[Event]]] = []  # messages since the last answer
+        self._together: list[str] | None = None  # ids that the CLI says it took together
+        self._ender: str | None = None  # what may have asked for the turn to end
+        self._queued: set[str] = set()
+        self._has_receipts = False  # a transcript of others has none
 
     @property
     def messages(self) -> list[ChatMessage]:
@@ -72,31 +124,52 @@ class ChatHistory:
         """Take in what was said before the run. Its offset is 0."""
         for number, said in enumerate(self._earlier):
             if isinstance(said, dict) and said.get("role") in ("user", "assistant"):
-                text = _plain(said.get("content"))
-                self._add(f"earlier {number}", ChatMessage(said["role"], text, None, 0, None))
+                told = _plain(_blocks(said.get("content")))
+                self._add(f"earlier {number}", ChatMessage(said["role"], told, None, 0, None))
 
-    def apply(self, event: Event, offset: int) -> None:
-        """Take in one event; `offset` is the one just after its line."""
-        if event.get("parent_tool_use_id"):
-            return
-        message = event.get("message")
-        if not isinstance(message, dict):
-            return
-        if event.get("type") == "assistant":
-            self._assistant(event, message, offset)
-        elif event.get("type") == "user":
-            self._user(event, message, offset)
+    def apply(self, event: Event, offset: int) -> ChatMessage | None:
+        """Take in one event; `offset` is the one just after its line.
 
-    def _assistant(self, event: Event, message: Event, offset: int) -> None:
+        :return: the message that it began or went on with, if it said something.
+        """
+        kind = event.get("type")
+        if is_of_subagent(event):
+            return None
+        if kind == "assistant" and isinstance(event.get("message"), dict):
+            return self._assistant(event, offset)
+        if kind == "user" and isinstance(event.get("message"), dict):
+            return self._user(event, offset)
+        if kind == "system":
+            return self._system(event, offset)
+        if kind == "result":
+            return self._result_line(event)
+        if kind == "message_received":
+            self._receipt(event)
+        elif isinstance(kind, str) and kind.startswith("workflow_"):
+            self._has_receipts = True
+            self._ender = self._command = self._compaction = None
+        return None
+
+    def _assistant(self, event: Event, offset: int) -> ChatMessage | None:
+        if (name := local_command(event)) is not None:
+            return self._output(Voice("output", _plain(blocks_of(event))), event, offset, name)
+        line = event.get("uuid")
+        if isinstance(line, str):
+            if hash(line) in self._lines:
+                return None  # what a compaction has kept is told again
+            self._lines.add(hash(line))
         # One message of the model comes as a line for each of its blocks.
-        message_id = _text(message.get("id"))
-        key = f"assistant {message_id or offset}"
-        told = self._messages.get(key)
-        if told is None:
-            timestamp = _text(event.get("timestamp"))
-            told = self._add(key, ChatMessage("assistant", "", timestamp, offset, message_id))
-        for block in _blocks(message.get("content")):
-            kind = _text(block.get("type")) or ""
+        session = text(event.get("session_id"), _ID_CHARS) or ""
+        last, told = self._answers.get(session, (None, None))
+        if last is None or told is None or not last.goes_on(event):
+            message_id = text(event["message"].get("id"), _ID_CHARS)
+            told = ChatMessage("assistant", "", _time(event), offset, message_id)
+            self._add(f"assistant {offset}", told)
+            self._answers[session] = Answer.begun_by(event, ""), told
+        self._recent.clear()
+        self._command = self._compaction = None
+        for block in blocks_of(event):
+            kind = text(block.get("type"), _ID_CHARS) or ""
             if kind == "text":
                 told.content = _joined(told.content, block.get("text"))
             elif kind == "thinking":
@@ -105,22 +178,183 @@ class ChatHistory:
                 self._call(told, block)
             elif kind.endswith("tool_result"):  # of a tool that ran on the model's side
                 self._result(block)
+        return told
 
-    def _user(self, event: Event, message: Event, offset: int) -> None:
-        said = []
-        for block in _blocks(message.get("content")):
-            if block.get("type") == "tool_result":
-                self._result(block)
-            # What the agent was told of before is no message of its own.
-            elif not self._earlier_text or block.get("text") != self._earlier_text:
-                said.append(block)
-        if not said or event.get("isSynthetic") is True or event.get("isMeta") is True:
-            return
-        message_id = _text(event.get("uuid"))
+    def _user(self, event: Event, offset: int) -> ChatMessage | None:
+        results = [b for b in blocks_of(event) if b.get("type") == "tool_result"]
+        for block in results:
+            self._result(block)
+        voice = voice_of(event, self._earlier_text)
+        self._end_answers(event, has_results=bool(results), is_over=voice.kind == "person")
+        match voice.kind:
+            case "person":
+                return self._person(voice, event, offset)
+            case "command":
+                return self._typed(voice.text, event, offset)
+            case "output":
+                return self._output(voice, event, offset)
+            case "summary":
+                return self._summary(voice.text, event, offset)
+            case "interrupt":
+                told = ChatMessage("system", "", _time(event), offset, None, "interrupt")
+                told.source = self._who_interrupted()
+                told.content = _INTERRUPTED[told.source]
+                return self._add(f"interrupt {offset}", told)
+            case "task":
+                told = ChatMessage("system", voice.text[:_TEXT_CHARS], _time(event), offset, None)
+                told.kind, told.is_error = "task", voice.is_error
+                return self._add(f"task {offset}", told)
+        return None
+
+    def _person(self, voice: Voice, event: Event, offset: int) -> ChatMessage | None:
+        message_id = text(event.get("uuid"), _ID_CHARS)
         key = f"user {message_id or offset}"
-        if key not in self._messages:  # a message is told again when a later attempt finds it read
-            timestamp = _text(event.get("timestamp"))
-            self._add(key, ChatMessage("user", _plain(said), timestamp, offset, message_id))
+        if key in self._messages:  # a message is told again when a later attempt finds it read
+            return None
+        posted = self._words(message_id) if message_id else None
+        own = self._own(list(voice.blocks), message_id) if posted is None else _blocks(posted)
+        self._recent = [*self._recent[1 - _MERGED_MESSAGES :], (message_id, own)]
+        self._command = None
+        return self._add(key, ChatMessage("user", _plain(own), _time(event), offset, message_id))
+
+    def _own(self, blocks: list[Event], message_id: str | None) -> list[Event]:
+        """Messages that waited together come once each, and the last with the words of all before it.
+
+        What is its own is what comes after those, if the CLI says that it took them together, or says nothing.
+        """
+        group = self._together
+        if group is not None and (len(group) < 2 or group[-1] != message_id):
+            return blocks
+        before = [b for known, b in self._recent if group is None or known in group]
+        if not before:
+            return blocks
+        said = blocks[0].get("text") if len(blocks) == 1 else None
+        if isinstance(said, str):
+            head = "\n".join(map(_plain, before)) + "\n"
+            if said.startswith(head):
+                return [{**blocks[0], "text": said[len(head) :]}]
+        flat = [block for one in before for block in one]
+        is_head = len(blocks) > len(flat) and blocks[: len(flat)] == flat
+        return blocks[len(flat) :] if is_head else blocks
+
+    def _typed(self, typed: str, event: Event, offset: int) -> ChatMessage | None:
+        """A command of a person's. The CLI may tell what it gave first, and which it was afterwards."""
+        message_id = text(event.get("uuid"), _ID_CHARS)
+        name = typed.partition(" ")[0]
+        posted = self._words(message_id) if message_id else None
+        typed = posted.strip() if isinstance(posted, str) else typed
+        if self._compaction is not None and name == _COMPACT and self._compaction.command is None:
+            self._compaction.command, self._compaction.message_id = typed, message_id
+            return self._compaction
+        command = self._command
+        is_same = (
+            command is not None
+            and command.message_id is None
+            and command.output is not None
+            and command.content.partition(" ")[0] in ("", name)
+        )
+        if command is not None and is_same:
+            command.content, command.message_id = typed[:_TEXT_CHARS], message_id
+            return command
+        key = f"user {message_id or offset}"
+        if key in self._messages:
+            return None
+        told = ChatMessage("user", typed[:_TEXT_CHARS], _time(event), offset, message_id)
+        told.kind = "command"
+        self._command = self._add(key, told)
+        return told
+
+    def _output(
+        self, voice: Voice, event: Event, offset: int, name: str = ""
+    ) -> ChatMessage | None:
+        """What a command gave."""
+        command, output = self._command, voice.text[:_TEXT_CHARS]
+        compacts = command is not None and command.content.startswith(_COMPACT)
+        if _COMPACTED.match(voice.text) and (self._compaction is not None or compacts):
+            return None
+        if command is None:
+            command = ChatMessage("user", name, _time(event), offset, None, "command")
+            self._command = self._add(f"command {offset}", command)
+        command.is_error = command.is_error or voice.is_error
+        command.output = output if command.output is None else _joined(command.output, output)
+        return command
+
+    def _system(self, event: Event, offset: int) -> ChatMessage | None:
+        together = event.get("user_message_uuids")
+        if isinstance(together, list) and together:
+            self._together = [one for one in together if isinstance(one, str)]
+        if event.get("subtype") == "task_notification":
+            status = text(event.get("status"), _ID_CHARS) or ""
+            summary = text(event.get("summary"), _TEXT_CHARS)
+            said = summary or f"A background task is {status or 'over'}"
+            told = ChatMessage("system", said, _time(event), offset, None, "task")
+            told.is_error = status not in ("", "completed")
+            return self._add(f"task {offset}", told)
+        if event.get("subtype") != "compact_boundary":
+            return None
+        found = event.get("compact_metadata") or event.get("compactMetadata")
+        about = found if isinstance(found, dict) else {}
+        told = ChatMessage("system", "", _time(event), offset, None, "compaction")
+        told.tokens_before = count(about.get("pre_tokens", about.get("preTokens")))
+        told.tokens_after = count(about.get("post_tokens", about.get("postTokens")))
+        command = self._command
+        if command is not None and command.content.startswith(_COMPACT):
+            told.command = command.content  # it stands before it in the chat
+        self._compaction = self._add(f"compaction {offset}", told)
+        return told
+
+    def _summary(self, summary: str, event: Event, offset: int) -> ChatMessage:
+        if self._compaction is None:
+            told = ChatMessage("system", "", _time(event), offset, None, "compaction")
+            self._compaction = self._add(f"compaction {offset}", told)
+        self._compaction.content = summary[:_TEXT_CHARS]
+        return self._compaction
+
+    def _result_line(self, event: Event) -> ChatMessage | None:
+        typed, command = local_command(event), self._command
+        # The CLI names a command by what it is (`/usage`), its result by what was typed (`/cost`).
+        if typed and command is not None and command.kind == "command" and command.output:
+            name, _, rest = command.content.partition(" ")
+            if name != typed:
+                command.content = f"{typed} {rest}".strip()
+        self._end_answers(event, is_over=True)
+        self._ender = self._command = self._compaction = None
+        self._recent.clear()
+        return command if typed else None
+
+    def _receipt(self, event: Event) -> None:
+        message_id, state = event.get("message_id"), event.get("state")
+        kind = event.get("message_type")
+        self._has_receipts = True
+        if not isinstance(message_id, str):
+            return
+        if kind == "message":
+            (self._queued.add if state == "queued" else self._queued.discard)(message_id)
+        if state == "dropped":
+            return
+        if kind in ("interrupt", "stop"):
+            self._ender = str(kind)
+        elif kind == "message" and state == "queued" and self._ender is None:
+            self._ender = "message"
+
+    def _who_interrupted(self) -> str | None:
+        by_message = self._ender == "message" and bool(self._queued)
+        if not self._has_receipts or self._ender == "interrupt" or by_message:
+            return "person"
+        return "stop" if self._ender == "stop" else None
+
+    def _end_answers(self, event: Event, *, has_results: bool = False, is_over: bool) -> None:
+        session = text(event.get("session_id"), _ID_CHARS) or ""
+        if session in self._answers:
+            last, told = self._answers[session]
+            self._answers[session] = (
+                replace(
+                    last,
+                    has_results=last.has_results or has_results,
+                    is_over=last.is_over or is_over,
+                ),
+                told,
+            )
 
     def _add(self, key: str, message: ChatMessage) -> ChatMessage:
         self._messages[key] = message
@@ -128,28 +362,43 @@ class ChatHistory:
             _, oldest = self._messages.popitem(last=False)
             self.dropped += 1
             for call in oldest.tool_calls:
-                self._calls.pop(call.id, None)
+                left = [pair for pair in self._calls.pop(call.id, ()) if pair[0] is not oldest]
+                if left:
+                    self._calls[call.id] = left
         return message
 
     def _call(self, told: ChatMessage, block: Event) -> None:
-        call_id = _text(block.get("id")) or f"call-{len(told.tool_calls)}"
-        if any(call.id == call_id for call in told.tool_calls):
+        call_id = text(block.get("id"), _ID_CHARS) or f"call-{len(told.tool_calls)}"
+        call = ToolCall(call_id, text(block.get("name"), _ID_CHARS) or "", _cut(block.get("input")))
+        # Told again, as transcripts of others do. Under another input it is another call: some models repeat ids.
+        if any(
+            c.id == call_id and c.result is None and c.input == call.input for c in told.tool_calls
+        ):
             return
-        call = ToolCall(call_id, _text(block.get("name")) or "", _cut(block.get("input")))
         told.tool_calls.append(call)
-        self._calls[call_id] = call
+        self._calls.setdefault(call_id, []).append((told, call))
 
     def _result(self, block: Event) -> None:
-        call = self._calls.get(_text(block.get("tool_use_id")) or "")
-        if call is not None:
-            call.result = _plain(block.get("content"))
+        """To the call of that id that waits for it: of the last message that has one, the first."""
+        calls = self._calls.get(text(block.get("tool_use_id"), _ID_CHARS) or "", [])
+        waiting = [pair for pair in calls if pair[1].result is None] or calls[-1:]
+        if waiting:
+            call = next(call for told, call in waiting if told is waiting[-1][0])
+            call.result = _plain(_blocks(block.get("content")))
             call.is_error = block.get("is_error") is True
+
+
+_INTERRUPTED = {
+    "person": "interrupted by you",
+    "stop": "interrupted: the run was stopped",
+    None: "interrupted",
+}
 
 
 def earlier_text(earlier: Sequence[Any]) -> str:
     """How an agent is told what was said before the run; empty if nothing was."""
     said = [
-        f"{turn.get('role', 'user')}: {_plain(turn.get('content'))}"
+        f"{turn.get('role', 'user')}: {_plain(_blocks(turn.get('content')))}"
         for turn in earlier
         if isinstance(turn, dict)
     ]
@@ -158,11 +407,23 @@ def earlier_text(earlier: Sequence[Any]) -> str:
     return "The conversation so far:\n\n" + "\n\n".join(said) + "\n\nIt goes on:"
 
 
+_MARKS = (
+    b'"assistant"',
+    b'"user"',
+    b'"result"',
+    b'"compact_boundary"',
+    b'"task_notification"',
+    b'"user_message_uuids"',
+    b'"message_received"',
+    b'"workflow_',
+)
+
+
 def may_speak(line: bytes) -> bool:
     """Whether a line could belong to the chat: a cheap test, before parsing it."""
     if line.startswith(b'{"type":"stream_event"'):  # most of a stream is partial text
         return False
-    return b'"assistant"' in line or b'"user"' in line
+    return any(mark in line for mark in _MARKS)
 
 
 def _blocks(content: object) -> list[Event]:
@@ -171,18 +432,19 @@ def _blocks(content: object) -> list[Event]:
     return [b for b in content if isinstance(b, dict)] if isinstance(content, list) else []
 
 
-def _plain(content: object) -> str:
+def _plain(blocks: Iterable[Event]) -> str:
     """The text of blocks; what is no text shows as `[image]`, by its type."""
     parts = []
-    for block in _blocks(content):
-        text = block.get("text")
-        parts.append(text if isinstance(text, str) else f"[{_text(block.get('type')) or '?'}]")
+    for block in blocks:
+        said = block.get("text")
+        kind = text(block.get("type"), _ID_CHARS) or "?"
+        parts.append(said if isinstance(said, str) else f"[{kind}]")
     return "\n".join(parts)[:_TEXT_CHARS]
 
 
 def _joined(before: str, more: object) -> str:
-    text = more if isinstance(more, str) else ""
-    return (f"{before}\n\n{text}" if before and text else before + text)[:_TEXT_CHARS]
+    added = more if isinstance(more, str) else ""
+    return (f"{before}\n\n{added}" if before and added else before + added)[:_TEXT_CHARS]
 
 
 def _cut(value: Any) -> Any:
@@ -194,5 +456,5 @@ def _cut(value: Any) -> Any:
     return value
 
 
-def _text(value: object) -> str | None:
-    return value[:200] if isinstance(value, str) else None
+def _time(event: Event) -> str | None:
+    return text(event.get("timestamp"), _ID_CHARS)

@@ -51,6 +51,13 @@ INBOX_TYPES: dict[str, tuple[str, ...]] = {
     "set_permission_mode": ("mode",),
 }
 
+# What a decision may carry.
+_OF_DECISION: dict[str, type] = {
+    "message": str,
+    "updated_input": dict,
+    "updated_permissions": list,
+}
+
 # A line without an `id` gets this and its offset.
 PLACE_ID = "inbox-"
 
@@ -110,8 +117,8 @@ def check_message(body: Event) -> None:
                 f"delivery {_shown(body['delivery'])} is unknown",
                 f"Use one of {', '.join(DELIVERIES)}",
             )
-    if kind == "permission" and body["decision"] not in ("allow", "deny"):
-        raise BadMessage(f"decision {body['decision'][:40]!r} is unknown", "Use allow or deny")
+    if kind == "permission":
+        _check_decision(body)
     if kind == "answer" and not isinstance(body.get("answers"), dict):
         raise BadMessage("`answer` needs `answers`", "Send an object: question -> answer")
 
@@ -174,6 +181,16 @@ def has_pending_resume(workspace: Workspace, state: RunState) -> bool:
         line.type == "message" and line.body.get("resume") is True
         for line in pending_lines(workspace, state)
     )
+
+
+def _check_decision(body: Event) -> None:
+    if body["decision"] not in ("allow", "deny"):
+        raise BadMessage(f"decision {body['decision'][:40]!r} is unknown", "Use allow or deny")
+    for name, kind in _OF_DECISION.items():
+        if not isinstance(body.get(name), kind | None):
+            raise BadMessage(
+                f"`{name}` can't be {_shown(body[name])}", "Leave it out, or see the contract"
+            )
 
 
 def _shown(value: object) -> str:

@@ -15,6 +15,7 @@ from ..disk.layout import RunId, Workspace, check_run_id, make_root, new_run_id
 from ..disk.records import decode, encode, from_iso, now_iso, to_iso
 from ..disk.tail import read_records
 from ..errors import RunExists, UnknownRun
+from .earlier import checked_history, usable_history
 
 __all__ = [
     "EXTERNAL",
@@ -75,7 +76,7 @@ def create_run(
 
     :raises BadRunId: the given `run_id` can't be one.
     :raises RunExists: it is taken.
-    :raises ValueError: something in it is not JSON.
+    :raises ValueError: something in it is not JSON, or `chat_history` holds what is no `{role, content}`.
     """
     manifest = Manifest(
         run_id=check_run_id(run_id) if run_id is not None else new_run_id(workflow),
@@ -84,7 +85,7 @@ def create_run(
         prompt=prompt,
         params=params or {},
         interactive=interactive,
-        chat_history=chat_history or [],
+        chat_history=_checked(chat_history or []),
         deployment=deployment,
         batch_id=batch_id,
         priority=priority,
@@ -161,7 +162,7 @@ def read_manifest(workspace: Workspace) -> Manifest:
         prompt=prompt if isinstance(prompt, str | list) else None,
         params=params if isinstance(params, dict) else {},
         interactive=data.get("interactive") is True,
-        chat_history=history if isinstance(history, list) else [],
+        chat_history=usable_history(history),
         deployment=deployment if isinstance(deployment, str) else None,
         batch_id=batch_id if isinstance(batch_id, str) else None,
         priority=priority if type(priority) is int else 0,
@@ -217,6 +218,13 @@ def remove_building(root: Path, run_ids: Iterable[str]) -> None:
 
 def _building(run_id: str) -> str:
     return f".new-{run_id[:60]}"
+
+
+def _checked(history: list[Any]) -> list[Any]:
+    turns, faults = checked_history(history)
+    if faults:
+        raise ValueError(f"chat_history{faults[0].pointer}: {faults[0].detail}")
+    return turns
 
 
 def _external(workspace: Workspace) -> Manifest:

@@ -6,26 +6,43 @@ It reads Tailcast's own events (docs/contract.md) and the few of Claude's lines 
 
 from copy import copy
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, Literal
 
 from ..disk.records import Event, from_iso
 from .events import TERMINAL_STATUS, Status
+from .reasons import finish_reason
+from .spending import Spending
+from .values import blocks_of, count, number, percent, text
+from .voice import Answer, is_of_subagent, local_command, voice_of
 
-__all__ = ["RunState"]
+__all__ = ["RunState", "Turn", "WaitingFor"]
 
-# Kept of a text in the state; the whole is in the stream.
-_TEXT_CHARS = 2000
-_USAGE_KEYS = (
-    "input_tokens",
-    "output_tokens",
-    "cache_creation_input_tokens",
-    "cache_read_input_tokens",
-)
+WaitingFor = Literal["answer", "message"]
+
 # `status` of the progress_update by which an interactive run says that it waits for a message.
 _WAITING = "waiting"
 # `model` of an assistant line that the CLI made up to tell of an error.
 _NO_MODEL = "<synthetic>"
+# Subagents that are told one by one; of further ones the sums tell.
+_MAX_SUBAGENTS = 500
+# Exit code of a CLI that was asked to end, and has kept its sums.
+_EXIT_TERMINATED = 143
 _COMMON_FIELDS = frozenset({"type", "timestamp", "run_id", "progress", "message", "status"})
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What an agent does between two rests: begun by a message (or by itself: None), ended by a result.
+
+    `number` is 1 for the first of the run. `offset` is just before its first line. `finish_reason` is None while it
+    is `running`.
+    """
+
+    number: int
+    offset: int
+    message_id: str | None
+    running: bool = True
+    finish_reason: str | None = None
 
 
 @dataclass(slots=True)
@@ -53,7 +70,9 @@ class RunState:
     session_id: str | None = None
     model: str | None = None
     turns: int = 0  # answers of the model (Claude's `num_turns`)
-    usage: dict[str, int] = field(default_factory=dict)
+    turn: Turn | None = None  # the present one, or else the last
+    spending: Spending = field(default_factory=Spending)
+    subagents: dict[str, Event] = field(default_factory=dict)  # by the id of the call
     result: Any = None
     error: Any = None
     reason: str | None = None
@@ -72,10 +91,14 @@ class RunState:
     # those of which only the agent's lines say so: the run process died before it wrote the receipt
     unreceipted: set[str] = field(default_factory=set)
     _foreign_end: Event | None = None
-    # session_id -> (cost of its earlier processes, cost its present process has told), in USD
-    _costs: dict[str, tuple[float, float]] = field(default_factory=dict)
-    # session_id -> (id of its last answer, answers since its last result)
-    _answers: dict[str, tuple[str, int]] = field(default_factory=dict)
+    # thread (session and subagent) -> its present answer
+    _answers: dict[str, Answer] = field(default_factory=dict)
+    _counted: dict[str, int] = field(
+        default_factory=dict
+    )  # session -> answers since its last result
+    _lines: set[int] = field(default_factory=set)  # the answers' lines: the CLI may tell one again
+    _turn_before: Turn | None = None
+    _error: str | None = None  # of the last answer: what the CLI made up in its place
 
     @property
     def status(self) -> Status:
@@ -84,24 +107,36 @@ class RunState:
             return "queued" if self.offset == 0 else "running"
         if self.lifecycle != "running":
             return self.lifecycle
+        if self.waiting_for == "answer":
+            return "waiting"  # somebody is needed, whatever else
         if self.paused:
             return "paused"
-        if self.open_questions or self.open_permissions or self.idle:
-            return "waiting"
-        return "running"
+        return "waiting" if self.idle else "running"
+
+    @property
+    def waiting_for(self) -> WaitingFor | None:
+        """What a run that lives waits for: an answer to what it asks, or the next message."""
+        if self.open_questions or self.open_permissions:
+            return "answer"
+        return "message" if self.idle else None
+
+    @property
+    def usage(self) -> dict[str, int]:
+        """Tokens by kind, of all models and subagents."""
+        return self.spending.usage
 
     @property
     def cost_usd(self) -> float | None:
         # Of the tail of a stream the results are few, but its terminal line has told the sum.
-        told = _number(self.stats.get("cost_usd"))
-        if not self._costs:
+        told, summed = number(self.stats.get("cost_usd")), self.spending.cost_usd
+        if summed is None:
             return told
-        counted = round(sum(banked + spent for banked, spent in self._costs.values()), 6)
-        return counted if told is None else max(told, counted)
+        return round(summed if told is None else max(told, summed), 6)
 
     def copy(self) -> "RunState":
         """As it is now, while this one goes on."""
-        return replace(self, **{f.name: copy(getattr(self, f.name)) for f in fields(self)})
+        now = {f.name: copy(getattr(self, f.name)) for f in fields(self)}
+        return replace(self, **now | {"spending": self.spending.copy()})
 
     def apply(self, event: Event, offset: int, *, genuine: bool = True) -> None:
         """Take in one event; `offset` is the one just after its line.
@@ -109,19 +144,21 @@ class RunState:
         :param genuine: false for a terminal line that is not of the one who may write it now (`seal`): it ends
             nothing. It may be that of an attempt before, though, if another `workflow_started` follows.
         """
-        self.offset = offset
+        before, self.offset = self.offset, offset
         if self.lifecycle is None:
             self.lifecycle = "running"
         kind = event.get("type")
         if not isinstance(kind, str):
             kind = "malformed"
         self.event_counts[kind] = self.event_counts.get(kind, 0) + 1
-        self.last_event_at = _text(event.get("timestamp")) or self.last_event_at
+        self.last_event_at = text(event.get("timestamp")) or self.last_event_at
         step = _STEPS.get(kind)
         if not genuine:
             self._foreign_end = event
         elif step is not None:
             step(self, event)
+        if genuine and kind in _TURN_TYPES:
+            _turn(self, event, before)
 
     def skip(self, kind: str, offset: int) -> None:
         """Count an event whose type is known to change nothing else, without its body."""
@@ -152,17 +189,20 @@ class RunState:
 def _started(state: RunState, event: Event) -> None:
     if state._foreign_end is not None:
         _ended(state, state._foreign_end)
+    if state.lifecycle == "running":
+        state.spending.end_process(killed=True)  # nobody has told how the last attempt ended
+    _end_turn(state, "lost")
     state.lifecycle = "running"
-    state.workflow = _text(event.get("workflow"))
-    attempt = _count(event.get("attempt"))
+    state.workflow = text(event.get("workflow"))
+    attempt = count(event.get("attempt"))
     state.attempt = state.attempt + 1 if attempt is None else attempt
-    state.pid = _count(event.get("pid"))
-    state.attempt_at = _text(event.get("timestamp"))
+    state.pid = count(event.get("pid"))
+    state.attempt_at = text(event.get("timestamp"))
     state.started_at = state.started_at or state.attempt_at
     state.ended_at = state.duration_s = state.result = state.error = state.reason = None
     state.progress = state.message = state.activity = None
     state.inbox_offset = None
-    state.inbox_began = _count(event.get("inbox_offset"))
+    state.inbox_began = count(event.get("inbox_offset"))
     state.paused = state.idle = False
     state.current_tool = None
     state.open_permissions.clear()
@@ -171,21 +211,26 @@ def _started(state: RunState, event: Event) -> None:
 def _ended(state: RunState, event: Event) -> None:
     state._foreign_end = None
     state.lifecycle = TERMINAL_STATUS[event["type"]]
-    state.ended_at = _text(event.get("timestamp"))
-    state.duration_s = _number(event.get("duration_s"))
+    state.ended_at = text(event.get("timestamp"))
+    state.duration_s = number(event.get("duration_s"))
     if state.duration_s is None:
         began, end = from_iso(state.started_at), from_iso(state.ended_at)
         state.duration_s = (end - began).total_seconds() if began and end else None
     state.result, state.error = event.get("result"), event.get("error")
-    state.reason = _text(event.get("reason"))
+    state.reason = text(event.get("reason"))
     stats = event.get("stats")
     state.stats = stats if isinstance(stats, dict) else {}
-    state.inbox_offset = _count(event.get("inbox_offset"))
-    state.attempt = max(state.attempt, _count(state.stats.get("attempt")) or 0)
+    state.inbox_offset = count(event.get("inbox_offset"))
+    state.attempt = max(state.attempt, count(state.stats.get("attempt")) or 0)
     if state.progress is None:
-        state.progress = _percent(state.stats.get("progress"))
+        state.progress = percent(state.stats.get("progress"))
     if state.lifecycle == "completed":
         state.progress = 100.0 if state.progress is None else state.progress
+    killed = state.reason == "lost" or (
+        state.reason == "agent_exit" and event.get("exit_code") != _EXIT_TERMINATED
+    )
+    state.spending.end_process(killed=killed)
+    _end_turn(state, state.reason or state.lifecycle)
     state.paused = state.idle = False
     state.current_tool = state.current_node = None
     state.open_questions.clear()
@@ -197,24 +242,24 @@ def _paused(state: RunState, event: Event) -> None:
 
 
 def _progress(state: RunState, event: Event) -> None:
-    progress = _percent(event.get("progress"))
+    progress = percent(event.get("progress"))
     if progress is not None:
         state.progress = progress
-    state.message = _text(event.get("message")) or state.message
+    state.message = text(event.get("message")) or state.message
     if event["type"] == "progress_update":
-        state.activity = _text(event.get("status")) or state.activity
+        state.activity = text(event.get("status")) or state.activity
         state.idle = state.activity == _WAITING
         state.fields.update((k, v) for k, v in event.items() if k not in _COMMON_FIELDS)
 
 
 def _node(state: RunState, event: Event) -> None:
     started = event["type"] == "node_started"
-    state.current_node = _text(event.get("node")) if started else None
+    state.current_node = text(event.get("node")) if started else None
 
 
 def _asked(state: RunState, event: Event) -> None:
     questions = event["type"] == "questions_presented"
-    key = _text(event.get("question_id" if questions else "request_id"))
+    key = text(event.get("question_id" if questions else "request_id"))
     if not key:
         return
     if questions:
@@ -227,9 +272,9 @@ def _asked(state: RunState, event: Event) -> None:
 
 def _answered(state: RunState, event: Event) -> None:
     if event["type"] == "responses_collected":
-        state.open_questions.pop(_text(event.get("question_id")) or "", None)
+        state.open_questions.pop(text(event.get("question_id")) or "", None)
     else:
-        state.open_permissions.pop(_text(event.get("request_id")) or "", None)
+        state.open_permissions.pop(text(event.get("request_id")) or "", None)
 
 
 def _receipt(state: RunState, event: Event) -> None:
@@ -241,7 +286,7 @@ def _receipt(state: RunState, event: Event) -> None:
 
 def _lifecycle(state: RunState, event: Event) -> None:
     """Claude's word on a message: the proof that it was read, should the run process not come to say so."""
-    key, step = _text(event.get("command_uuid")) or "", _text(event.get("state"))
+    key, step = text(event.get("command_uuid")) or "", text(event.get("state"))
     if step == "cancelled":
         # Taken back before it was read, or its turn was cut short.
         step = "dropped" if state.messages.get(key) == "queued" else "completed"
@@ -267,62 +312,178 @@ def _go_on(state: RunState) -> None:
 def _system(state: RunState, event: Event) -> None:
     subtype = event.get("subtype")
     if subtype == "init":
-        state.session_id = _text(event.get("session_id")) or state.session_id
-        state.model = _text(event.get("model")) or state.model
+        state.session_id = text(event.get("session_id")) or state.session_id
+        state.model = text(event.get("model")) or state.model
+        state.spending.begin(text(event.get("session_id")) or "")
         _go_on(state)
+    elif isinstance(subtype, str) and subtype.startswith("task_"):
+        _subagent(state, event)
 
 
 def _assistant(state: RunState, event: Event) -> None:
-    _go_on(state)
-    _count_turn(state, event)
-    for block in _blocks(event):
+    if not is_of_subagent(event):
+        _go_on(state)
+        state._error = text(event.get("error"), 200)
+    line = event.get("uuid")
+    if isinstance(line, str):
+        if hash(line) in state._lines:
+            return  # what a compaction has kept is told again
+        state._lines.add(hash(line))
+    _count_answer(state, event)
+    for block in blocks_of(event):
         if block.get("type") == "tool_use":
             state.tool_calls += 1
-            state.current_tool = _text(block.get("name"))
+            state.current_tool = text(block.get("name"))
 
 
-def _count_turn(state: RunState, event: Event) -> None:
+def _count_answer(state: RunState, event: Event) -> None:
     """An answer comes in a line for each of its blocks. Those of subagents do not count, nor what the CLI made up."""
     message = event.get("message")
-    if event.get("parent_tool_use_id") or not isinstance(message, dict):
+    if is_of_subagent(event) or not isinstance(message, dict):
         return
-    answer, session = message.get("id"), _text(event.get("session_id")) or ""
-    if not isinstance(answer, str) or message.get("model") == _NO_MODEL:
+    session = text(event.get("session_id")) or ""
+    if not isinstance(message.get("id"), str) or message.get("model") == _NO_MODEL:
         return
-    last, count = state._answers.get(session, ("", 0))
-    if answer != last:
-        state._answers[session] = (answer, count + 1)
+    last = state._answers.get(session)
+    if last is None or not last.goes_on(event):
+        state._answers[session] = Answer.begun_by(event, "")
+        state._counted[session] = state._counted.get(session, 0) + 1
         state.turns += 1
 
 
 def _user(state: RunState, event: Event) -> None:
     if event.get("isReplay") is True:
-        _proved(state, _text(event.get("uuid")) or "", "delivered")
-    if any(block.get("type") == "tool_result" for block in _blocks(event)):
+        _proved(state, text(event.get("uuid")) or "", "delivered")
+    session = text(event.get("session_id")) or ""
+    results = [b for b in blocks_of(event) if b.get("type") == "tool_result"]
+    if results:
         state.current_tool = None
+        _subagent_result(state, event, results)
+    last = state._answers.get(session)
+    if last is not None and not is_of_subagent(event):
+        speaks = voice_of(event).kind == "person"
+        state._answers[session] = replace(
+            last, has_results=last.has_results or bool(results), is_over=last.is_over or speaks
+        )
 
 
 def _result(state: RunState, event: Event) -> None:
     state.current_tool = None
-    session = _text(event.get("session_id")) or ""
+    session = text(event.get("session_id")) or ""
     state.session_id = session or state.session_id
-    last, counted = state._answers.get(session, ("", 0))
+    counted = state._counted.pop(session, 0)
+    if last := state._answers.get(session):
+        state._answers[session] = replace(last, is_over=True)
+    aborted = str(event.get("terminal_reason")).startswith("aborted")
     # Others than Claude may write results, and tell of no answers before. And the turn too many, which was refused,
-    # is in this number alone. Else it is not to be trusted: after an interrupt it is too high.
-    if not counted or event.get("subtype") == "error_max_turns":
-        state.turns += max(0, (_count(event.get("num_turns")) or 1) - counted)
-    state._answers[session] = (last, 0)
-    told = _number(event.get("total_cost_usd"))
-    if told is not None:
-        banked, before = state._costs.get(session, (0.0, 0.0))
-        # The total is of the session so far. It falls only when a killed process took its count with it.
-        state._costs[session] = (banked + before, told) if told < before else (banked, told)
+    # is in this number alone. Else it is not to be trusted: after an interrupt it is too high. Of a command that asks
+    # no model it is 0.
+    if (not counted and not aborted) or event.get("subtype") == "error_max_turns":
+        told = count(event.get("num_turns"))
+        state.turns += max(0, (1 if told is None else told) - counted)
+    state.spending.add(event)
+
+
+def _subagent(state: RunState, event: Event) -> None:
+    """What the CLI tells of a task: a subagent's, if it says of which kind."""
+    call = text(event.get("tool_use_id"), 200)
+    if call is None or not (call in state.subagents or text(event.get("subagent_type"))):
+        return
+    told: Event = {
+        "agent_id": text(event.get("task_id"), 200),
+        "type": text(event.get("subagent_type"), 200),
+        "description": text(event.get("description"), 200),
+        "status": text(event.get("status"), 200),
+    }
+    if event["subtype"] == "task_progress":
+        del told["description"]  # it says what is done now
     usage = event.get("usage")
     if isinstance(usage, dict):
-        for key in _USAGE_KEYS:
-            count = _count(usage.get(key))
-            if count is not None:
-                state.usage[key] = state.usage.get(key, 0) + count
+        told |= {name: count(usage.get(name)) for name in _SUBAGENT_COUNTS}
+    _tell_subagent(state, call, told)
+
+
+def _subagent_result(state: RunState, event: Event, results: list[dict[str, Any]]) -> None:
+    """One that ran in the foreground is told with the result of its call."""
+    told = event.get("tool_use_result")
+    if not isinstance(told, dict) or len(results) != 1 or "totalTokens" not in told:
+        return
+    if call := text(results[0].get("tool_use_id"), 200):
+        fields: Event = {
+            "agent_id": text(told.get("agentId"), 200),
+            "type": text(told.get("agentType"), 200),
+            "status": text(told.get("status"), 200),
+            "total_tokens": count(told.get("totalTokens")),
+            "tool_uses": count(told.get("totalToolUseCount")),
+            "duration_ms": count(told.get("totalDurationMs")),
+        }
+        _tell_subagent(state, call, fields)
+
+
+def _tell_subagent(state: RunState, call: str, told: Event) -> None:
+    before = state.subagents.get(call)
+    if before is None:
+        if len(state.subagents) >= _MAX_SUBAGENTS:
+            return
+        names = ("agent_id", "type", "description", "status", *_SUBAGENT_COUNTS)
+        before = {"tool_use_id": call} | dict.fromkeys(names)
+    known = {name: value for name, value in told.items() if value is not None}
+    state.subagents[call] = {**before, **known}  # a new one: copies of the state share the old
+
+
+_SUBAGENT_COUNTS = ("total_tokens", "tool_uses", "duration_ms")
+# What may begin or end a turn.
+_TURN_TYPES = frozenset(
+    {"assistant", "command_lifecycle", "result", "system", "turn_ended", "user"}
+)
+
+
+def _turn(state: RunState, event: Event, before: int) -> None:
+    """`before` is the offset before this line."""
+    if is_of_subagent(event):
+        return
+    kind = event["type"]
+    running = state.turn is not None and state.turn.running
+    if kind == "turn_ended":
+        # It may come when the next turn has begun already: the number says of which it tells.
+        told = count(event.get("turn"))
+        if state.turn is not None and told in (None, state.turn.number):
+            reason = text(event.get("finish_reason"), 200) or "completed"
+            state.turn = replace(state.turn, running=False, finish_reason=reason)
+    elif kind == "result":
+        if local_command(event) is not None:  # no model was asked: it was no turn
+            state.turn = state._turn_before if running else state.turn
+        else:
+            if not running:
+                _begin_turn(state, None, before)
+            _end_turn(state, finish_reason(event, state._error))
+            state._error = None
+    elif not running:
+        begins, message_id = _begins_turn(event)
+        if begins:
+            _begin_turn(state, message_id, before)
+
+
+def _begins_turn(event: Event) -> tuple[bool, str | None]:
+    """Whether a line at rest begins a turn, and the id of the message that does, if the line tells it."""
+    kind = event["type"]
+    if kind == "command_lifecycle":
+        return event.get("state") == "started", text(event.get("command_uuid"), 200)
+    if kind == "user":
+        return voice_of(event).kind == "person", text(event.get("uuid"), 200)
+    if kind == "system":
+        return event.get("subtype") == "init", None
+    return kind == "assistant" and local_command(event) is None, None
+
+
+def _begin_turn(state: RunState, message_id: str | None, before: int) -> None:
+    state._turn_before = state.turn
+    state.turn = Turn(1 + (state.turn.number if state.turn else 0), before, message_id)
+
+
+def _end_turn(state: RunState, reason: str | None) -> None:
+    if state.turn is not None and state.turn.running:
+        state.turn = replace(state.turn, running=False, finish_reason=reason or "completed")
 
 
 _STEPS = {
@@ -349,31 +510,3 @@ _STEPS = {
     "user": _user,
     "result": _result,
 }
-
-
-def _blocks(event: Event) -> list[dict[str, Any]]:
-    message = event.get("message")
-    content = message.get("content") if isinstance(message, dict) else None
-    return [b for b in content if isinstance(b, dict)] if isinstance(content, list) else []
-
-
-def _text(value: object) -> str | None:
-    return value[:_TEXT_CHARS] if isinstance(value, str) else None
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if abs(value) < 1e300 else None
-
-
-def _percent(value: object) -> float | None:
-    number = _number(value)
-    return None if number is None else min(100.0, max(0.0, number))
-
-
-def _count(value: object) -> int | None:
-    """A whole number that JSON carries everywhere without loss (up to 2**53), else None."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    return value if 0 <= value <= 1 << 53 else None

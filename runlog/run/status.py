@@ -14,8 +14,8 @@ from .events import TERMINAL_STATUS, Status, is_terminal
 from .inbox_lines import has_pending_resume
 from .manifest import Manifest, read_manifest
 from .seal import is_genuine
-from .state import RunState
-from .view import duration_of, reason_of, workflow_of
+from .state import RunState, WaitingFor
+from .view import duration_of, reason_of, waiting_for, workflow_of
 
 __all__ = [
     "StateReader",
@@ -28,6 +28,7 @@ __all__ = [
     "summary_of",
     "tail_state",
     "title_of",
+    "unfinished_bytes",
 ]
 
 # A terminal line is at the end; if none is there, an open question or the present progress is within the last MiB.
@@ -43,7 +44,8 @@ _TERMINAL = tuple(TERMINAL_STATUS)
 class Summary:
     """A row of a listing. Times are ISO; `size_bytes` is of the stream; `duration_s` is until now if it goes on.
 
-    `queue_position` is of a queued run that a `RunIndex` tells of, 1 for the next; else None.
+    `waiting_for` is of a run that is `waiting`: for an answer, or for the next message. `queue_position` is of
+    a queued run that a `RunIndex` tells of, 1 for the next; else None.
     """
 
     run_id: str
@@ -62,6 +64,7 @@ class Summary:
     size_bytes: int
     deployment: str | None
     batch_id: str | None
+    waiting_for: WaitingFor | None = None
     queue_position: int | None = None
 
 
@@ -121,6 +124,18 @@ def read_state(workspace: Workspace) -> RunState:
         return reader.read()
     finally:
         reader.close()
+
+
+def unfinished_bytes(workspace: Workspace, state: RunState) -> int | None:
+    """How long a last line without LF is that has not grown for some seconds; None if there is none.
+
+    :param state: read up to the end just now.
+    """
+    try:
+        with LogFile(workspace.stream) as log:
+            return log.unfinished_bytes(state.offset) or None
+    except FileNotFoundError:
+        return None
 
 
 def run_status(workspace: Workspace, state: RunState | None = None) -> Status:
@@ -185,6 +200,7 @@ def summary_of(
         size_bytes=size,
         deployment=manifest.deployment,
         batch_id=manifest.batch_id,
+        waiting_for=waiting_for(state, status),
     )
     return summary, state
 

@@ -1,15 +1,16 @@
 """What is shown of a run: over HTTP and by the command line alike, under the same names."""
 
 from collections import Counter
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from ..disk.records import from_iso
 from .events import Status, is_terminal
 from .manifest import EXTERNAL, Manifest
-from .state import RunState
+from .state import RunState, WaitingFor
 
-__all__ = ["duration_of", "reason_of", "state_view", "workflow_of"]
+__all__ = ["duration_of", "reason_of", "state_view", "waiting_for", "workflow_of"]
 
 
 def state_view(
@@ -18,15 +19,18 @@ def state_view(
     status: Status,
     queue_position: int | None,
     trouble: str | None = None,
+    unfinished: int | None = None,
 ) -> dict[str, Any]:
     """All that is known of a run at one moment, as plain JSON data.
 
+    :param unfinished: see `unfinished_bytes`.
     A copy as deep as the state changes in place: it stays as it is while the state is folded on.
     """
     return {
         "run_id": manifest.run_id,
         "workflow": workflow_of(manifest, state),
         "status": status,
+        "waiting_for": waiting_for(state, status),
         "attempt": state.attempt,
         "created_at": manifest.created_at,
         "started_at": state.started_at,
@@ -43,13 +47,17 @@ def state_view(
             "turns": state.turns,
             "messages": dict(Counter(state.messages.values())),
         },
+        "turn": asdict(state.turn) if state.turn else None,
         "current_node": state.current_node,
         "current_tool": state.current_tool,
         "open_questions": list(state.open_questions.values()),
         "open_permissions": list(state.open_permissions.values()),
         "usage": dict(state.usage),
+        "model_usage": {model: dict(usage) for model, usage in state.spending.by_model.items()},
+        "subagents": list(state.subagents.values()),
         "cost_usd": state.cost_usd,
         "output_bytes": state.offset,
+        "unfinished": unfinished,
         "session_id": state.session_id,
         "model": state.model,
         "result": state.result,
@@ -73,6 +81,11 @@ def workflow_of(manifest: Manifest, state: RunState) -> str:
     if manifest.workflow == EXTERNAL:
         return state.workflow or EXTERNAL
     return manifest.workflow
+
+
+def waiting_for(state: RunState, status: Status) -> WaitingFor | None:
+    """What a run waits for, if `waiting` is its status."""
+    return state.waiting_for if status == "waiting" else None
 
 
 def duration_of(state: RunState, status: Status) -> float | None:

@@ -118,6 +118,10 @@ _OF_LOG: Schema = {
     "data": _any("what belongs to it"),
 }
 _QUESTION: Schema = {"question_id": _of("string", "the answer names it", minLength=1)}
+_ASKER: Schema = {
+    "tool_use_id": _of("string", "of the call that asks"),
+    "agent_id": _of("string", "of the subagent that asks; absent: the main agent"),
+}
 _REQUEST: Schema = {"request_id": _of("string", "the decision names it", minLength=1)}
 
 # type -> what it says, the fields that it always has beside the common ones, and those that it may have
@@ -194,7 +198,7 @@ _EVENTS: dict[str, tuple[str, Schema, Schema]] = {
             "smart_defaults": _of("object", "question -> what counts without an answer"),
             "timeout_s": _SECONDS,
         },
-        {},
+        _ASKER,
     ),
     "countdown_tick": (
         "The time that is left to answer, each ten seconds and each of the last ten",
@@ -216,7 +220,15 @@ _EVENTS: dict[str, tuple[str, Schema, Schema]] = {
             "suggestions": _of("array", "updates of permissions that may go with an `allow`"),
             "timeout_s": _SECONDS,
         },
-        {"input_sha256": _of("string", "of the call; a decision for another one is a deny")},
+        _ASKER
+        | {
+            "input_sha256": _of("string", "of the call; a decision for another one is a deny"),
+            "title": _of("string", "the request in a sentence"),
+            "description": _of("string", "more of it, for people"),
+            "reason": _of("string", "why it is asked"),
+            "blocked_path": _of("string", "the path that may not be touched without asking"),
+            "plan": _of("string", "of `ExitPlanMode`: what is to be agreed to"),
+        },
     ),
     "permission_resolved": (
         "It was decided whether a tool may run; no answer in time is a deny",
@@ -240,6 +252,15 @@ _EVENTS: dict[str, tuple[str, Schema, Schema]] = {
             "message_type": _of("string", "the line's `type`"),
         },
         {"reason": _of("string", "for people")},
+    ),
+    "turn_ended": (
+        "A turn is over: the agent rests, or goes on with the next",
+        {
+            "turn": _of("integer", "1 for the first of the run", minimum=1),
+            "finish_reason": _of("string", "`completed`, `interrupted`, or why it failed"),
+            "message_id": _of(["string", "null"], "what began it; null: the agent by itself"),
+        },
+        {},
     ),
     "log": ("Something to tell, or output that is no event", _TOLD, _OF_LOG),
     "error": ("Something went wrong, and the run goes on", _TOLD, _OF_LOG),

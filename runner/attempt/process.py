@@ -60,6 +60,13 @@ class _Outcome:
     fields: dict[str, Any] = field(default_factory=dict)
 
 
+def _finish_reason(outcome: _Outcome) -> str:
+    """Of a turn that the end of the run cuts off."""
+    if outcome.event_type == "workflow_completed":
+        return "completed"
+    return str(outcome.fields.get("reason") or outcome.event_type.removeprefix("workflow_"))
+
+
 def main(folder: Path) -> None:
     """Do one attempt of the run in `folder`; how it ended is in the stream. Raises only if it could not begin.
 
@@ -117,6 +124,7 @@ async def _attempt(
         inbox_bytes = os.stat(workspace.inbox).st_size
     except OSError:
         inbox_bytes = 0
+    run.turn = lambda: reader.read().turn
     run.emit(
         "workflow_started",
         workflow=manifest.workflow,
@@ -169,6 +177,7 @@ def _end_is_told(
         for line in inbox.read():
             if isinstance(line, InboxLine):
                 run.inbox.put(line)
+        run.end_turn(_finish_reason(outcome))
         run.questions.drop_all("the run ended")
         run.inbox.drop_all("the run ended", {key: told.messages[key] for key in told.unreceipted})
         try:

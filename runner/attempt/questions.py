@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from runlog import Event, InboxLine
+from runlog.errors import BadAnswers
+from runlog.run.answers import checked_answers
 from runlog.run.inbox_lines import input_sha256
 
 from .stream import RunStream
@@ -20,7 +22,7 @@ Decision = dict[str, Any]
 
 
 class Questions:
-    """The open questions of a run. An answer counts once; one to an unknown or closed question is dropped.
+    """The open questions of a run. An answer counts once; one that fits no open question is dropped.
 
     :param is_vouched: whether a line of the inbox is of the relay or the command line, and so of a person.
     :param asked_before: there was an attempt before this one, which may have left questions open.
@@ -31,7 +33,9 @@ class Questions:
     ) -> None:
         self._stream = stream
         self._is_vouched = is_vouched
-        self._open: dict[str, asyncio.Future[InboxLine]] = {}
+        # By type and id of the answer.
+        self._open: dict[tuple[str, str], asyncio.Future[InboxLine]] = {}
+        self._asked: dict[str, Event] = {}  # the questions that are open, as they were told
         # Questions that an earlier attempt left open, and answers to them that came before they are asked again.
         self._left_open = _left_open(stream) if asked_before else set()
         self._early: dict[str, InboxLine] = {}
@@ -42,30 +46,40 @@ class Questions:
         smart_defaults: dict[str, Any],
         timeout_s: float,
         question_id: str | None = None,
+        asker: Event | None = None,
     ) -> dict[str, Any]:
-        """See `Run.ask`. Cancelled when the agent takes its question back; that is told, with no answers."""
+        """See `Run.ask`. `asker`: which call asks (`tool_use_id`, `agent_id`).
+
+        Cancelled when the agent takes its question back; that is told, with no answers.
+        """
         asked_again = question_id is not None  # by the next attempt, if this one is cut short
         question_id = question_id or f"q-{secrets.token_hex(6)}"
-        answer = self._expect(question_id)
-        self._stream.emit(
-            "questions_presented",
-            question_id=question_id,
-            questions=questions,
-            smart_defaults=smart_defaults,
-            timeout_s=timeout_s,
-        )
+        key = ("answer", question_id)
+        asked: Event = {
+            "question_id": question_id,
+            "questions": questions,
+            "smart_defaults": smart_defaults,
+            "timeout_s": timeout_s,
+        }
+        answer = self._expect(key)
+        self._asked[question_id] = asked
+        self._stream.emit("questions_presented", **asked, **(asker or {}))
         self._left_open.discard(question_id)
         if early := self._early.pop(question_id, None):
-            answer.set_result(early)
+            self.answer(early)
         try:
-            line = await self._wait(question_id, answer, timeout_s, countdown=True)
+            line = await self._wait(key, answer, timeout_s, countdown=True)
         except asyncio.CancelledError:
             if not asked_again:
                 self._take_back(question_id, answer)
             raise
+        finally:
+            del self._asked[question_id]
         if line is None:
             self._stream.emit("auto_approving", question_id=question_id)
-        answers: dict[str, Any] = smart_defaults if line is None else line.body["answers"]
+            answers = smart_defaults
+        else:
+            answers = checked_answers(asked, line.body["answers"])
         self._stream.emit(
             "responses_collected",
             question_id=question_id,
@@ -92,15 +106,22 @@ class Questions:
             self._stream.receipt(answer.result(), "dropped", reason="the request was taken back")
 
     async def permission(
-        self, tool_name: str, tool_input: dict[str, Any], suggestions: list[Any], timeout_s: float
+        self,
+        tool_name: str,
+        tool_input: dict[str, Any],
+        suggestions: list[Any],
+        timeout_s: float,
+        asker: Event | None = None,
     ) -> Decision:
         """Ask whether a tool may run; returns `decision` (allow or deny), `message`, `updated_input` and
         `updated_permissions`, which of the `suggestions` the person takes up.
 
+        `asker`: which call asks, and what else is known of it (see `permission_requested` in the contract).
         Cancelled when the agent takes its request back (an interrupt does); that is told as a denial.
         """
         request_id = f"p-{secrets.token_hex(6)}"
-        answer = self._expect(request_id)
+        key = ("permission", request_id)
+        answer = self._expect(key)
         asked = input_sha256(tool_name, tool_input)
         self._stream.emit(
             "permission_requested",
@@ -110,12 +131,13 @@ class Questions:
             suggestions=suggestions,
             timeout_s=timeout_s,
             input_sha256=asked,
+            **(asker or {}),
         )
         resolved: Decision = {"decision": "deny", "message": "the request was taken back"}
         source = "default"
         line: InboxLine | None = None
         try:
-            line = await self._wait(request_id, answer, timeout_s)
+            line = await self._wait(key, answer, timeout_s)
             if line is None:
                 resolved["message"] = f"nobody answered within {timeout_s:g} s"
             elif line.body.get("input_sha256", asked) != asked:
@@ -147,14 +169,22 @@ class Questions:
 
     def answer(self, line: InboxLine) -> None:
         """Take in an `answer` or `permission` line."""
-        key = line.body["question_id" if line.type == "answer" else "request_id"]
-        waiting = self._open.get(key)
-        if key in self._left_open and key not in self._early:
+        is_answer = line.type == "answer"
+        key = line.body["question_id" if is_answer else "request_id"]
+        waiting = self._open.get((line.type, key))
+        if is_answer and key in self._left_open and key not in self._early:
             self._early[key] = line
             return
         if waiting is None or waiting.done():
             self._stream.receipt(line, "dropped", reason="unknown or already answered")
             return
+        if is_answer:
+            # Others than the relay write into the inbox too: what they got wrong leaves the question open.
+            try:
+                checked_answers(self._asked[key], line.body["answers"])
+            except BadAnswers as error:
+                self._stream.receipt(line, "dropped", reason=str(error))
+                return
         waiting.set_result(line)
 
     def drop_all(self, reason: str) -> None:
@@ -163,13 +193,13 @@ class Questions:
             self._stream.receipt(line, "dropped", reason=reason)
         self._early.clear()
 
-    def _expect(self, key: str) -> asyncio.Future[InboxLine]:
+    def _expect(self, key: tuple[str, str]) -> asyncio.Future[InboxLine]:
         self._open[key] = asyncio.get_running_loop().create_future()
         return self._open[key]
 
     async def _wait(
         self,
-        key: str,
+        key: tuple[str, str],
         answer: asyncio.Future[InboxLine],
         timeout_s: float,
         *,
@@ -182,7 +212,7 @@ class Questions:
                 tick_s = _next_tick_s(left_s) if countdown else 0
                 await asyncio.wait({answer}, timeout=left_s - tick_s)
                 if tick_s and not answer.done():
-                    self._stream.emit("countdown_tick", question_id=key, remaining_s=tick_s)
+                    self._stream.emit("countdown_tick", question_id=key[1], remaining_s=tick_s)
             return answer.result() if answer.done() else None
         finally:
             del self._open[key]

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from runlog import Event, InboxLine, Manifest, RunState, Workspace
+from runlog.run.state import Turn
 from runlog.run.vouch import is_vouched
+from runlog.run.words import PROMPT_ID
 
 from .pauses import Pauses
 from .questions import Questions
@@ -62,6 +64,8 @@ class Run:
         self.stopping = asyncio.Event()
         # Asked of the workflow before it is cancelled on stop: end the agent's turn so that its last words are told.
         self.on_stop: Callable[[], Awaitable[None]] | None = None
+        # The turn as the stream tells it now; the run process knows.
+        self.turn: Callable[[], Turn | None] = lambda: None
 
     @property
     def files(self) -> Path:
@@ -131,6 +135,26 @@ class Run:
         """
         return await self.questions.ask(questions, smart_defaults or {}, timeout_s, question_id)
 
+    def take_prompt(self) -> InboxLine:
+        """The prompt as the first message, with receipts like any; the agent is about to get it."""
+        line = InboxLine(0, f"{PROMPT_ID}{self.run_id}", "message", {"content": self.prompt})
+        self.inbox.expect(line)
+        return line
+
+    def end_turn(self, finish_reason: str = "completed") -> None:
+        """Tell that the running turn is over, and how; nothing if none is running.
+
+        For agents whose lines do not say it: a `result` line ends a turn by itself.
+        """
+        turn = self.turn()
+        if turn is not None and turn.running:
+            self.tell_turn(turn, finish_reason)
+
+    def tell_turn(self, turn: Turn, finish_reason: str) -> None:
+        """Write the `turn_ended` line."""
+        told = {"turn": turn.number, "finish_reason": finish_reason}
+        self.emit("turn_ended", **told, message_id=turn.message_id)
+
     def stderr_tail(self, max_bytes: int = 2000) -> str:
         """The last of `_stderr.log`."""
         return stderr_tail(self.workspace, max_bytes)
@@ -162,9 +186,13 @@ class Inbox:
             return
         self._lines.append(line)
         if line.type == "message":
-            self._open[line.id] = line
-            self.receipt(line, "queued")
+            self.expect(line)
         self._arrived.set()
+
+    def expect(self, line: InboxLine) -> None:
+        """From now on a message has receipts, the last of them at the end of the run."""
+        self._open[line.id] = line
+        self.receipt(line, "queued")
 
     async def get(self) -> InboxLine:
         """The next line; waits until there is one."""

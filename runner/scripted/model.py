@@ -111,7 +111,9 @@ def _content(step: Step, *, offered_tools: bool) -> list[dict[str, Any]]:
     return content
 
 
-def _message(body: dict[str, Any], content: list[dict[str, Any]]) -> dict[str, Any]:
+def _message(
+    body: dict[str, Any], content: list[dict[str, Any]], stop_reason: str
+) -> dict[str, Any]:
     uses_tools = any(block["type"] == "tool_use" for block in content)
     return {
         "id": f"msg_{uuid.uuid4().hex[:24]}",
@@ -119,7 +121,7 @@ def _message(body: dict[str, Any], content: list[dict[str, Any]]) -> dict[str, A
         "role": "assistant",
         "model": body["model"],
         "content": content,
-        "stop_reason": "tool_use" if uses_tools else "end_turn",
+        "stop_reason": stop_reason or ("tool_use" if uses_tools else "end_turn"),
         "stop_sequence": None,
         "usage": {
             "input_tokens": _input_tokens(body),
@@ -300,7 +302,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._wait(step.delay_s, deadline)
         if step.status is not None:
             raise _ApiError(step.status, step.error or f"the script answers with {step.status}")
-        message = _message(body, _content(step, offered_tools=bool(body.get("tools"))))
+        content = _content(step, offered_tools=bool(body.get("tools")))
+        message = _message(body, content, step.stop_reason)
         if not body.get("stream"):
             self._send_json(200, message)
             return

@@ -9,14 +9,15 @@ after it: nothing is kept between calls, so retries, resumed sessions and the CL
 repeats what the user said. Messages in, a step out; no HTTP here.
 
 Keys of a step, all optional: `text`, `thinking`, `tools` (`[{"name", "input"}]`), `delay_s` (before
-the answer), `chunk_delay_s` (between words), `status` and `error` (an API error instead of an
-answer). `{{last_user}}` in `text` is what the user said since the script, also in mid-turn.
+the answer), `chunk_delay_s` (between words), `stop_reason` (why the model ends: `refusal`, `max_tokens`),
+`status` and `error` (an API error instead of an answer). `{{last_user}}` in `text` is what the user
+said since the script, also in mid-turn.
 """
 
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 __all__ = ["MAX_WAIT_S", "ScriptError", "Step", "next_step", "parse_script"]
@@ -44,7 +45,7 @@ _RESUME_FILLER = "No response requested."
 _EXAMPLE = (
     f'{_BEGIN}[{{"text": "Listing.", "tools": [{{"name": "Bash", "input": {{"command": "ls"}}}}]}},'
     f' {{"text": "Done."}}]{_END}'
-    " (keys of a step: text, thinking, tools, delay_s, chunk_delay_s, status, error)"
+    " (keys of a step: text, thinking, tools, delay_s, chunk_delay_s, stop_reason, status, error)"
 )
 
 
@@ -61,6 +62,7 @@ class Step:
     tools: tuple[tuple[str, dict[str, Any]], ...] = ()
     delay_s: float = 0.0
     chunk_delay_s: float = 0.0
+    stop_reason: str = ""
     status: int | None = None
     error: str = ""
 
@@ -111,10 +113,10 @@ def next_step(messages: Sequence[dict[str, Any]]) -> Step:
 def _parse_step(number: int, step: Any) -> Step:
     if not isinstance(step, dict):
         raise ScriptError(f"step {number} must be an object")
-    known = {"text", "thinking", "tools", "delay_s", "chunk_delay_s", "status", "error"}
+    known = {f.name for f in fields(Step)}
     if unknown := sorted(set(step) - known):
         raise ScriptError(f"step {number} has unknown keys: {', '.join(unknown)}")
-    for key in ("text", "thinking", "error"):
+    for key in ("text", "thinking", "stop_reason", "error"):
         if not isinstance(step.get(key, ""), str):
             raise ScriptError(f"`{key}` of step {number} must be a string")
     for key in ("delay_s", "chunk_delay_s"):
@@ -134,6 +136,7 @@ def _parse_step(number: int, step: Any) -> Step:
         tools=_parse_tools(number, step.get("tools", [])),
         delay_s=float(step.get("delay_s", 0)),
         chunk_delay_s=float(step.get("chunk_delay_s", 0)),
+        stop_reason=step.get("stop_reason", ""),
         status=status,
         error=step.get("error", ""),
     )

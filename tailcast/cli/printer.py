@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from runlog import Record, Workspace
+from runlog.run.words import InboxWords
 
 from ..terminal.output import note, print_bytes, print_json
 from .options import command_line
@@ -11,9 +12,14 @@ __all__ = ["Printer", "make_printer"]
 
 
 class Printer(Protocol):
-    """Shows the records of one run. `close` ends what has no line end yet."""
+    """Shows the records of one run. `close` ends what has no line end yet.
+
+    `hear` takes in one that is not shown: it may say what a later one means.
+    """
 
     def show(self, record: Record) -> None: ...
+
+    def hear(self, record: Record) -> None: ...
 
     def close(self) -> None: ...
 
@@ -37,6 +43,9 @@ class _RawPrinter:
         else:
             note(f"left out: a line of {record.length:,} bytes that ends at {record.offset}")
 
+    def hear(self, record: Record) -> None:
+        pass
+
     def close(self) -> None:
         pass
 
@@ -44,6 +53,9 @@ class _RawPrinter:
 class _JsonPrinter:
     def show(self, record: Record) -> None:
         print_json({"offset": record.offset, "event": record.event()})
+
+    def hear(self, record: Record) -> None:
+        pass
 
     def close(self) -> None:
         pass
@@ -58,10 +70,15 @@ class _Rendered:
         def command(word: str, *words: str) -> str:
             return command_line(workspace.root, word, workspace.run_id, *words)
 
-        self._renderer = Renderer(Screen(make_console()), command, full=full)
+        self._renderer = Renderer(
+            Screen(make_console()), command, full=full, words=InboxWords(workspace)
+        )
 
     def show(self, record: Record) -> None:
         self._renderer.show(record.event())
+
+    def hear(self, record: Record) -> None:
+        self._renderer.hear(record.event())
 
     def close(self) -> None:
         self._renderer.close()

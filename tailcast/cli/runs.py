@@ -18,7 +18,7 @@ from runlog import (
     run_status,
 )
 from runlog.groups.troubles import read_trouble
-from runlog.run.status import tail_state
+from runlog.run.status import tail_state, unfinished_bytes
 from runlog.run.view import duration_of, reason_of, state_view, workflow_of
 
 from .errors import CommandError
@@ -56,7 +56,9 @@ class RunView:
 
     def as_json(self) -> dict[str, Any]:
         """With the names that `GET /workflows/{id}` uses, and the folder's `path`."""
-        view = state_view(self.manifest, self.state, self.status, self.queue_position, self.trouble)
+        unfinished = unfinished_bytes(self.workspace, self.state)
+        place, trouble = self.queue_position, self.trouble
+        view = state_view(self.manifest, self.state, self.status, place, trouble, unfinished)
         return view | {"path": str(self.workspace.path)}
 
 

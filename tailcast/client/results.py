@@ -32,6 +32,7 @@ __all__ = [
     "from_json",
 ]
 
+WaitingFor = Literal["answer", "message"]
 Status = Literal["queued", "running", "waiting", "paused", "completed", "failed", "stopped"]
 ReceiptState = Literal["queued", "delivered", "completed", "dropped"]
 
@@ -102,6 +103,7 @@ class RunSummary:
     size_bytes: int = 0
     deployment: str | None = None
     batch_id: str | None = None
+    waiting_for: WaitingFor | None = None
     queue_position: int | None = None
 
     @property
@@ -154,6 +156,7 @@ class Run:
     status: Status
     created_at: str
     offset: int
+    waiting_for: WaitingFor | None = None
     attempt: int = 0
     started_at: str | None = None
     ended_at: str | None = None
@@ -164,11 +167,14 @@ class Run:
     activity: str | None = None
     fields: dict[str, Any] = field(default_factory=dict)
     counts: dict[str, Any] = field(default_factory=dict)
+    turn: dict[str, Any] | None = None
     current_node: str | None = None
     current_tool: str | None = None
     open_questions: list[dict[str, Any]] = field(default_factory=list)
     open_permissions: list[dict[str, Any]] = field(default_factory=list)
     usage: dict[str, int] = field(default_factory=dict)
+    model_usage: dict[str, dict[str, float]] = field(default_factory=dict)
+    subagents: list[dict[str, Any]] = field(default_factory=list)
     cost_usd: float | None = None
     session_id: str | None = None
     model: str | None = None
@@ -185,6 +191,7 @@ class Run:
     trouble: str | None = None
     limits: dict[str, float] = field(default_factory=dict)
     output_bytes: int = 0
+    unfinished: int | None = None
 
     @property
     def ended(self) -> bool:
@@ -222,13 +229,22 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class HistoryMessage:
-    role: Literal["user", "assistant"]
+    """`kind` is `message`, `command`, `compaction`, `interrupt` or `task`; the fields after it are of those."""
+
+    role: Literal["user", "assistant", "system"]
     content: str
     timestamp: str | None
     offset: int
     message_id: str | None
     thinking: str | None = None
     tool_calls: list[ToolCall] = field(default_factory=list)
+    kind: str = "message"
+    output: str | None = None
+    is_error: bool = False
+    command: str | None = None
+    tokens_before: int | None = None
+    tokens_after: int | None = None
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,7 +185,7 @@ def run_columns(rows: list[Summary]) -> list[Column]:
     columns += [
         Column(
             "STATUS",
-            [f"{row.status}{mark}" for row, mark in zip(rows, marks, strict=True)],
+            [f"{_status(row)}{mark}" for row, mark in zip(rows, marks, strict=True)],
             styles=[_STATUS_STYLES[row.status] for row in rows],
         ),
         Column("AGE", [age(row.created_at) for row in rows], right=True, rank=2),
@@ -200,6 +200,11 @@ def run_columns(rows: list[Summary]) -> list[Column]:
 
 def _title(row: Summary) -> str:
     return without_script(row.title) if row.title else row.message or ""
+
+
+def _status(row: Summary) -> str:
+    """One that waits for the next message needs nobody."""
+    return "idle" if row.waiting_for == "message" else row.status
 
 
 def _mark(row: Summary) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from runlog import Event, UnknownMessage, Workspace, post, read_state
+from runlog.run.answers import checked_answers
 from runlog.run.inbox_lines import answer_id, input_sha256
 
 from ..cli.errors import CommandError
@@ -27,7 +28,8 @@ def answer(
         ),
     ] = None,
     json_answers: Annotated[
-        str | None, typer.Option("--json-answers", metavar="JSON", help="{question: answer, …}")
+        str | None,
+        typer.Option("--json-answers", metavar="JSON", help="{question or header: answer, …}"),
     ] = None,
     root: Root = DEFAULT_ROOT,
     as_json: AsJson = False,
@@ -45,6 +47,7 @@ def answer(
         answers = _parse_answers(json_answers)
     else:
         answers = _answers(open_ones[question_id].get("questions"), given)
+    answers = checked_answers(open_ones[question_id], answers)
     line = {"type": "answer", "question_id": question_id, "answers": answers}
     _post_once(workspace, "answer", question_id, line)
     if as_json:

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 import typer
 
 from runlog import LogFile, Manifest, read_records
-from runlog.run.status import prompt_text
+from runlog.run.status import prompt_text, unfinished_bytes
+from runlog.run.view import waiting_for
 
 from ..cli.options import DEFAULT_ROOT, AnyRun, AsJson, Root, command_line, find_run, shown_path
 from ..cli.printer import make_printer
@@ -32,6 +33,7 @@ _SHOWN_TYPES = frozenset(
 )
 _LAST_LINES = 400  # in which the last messages are looked for
 _ERROR_CHARS = 2000
+_WAITS = {None: "", "answer": "for an answer of yours", "message": "for the next message"}
 _STYLES = {"completed": "green", "failed": "red", "running": "cyan", "waiting": "yellow"}
 
 
@@ -77,12 +79,14 @@ def _facts(view: RunView) -> list[tuple[str, str]]:
         ("took", duration(view.duration_s)),
         ("progress", _progress(view)),
         ("now", " · ".join(filter(None, [state.current_node, state.current_tool]))),
+        ("waits", _WAITS[waiting_for(state, view.status)]),
         ("cost", cost(state.cost_usd)),
         ("limits", ", ".join(f"{name} {value}" for name, value in manifest.limits.items())),
         ("usage", _usage(state.usage)),
         ("counts", _counts(view)),
         ("model", state.model or ""),
         ("session", state.session_id or ""),
+        ("stream", _unfinished(view)),
         ("reason", view.reason or ""),
         ("error", _error(view)),
         ("folder", shown_path(view.workspace.path)),
@@ -140,6 +144,11 @@ def _counts(view: RunView) -> str:
     return ", ".join(parts)
 
 
+def _unfinished(view: RunView) -> str:
+    left = unfinished_bytes(view.workspace, view.state)
+    return f"ends in {size(left)} of a line that is not whole" if left else ""
+
+
 def _error(view: RunView) -> str:
     if view.status != "failed":
         return ""
@@ -160,7 +169,8 @@ def _print_last(view: RunView, number: int) -> None:
         return
     asked = {*view.state.open_questions, *view.state.open_permissions}
     found, open_ones = [], []
-    for record in read_records(workspace.stream, start):
+    records = list(read_records(workspace.stream, start))
+    for record in records:
         event = record.event()
         if event.get("type") not in _SHOWN_TYPES:
             continue
@@ -172,7 +182,13 @@ def _print_last(view: RunView, number: int) -> None:
     printer = make_printer(workspace)
     if found or open_ones:
         print_line()
-    for record in [*found[-number:], *open_ones]:
+    shown = {record.offset for record in found[-number:]}
+    for record in records:
+        if record.offset in shown:
+            printer.show(record)
+        else:
+            printer.hear(record)
+    for record in open_ones:
         printer.show(record)
     printer.close()
 

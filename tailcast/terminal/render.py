@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from runlog import Event, encode
+from runlog.run.history import Words
+from runlog.run.words import PROMPT_ID
 
 from .render_claude import CLAUDE_TYPES, ClaudeRenderer
 from .screen import Screen
@@ -25,15 +27,23 @@ class Renderer:
 
     :param command: makes a command of this run for people to paste: `command("answer", …)`.
     :param full: cut nothing.
+    :param words: what people posted, by the ids of the messages.
     """
 
-    def __init__(self, screen: Screen, command: Callable[..., str], *, full: bool = False) -> None:
+    def __init__(
+        self,
+        screen: Screen,
+        command: Callable[..., str],
+        *,
+        full: bool = False,
+        words: Words = lambda message_id: None,
+    ) -> None:
         self._screen = screen
         self._command = command
         self._full = full
         self._receipts: dict[str, list[str]] = {}
         self._counts: dict[str, Any] = {}  # what the last progress_update with that name said
-        self._claude = ClaudeRenderer(screen, full=full)
+        self._claude = ClaudeRenderer(screen, full=full, words=words)
 
     def show(self, event: Event) -> None:
         kind = event.get("type")
@@ -41,12 +51,17 @@ class Renderer:
             if kind in CLAUDE_TYPES:
                 self._claude.show(event)
             elif isinstance(kind, str) and kind in _SHOWN:
+                self._claude.hear(event)
                 _SHOWN[kind](self, event)
             else:
                 self._other(event)
         except (TypeError, ValueError, AttributeError, KeyError, IndexError):
             self._other(event)
         self._screen.flush()
+
+    def hear(self, event: Event) -> None:
+        """Take in an event that is not shown: it may say what a later one means."""
+        self._claude.hear(event)
 
     def close(self) -> None:
         self._screen.end_growing()
@@ -202,7 +217,14 @@ class Renderer:
     def _permission(self, event: Event) -> None:
         request_id = _text(event, "request_id")
         self._screen.gap()
-        self._screen.block("?", f"may it use {_text(event, 'tool_name')}?", "bold yellow")
+        who = " (a subagent asks)" if _text(event, "agent_id") else ""
+        asked = _text(event, "title") or f"may it use {_text(event, 'tool_name')}?"
+        self._screen.block("?", asked + who, "bold yellow")
+        for name in ("plan", "reason"):
+            if told := _text(event, name):
+                self._screen.block(" ", told, "")
+        if path := _text(event, "blocked_path"):
+            self._screen.line(" ", f"path {path}")
         self._screen.block(" ", self._claude.tool_input(event), "")
         self._screen.line(" ", self._deadline(event, "then it is denied"))
         for word in ("approve", "deny"):
@@ -218,11 +240,18 @@ class Renderer:
         kind = event.get("message_type", "message")
         steps = self._receipts.setdefault(message_id, [])
         steps.append(state)
-        if kind in ("answer", "permission") and state != "dropped":
-            return  # the line about the question says it
+        if state != "dropped" and (
+            kind in ("answer", "permission") or message_id.startswith(PROMPT_ID)
+        ):
+            return  # the line about the question says it, or the prompt itself
         what = f"message {message_id}" if kind == "message" else str(kind)
         told = [f"{what} {' → '.join(steps)}", *_given(event, "reason")]
         self._screen.line("✉", ": ".join(told), "yellow" if state == "dropped" else "dim")
+
+    def _turn_ended(self, event: Event) -> None:
+        reason = _text(event, "finish_reason")
+        if reason not in ("", "completed", "interrupted"):
+            self._screen.line("—", f"the turn ended: {reason}", "yellow")
 
     def _log(self, event: Event) -> None:
         level, data = event.get("level"), event.get("data")
@@ -267,6 +296,7 @@ _SHOWN: dict[str, Callable[[Renderer, Event], None]] = {
     "permission_requested": Renderer._permission,
     "permission_resolved": Renderer._decision,
     "message_received": Renderer._receipt,
+    "turn_ended": Renderer._turn_ended,
     "log": Renderer._log,
     "error": Renderer._error,
     "malformed": Renderer._malformed,

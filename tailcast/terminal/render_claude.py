@@ -1,9 +1,15 @@
-"""Claude's stream-json lines as text for people: what was said, thought, done and spent; the rest is left out."""
+"""Claude's stream-json lines as text for people: what was said, thought, done and spent; the rest is left out.
+
+Who speaks in a line of the person's is told as the chat tells it (`runlog.run.history`).
+"""
 
 import json
 from typing import Any
 
 from runlog import Event
+from runlog.run.history import ChatHistory, ChatMessage, Words
+from runlog.run.reasons import finish_reason
+from runlog.run.voice import is_of_subagent, local_command, voice_of
 
 from .markdown import markdown
 from .screen import Screen
@@ -15,6 +21,7 @@ __all__ = ["CLAUDE_TYPES", "ClaudeRenderer"]
 _QUIET_TYPES = frozenset(
     {
         "command_lifecycle",
+        "conversation_reset",
         "control_cancel_request",
         "control_request",
         "control_response",
@@ -24,9 +31,13 @@ _QUIET_TYPES = frozenset(
         "transcript_mirror",
     }
 )
-_QUIET_SUBTYPES = frozenset({"session_state_changed", "status", "thinking_tokens"})
+_QUIET_SUBTYPES = frozenset(
+    {"background_tasks_changed", "session_state_changed", "status", "thinking_tokens"}
+)
 CLAUDE_TYPES = frozenset({"assistant", "result", "stream_event", "system", "user"}) | _QUIET_TYPES
 
+# As far back as a line may go on with what was said.
+_CHAT_MESSAGES = 50
 _RESULT_LINES = 8
 _RESULT_CHARS = 1200
 _USER_LINES = 30
@@ -39,10 +50,16 @@ _THINKING_STYLE = "dim italic"
 
 
 class ClaudeRenderer:
-    """Remembers what partial text it has shown, so that the whole message that follows is not shown again."""
+    """Remembers what partial text it has shown, so that the whole message that follows is not shown again.
 
-    def __init__(self, screen: Screen, *, full: bool) -> None:
+    :param words: what people posted, by id.
+    """
+
+    def __init__(self, screen: Screen, *, full: bool, words: Words) -> None:
         self._screen = screen
+        self._chat = ChatHistory(_CHAT_MESSAGES, (), words)
+        self._lines = 0
+        self._command: ChatMessage | None = None  # the last whose name was shown
         self._full = full
         self._session = ""
         self._background: set[str] = set()  # tasks that go on beside the turn
@@ -53,16 +70,22 @@ class ClaudeRenderer:
     def show(self, event: Event) -> None:
         """:raises TypeError, AttributeError, KeyError: the event is not of Claude's shape."""
         kind = event["type"]
+        told = self.hear(event)
         if kind == "stream_event":
             self._stream_event(event)
         elif kind == "assistant":
             self._assistant(event)
         elif kind == "user":
-            self._user(event)
+            self._user(event, told)
         elif kind == "system":
-            self._system(event)
+            self._system(event, told)
         elif kind == "result":
-            self._result(event)
+            self._result(event, told)
+
+    def hear(self, event: Event) -> ChatMessage | None:
+        """Take in what is shown elsewhere: receipts say who asked for what."""
+        self._lines += 1
+        return self._chat.apply(event, self._lines)
 
     def tool_input(self, call: dict[str, Any]) -> str:
         """What a tool is to do, for someone who decides on it: all of its input."""
@@ -105,6 +128,8 @@ class ClaudeRenderer:
 
     def _assistant(self, event: Event) -> None:
         indent = _indent(event)
+        if local_command(event) is not None:
+            return  # what a command gave: shown once its name is known
         for block in event["message"]["content"]:
             kind = block.get("type")
             if kind == "text" and block["text"].strip():
@@ -121,17 +146,51 @@ class ClaudeRenderer:
                 self._screen.gap()
                 self._screen.line("⏺", _call(block), "bold", indent=indent)
 
-    def _user(self, event: Event) -> None:
+    def _user(self, event: Event, heard: ChatMessage | None) -> None:
         content = event["message"]["content"]
-        blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
         indent = _indent(event)
-        for block in blocks:
+        for block in content if isinstance(content, list) else ():
             if block.get("type") == "tool_result":
                 self._tool_result(block, indent)
-            elif block.get("type") == "text" and event.get("isSynthetic") is not True:
-                said = without_script(block["text"])
-                self._screen.gap()
-                self._screen.block("❯", self._folded(said, _USER_LINES), "bold blue", indent=indent)
+        if indent:
+            voice = voice_of(event)
+            if voice.kind == "person":
+                self._said(voice.text, indent)
+        elif heard is not None and heard.kind == "command":
+            self._show_command(heard, voice_of(event).text)
+        elif heard is not None and voice_of(event).kind == "command":
+            self._said(heard.command or "")
+        elif heard is not None:
+            self._show_message(heard)
+
+    def _said(self, text: str, indent: str = "") -> None:
+        self._screen.gap()
+        said = self._folded(without_script(text), _USER_LINES)
+        self._screen.block("❯", said, "bold blue", indent=indent)
+
+    def _show_command(self, command: ChatMessage, told: str) -> None:
+        """A command is shown once its name is known, and what it gave below."""
+        output: str | None = told
+        if command is not self._command:
+            if not command.content:
+                return
+            self._command = command
+            self._said(command.content)
+            output = command.output
+        if output:
+            style = "red" if command.is_error else "dim"
+            self._screen.block("  ⎿", self._folded(output, _RESULT_LINES, _RESULT_CHARS), style)
+
+    def _show_message(self, told: ChatMessage) -> None:
+        if told.kind == "message":
+            self._said(told.content)
+        elif told.kind == "interrupt":
+            self._screen.gap()
+            self._screen.line("■", told.content, "yellow")
+        elif told.kind == "task":
+            self._screen.line("◇", told.content, "yellow" if told.is_error else "blue")
+        elif self._full:  # the summary of a compaction
+            self._screen.block(" ", clean(told.content), "dim")
 
     def _tool_result(self, block: dict[str, Any], indent: str) -> None:
         content = block.get("content")
@@ -156,7 +215,7 @@ class ClaudeRenderer:
             return f"{kept}… ({len(text) - len(kept):,} more characters, --full shows all)"
         return f"{kept}\n… ({plural(left, 'more line')}, --full shows all)" if left > 0 else kept
 
-    def _system(self, event: Event) -> None:
+    def _system(self, event: Event, heard: ChatMessage | None) -> None:
         subtype = event.get("subtype")
         if subtype == "init":
             session = str(event.get("session_id", ""))
@@ -170,6 +229,9 @@ class ClaudeRenderer:
             why = f": {event['error']}" if event.get("error") else ""
             number = f"{event.get('attempt')} of {event.get('max_retries')}"
             self._screen.line("!", f"the model does not answer, try {number}{why}", "yellow")
+        elif subtype == "compact_boundary" and heard is not None:
+            self._screen.gap()
+            self._screen.line("✂", _compacted(heard), "magenta")
         elif str(subtype).startswith("task_"):
             self._task(event)
         elif subtype not in _QUIET_SUBTYPES:
@@ -189,9 +251,14 @@ class ClaudeRenderer:
         told = event.get("summary") or event.get("description") or task_id
         self._screen.line("◇", f"in the background, {status}: {told}")
 
-    def _result(self, event: Event) -> None:
+    def _result(self, event: Event, heard: ChatMessage | None) -> None:
         self._forget_partial()
         self.last_result = event.get("result")
+        failed = event.get("is_error") is True
+        if local_command(event) is not None and not failed:
+            if heard is not None and heard is not self._command:
+                self._show_command(heard, "")
+            return  # it was no turn
         parts = []
         milliseconds, usd = event.get("duration_ms"), event.get("total_cost_usd")
         if isinstance(milliseconds, int | float):
@@ -206,17 +273,24 @@ class ClaudeRenderer:
         if isinstance(denied, list) and denied:
             names = sorted({str(call.get("tool_name")) for call in denied})
             parts.append(f"denied: {', '.join(names)}")
-        failed = event.get("is_error") is True
+        interrupted = finish_reason(event) == "interrupted"
+        failed = failed and not interrupted
+        what = "turn, interrupted" if interrupted else "turn"
         self._screen.gap()
-        self._screen.line("—", " · ".join(["turn", *parts]), "red" if failed else "dim")
+        self._screen.line("—", " · ".join([what, *parts]), "red" if failed else "dim")
         if failed:
             errors = event.get("errors")
             why = event.get("result") or "; ".join(map(str, errors or [event.get("subtype")]))
             self._screen.block(" ", str(why), "red")
 
 
+def _compacted(told: ChatMessage) -> str:
+    before, after = (count(n) if n else "?" for n in (told.tokens_before, told.tokens_after))
+    return f"compacted: {before} → {after} tokens"
+
+
 def _indent(event: Event) -> str:
-    return "│ " if event.get("parent_tool_use_id") else ""
+    return "│ " if is_of_subagent(event) else ""
 
 
 def _mode(event: Event) -> str:

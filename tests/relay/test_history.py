@@ -1,12 +1,14 @@
 """The chat of a run: the recorded Claude run, and lines that are hard to fold."""
 
 import json
+import os
 import shutil
+import time
 from typing import Any
 
 import pytest
 
-from runlog import Workspace, append_lines, encode
+from runlog import RunId, Workspace, append_lines, encode
 from tests.relay.live import PROJECT, Relay, new_run, say
 
 
@@ -144,3 +146,40 @@ def test_bad_limits(relay: Relay, run: Workspace, limit: str) -> None:
     answer = relay.get(f"/workflows/{run.run_id}/history?limit={limit}")
     assert answer.status_code == 422
     assert json.loads(answer.content)["errors"][0]["parameter"] == "limit"
+
+
+def test_a_transcript_of_others_as_a_file_may_end(relay: Relay) -> None:
+    """With a mark at its beginning, and no line end at its end: told alike by every way of reading."""
+    lines = [
+        user("<command-name>/cost</command-name>\n<command-args></command-args>", uuid="u1"),
+        user("<local-command-stdout>$0.05</local-command-stdout>"),
+        user("hi", uuid="u2"),
+        assistant("a1", text("ho")),
+    ]
+    content = b"\xef\xbb\xbf" + b"".join(map(encode, lines))[:-1]
+    run = Workspace(relay.root, RunId("transcript"))
+    run.path.mkdir()
+    run.stream.write_bytes(content)
+    moment = time.time() - 60
+    os.utime(run.stream, (moment, moment))
+    url = f"/workflows/{run.run_id}"
+    state = relay.get(url).json()
+    assert state["counts"]["events"] == {"user": 3, "assistant": 1}
+    assert (state["offset"], state["unfinished"]) == (len(content), None)
+    told = history(relay, run.run_id)["messages"]
+    assert [(m["role"], m["kind"], m["content"]) for m in told] == [
+        ("user", "command", "/cost"),
+        ("user", "message", "hi"),
+        ("assistant", "message", "ho"),
+    ]
+    page = relay.get(f"{url}/events").json()
+    assert [e["event"]["type"] for e in page["events"]] == ["user", "user", "user", "assistant"]
+    assert page["next"] == len(content)
+    stream = relay.get(f"{url}/stream", params={"follow": "false"}).text
+    assert stream.count("data: ") == 4 and f"id: {len(content)}\n" in stream
+    with open(run.stream, "ab") as file:
+        file.write(b'\n{"type":"as')
+    os.utime(run.stream, (moment, moment))
+    state = relay.get(url).json()
+    assert state["counts"]["events"] == {"user": 3, "assistant": 1}
+    assert (state["offset"], state["unfinished"]) == (len(content) + 1, len(b'{"type":"as'))

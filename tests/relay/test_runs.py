@@ -258,6 +258,37 @@ def test_a_run_whose_process_died_is_removed_once_its_stream_says_so(
     assert not run.path.exists()
 
 
+QUESTIONS = [
+    {"question": "Which database?", "header": "DB", "options": [{"label": "Postgres"}]},
+    {"question": "a/b ~ c?", "header": "Sizes", "options": [], "multiSelect": True},
+]
+
+
+@pytest.mark.parametrize(
+    ("answers", "pointers"),
+    [
+        ({}, ["#/answers/Which database?", "#/answers/a~1b ~0 c?"]),
+        ({"db": "x", "Sizes": "S"}, ["#/answers/db", "#/answers/Which database?"]),
+        ({"DB": ["x"], "Sizes": "S"}, ["#/answers/DB"]),
+        ({"DB": "x", "Sizes": []}, ["#/answers/Sizes"]),
+        ({"DB": "x", "Sizes": None, "z": 1}, ["#/answers/Sizes", "#/answers/z"]),
+    ],
+)
+def test_answers_that_do_not_fit_leave_the_question_open(
+    relay: Relay, run: Workspace, alive: Hold, answers: Any, pointers: list[str]
+) -> None:
+    alive(run)
+    url = f"/workflows/{run.run_id}/answers"
+    say(run, "questions_presented", question_id="q", questions=QUESTIONS)
+    refused = relay.post(url, {"question_id": "q", "answers": answers})
+    assert refused.status_code == 422
+    assert [error["pointer"] for error in refused.json()["errors"]] == pointers
+    assert inbox(run) == []
+    taken = relay.post(url, {"question_id": "q", "answers": {"Sizes": ["S"], "DB": "Postgres"}})
+    assert taken.status_code == 202
+    assert inbox(run)[0]["answers"] == {"Which database?": "Postgres", "a/b ~ c?": ["S"]}
+
+
 def test_only_a_run_that_has_ended_can_be_removed(
     relay: Relay, run: Workspace, alive: Hold
 ) -> None:

@@ -19,6 +19,8 @@ from tests.relay.live import CATALOG, Relay, running_relay
 from tests.support import DEADLINE_S
 
 ASK = {"workflow": "command", "params": {"argv": ["true"]}}
+TALK = {"workflow": "claude", "prompt": "go on"}
+SAID = {"role": "user", "content": "before"}
 
 
 @pytest.fixture
@@ -82,6 +84,15 @@ def test_everything_asked_is_in_the_manifest(relay: Relay) -> None:
         ({"workflow": "claude", "prompt": "x", "params": {"unknown": 0}}, "#/params"),
         (ASK | {"prompt": "x"}, "#/prompt"),
         (ASK | {"interactive": True}, "#/interactive"),
+        (TALK | {"chat_history": ["hi"]}, "#/chat_history/0"),
+        (TALK | {"chat_history": {"role": "user"}}, "#/chat_history"),
+        (TALK | {"chat_history": [{"content": "hi"}]}, "#/chat_history/0/role"),
+        (TALK | {"chat_history": [SAID, {"actor": "x", "content": ""}]}, "#/chat_history/1/actor"),
+        (TALK | {"chat_history": [{"role": 7, "content": "hi"}]}, "#/chat_history/0/role"),
+        (TALK | {"chat_history": [{"role": "user"}]}, "#/chat_history/0/content"),
+        (TALK | {"chat_history": [{"role": "ai", "text": None}]}, "#/chat_history/0/text"),
+        (TALK | {"chat_history": [SAID | {"content": [{}]}]}, "#/chat_history/0/content"),
+        (TALK | {"chat_history": [SAID | {"content": []}]}, "#/chat_history/0/content"),
         (ASK | {"interactive": "yes"}, "#/interactive"),
         (ASK | {"unknown": 1}, "#/unknown"),
         (ASK | {"priority": 101}, "#/priority"),
@@ -115,6 +126,23 @@ def test_what_can_not_be_granted_is_a_422_that_says_where(
     problem = answer.json()
     assert problem["status"] == 422 and problem["detail"]
     assert any(error.get("pointer", "").startswith(pointer) for error in problem["errors"])
+
+
+@pytest.mark.parametrize("role_key", ["role", "actor", "author", "sender", "type"])
+@pytest.mark.parametrize("content_key", ["content", "text", "message"])
+def test_a_chat_of_others_is_understood(relay: Relay, role_key: str, content_key: str) -> None:
+    roles = {"user": "user", "Human": "user", "ai": "assistant", "agent": "assistant"}
+    blocks = [{"type": "text", "text": "look"}]
+    said = [{role_key: role, content_key: blocks, "at": 7} for role in roles]
+    answer = relay.post("/workflows", TALK | {"chat_history": said})
+    assert answer.status_code == 201
+    run = Workspace(relay.root, answer.json()["run_id"])
+    expected = [{"role": role, "content": blocks} for role in roles.values()]
+    assert read_manifest(run).chat_history == expected
+    told = relay.get(f"/workflows/{run.run_id}/history").json()["messages"]
+    assert [(m["role"], m["content"]) for m in told] == [(r, "look") for r in roles.values()]
+    again = relay.post("/workflows", TALK | {"chat_history": told})  # what comes out goes in
+    assert again.status_code == 201
 
 
 def test_unknown_workflows_are_told_the_known_ones(relay: Relay) -> None:

@@ -72,7 +72,8 @@ def test_queued(workspace: Workspace) -> None:
         (["workflow_started", "questions_presented"], "waiting"),
         (["workflow_started", "permission_requested"], "waiting"),
         (["workflow_started", "permission_requested", "permission_resolved"], "running"),
-        (["workflow_started", "questions_presented", "workflow_paused"], "paused"),
+        (["workflow_started", "questions_presented", "workflow_paused"], "waiting"),
+        (["workflow_started", "workflow_paused", "permission_requested"], "waiting"),
         (["workflow_started", "workflow_completed"], "completed"),
         (["workflow_started", "workflow_failed"], "failed"),
         (["workflow_started", "workflow_stopped"], "stopped"),
@@ -96,6 +97,11 @@ def test_an_idle_run_waits(workspace: Workspace, alive: RunLock, write: Write) -
     write("workflow_started")
     write("progress_update", status="waiting")
     assert agreed(workspace) == "waiting"
+    assert summarize(workspace).waiting_for == "message"
+    write("questions_presented", question_id="q")
+    assert summarize(workspace).waiting_for == "answer"
+    alive.release()
+    assert summarize(workspace).waiting_for is None
 
 
 @pytest.mark.parametrize("begun", [b"", b'{"type":"workflow_st'])

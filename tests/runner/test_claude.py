@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 import runlog
-from runlog.run.history import ChatHistory
+from runlog import Workspace
+from runlog.run.history import ChatHistory, ChatMessage
+from runlog.run.words import InboxWords
 from tests.runner.claude_runs import QUESTION, cli_pid, control, receipt, say, start, texts
 from tests.support import (
     bash,
@@ -175,6 +177,60 @@ def test_set_model_and_permission_mode(root: Path, tmp_path: Path) -> None:
     assert wait_for_end(run)["type"] == "workflow_completed"
 
 
+def test_turns_are_told(root: Path, tmp_path: Path) -> None:
+    run = start(root, "one", interactive=True)
+    wait_for(run, "turn_ended", turn=1)
+    receipt(run, f"prompt-{run.run_id}", "completed")
+    assert receipts(run, f"prompt-{run.run_id}") == ["queued", "delivered", "completed"]
+    wait_until(lambda: runlog.run_status(run) == "waiting", "waiting")
+    assert runlog.read_state(run).waiting_for == "message"
+    say(run, "/cost", "c1")  # asks no model
+    receipt(run, "c1", "completed")
+    say(run, script({"tools": [wait_tool(tmp_path / "never")]}), "m2")
+    wait_for_tool(run)
+    begun = runlog.read_state(run).turn
+    assert begun is not None
+    assert (begun.number, begun.message_id, begun.running) == (2, "m2", True)
+    before = [record for record in records(run) if record.offset <= begun.offset]
+    assert before[-1].offset == begun.offset
+    control(run, "interrupt")
+    wait_for(run, "turn_ended", turn=2)
+    say(run, script({"tools": [wait_tool(tmp_path / "never")]}), "m3")
+    wait_for_tool(run, 2)
+    control(run, "stop")
+    end = wait_for_end(run)
+    told = [(e["turn"], e["finish_reason"], e["message_id"]) for e in events(run, "turn_ended")]
+    assert told == [
+        (1, "completed", f"prompt-{run.run_id}"),
+        (2, "interrupted", "m2"),
+        (3, "interrupted", "m3"),  # by the stop
+    ]
+    assert end["stats"]["turns"] == 3
+    (cost,) = (m for m in chat_of(run) if m.kind == "command")
+    assert (cost.content, cost.message_id) == ("/cost", "c1")
+    assert cost.output is not None and "cost" in cost.output
+
+
+def chat_of(run: Workspace) -> list[ChatMessage]:
+    chat = ChatHistory(100, words=InboxWords(run))
+    for record in records(run):
+        chat.apply(record.event(), record.offset)
+    return chat.messages
+
+
+def test_messages_that_the_cli_merges_are_told_once_each(root: Path, tmp_path: Path) -> None:
+    text = "word " * 40
+    run = start(root, script({"text": text, "chunk_delay_s": 0.1}), interactive=True)
+    wait_for(run, "user", isReplay=True)
+    for number in range(3):
+        say(run, f"note {number}", f"n{number}")
+    receipt(run, "n2", "completed")
+    said = [(m.content, m.message_id) for m in chat_of(run) if m.role == "user"][1:]
+    assert said == [(f"note {number}", f"n{number}") for number in range(3)]
+    control(run, "stop")
+    wait_for_end(run)
+
+
 def test_message_after_the_last_turn_is_dropped(root: Path, tmp_path: Path) -> None:
     run = start(root, script({"text": "end"}))
     wait_for_end(run)
@@ -208,12 +264,55 @@ def test_permission_allowed_and_denied(root: Path) -> None:
         wait_until(lambda: runlog.run_status(run) == "waiting", "waiting")
         asked = events(run, "permission_requested")[number]
         assert asked["tool_name"] == "Bash"
+        calls = [b for e in events(run, "assistant") for b in e["message"]["content"]]
+        (call,) = (b for b in calls if b.get("id") == asked["tool_use_id"])
+        assert call["input"] == asked["input"] and "agent_id" not in asked
+        assert asked["description"] == "test"
+        assert asked["blocked_path"] == str(run.files / "ab"[number])
         control(run, "permission", request_id=asked["request_id"], decision=decision)
         wait_for(run, "permission_resolved", request_id=asked["request_id"], decision=decision)
     wait_for(run, "result")
     assert (run.files / "a").exists() and not (run.files / "b").exists()
     late = control(run, "permission", request_id=asked["request_id"], decision="allow")
     receipt(run, late, "dropped")
+
+
+def test_alike_requests_say_which_call_and_which_agent_asks(root: Path) -> None:
+    inner = script({"tools": [bash("touch a")]}, {"text": "done"})
+    task = {"description": "one", "prompt": inner, "subagent_type": "general-purpose"}
+    run = start(
+        root,
+        script({"tools": [bash("touch a"), {"name": "Task", "input": task}]}, {"text": "end"}),
+        ask_permissions=True,
+        allowed_tools=["Task"],
+    )
+    for number in range(2):
+        wait_until(lambda n=number: len(events(run, "permission_requested")) > n, "permission")
+        asked = events(run, "permission_requested")[number]
+        control(run, "permission", request_id=asked["request_id"], decision="allow")
+    assert wait_for_end(run)["type"] == "workflow_completed"
+    one, two = events(run, "permission_requested")
+    assert one["tool_use_id"] != two["tool_use_id"]
+    agents = {e["tool_use_id"]: e.get("agent_id") for e in (one, two)}
+    assert sorted(map(bool, agents.values())) == [False, True]
+    for line in events(run, "assistant"):
+        for block in line["message"]["content"]:
+            if block.get("id") in agents:
+                assert line.get("agent_id") == agents[block["id"]]
+
+
+def test_a_plan_stands_in_its_request(root: Path) -> None:
+    plan = "# The plan\n\n1. Look\n2. Leap"
+    run = start(
+        root,
+        script({"tools": [{"name": "ExitPlanMode", "input": {"plan": plan}}]}, {"text": "end"}),
+        ask_permissions=True,
+        permission_mode="plan",
+    )
+    asked = wait_for(run, "permission_requested")
+    assert (asked["tool_name"], asked["plan"]) == ("ExitPlanMode", plan)
+    control(run, "permission", request_id=asked["request_id"], decision="allow")
+    assert wait_for_end(run)["type"] == "workflow_completed"
 
 
 def test_what_a_permission_suggests_is_taken_up(root: Path, tmp_path: Path) -> None:
@@ -267,6 +366,7 @@ def test_question_of_the_agent(root: Path, answered: bool) -> None:
     )
     asked = wait_for(run, "questions_presented")
     assert asked["questions"][0]["question"] == "Which colour?"
+    assert asked["tool_use_id"].startswith("toolu_")
     if answered:
         answers = {"Which colour?": "Blue"}
         control(run, "answer", question_id=asked["question_id"], answers=answers)
@@ -276,6 +376,39 @@ def test_question_of_the_agent(root: Path, answered: bool) -> None:
     assert (collected["answers"]["Which colour?"], collected["source"]) == expected
     told = json.dumps([e["message"] for e in events(run, "user")])
     assert expected[0] in told
+
+
+SIZES = {
+    "question": "Which sizes?",
+    "header": "Sizes",
+    "multiSelect": True,
+    "options": [{"label": "S", "description": "s"}, {"label": "M", "description": "m"}],
+}
+
+
+def test_answers_by_hand_that_do_not_fit_leave_the_question_open(root: Path) -> None:
+    tool = {"name": "AskUserQuestion", "input": {"questions": [QUESTION, SIZES]}}
+    run = start(root, script({"tools": [tool]}, {"text": "end"}), ask_permissions=True)
+    question_id = wait_for(run, "questions_presented")["question_id"]
+    for bad in ({}, {"Size": "S"}, {"Colour": ["Red"], "Sizes": "S"}, {"Colour": "", "Sizes": "S"}):
+        line = control(run, "answer", question_id=question_id, answers=bad)
+        assert "Which" in receipt(run, line, "dropped")["reason"]
+    # Its id in the place of a request's closes nothing either.
+    wrong = control(run, "permission", request_id=question_id, decision="allow")
+    receipt(run, wrong, "dropped")
+    assert list(runlog.read_state(run).open_questions) == [question_id]
+    good = {"Sizes": ["S", "M"], "Colour": "green"}
+    line = control(run, "answer", question_id=question_id, answers=good)
+    assert wait_for_end(run)["type"] == "workflow_completed"
+    receipt(run, line, "completed")
+    answers = wait_for(run, "responses_collected")["answers"]
+    assert answers == {"Which colour?": "green", "Which sizes?": ["S", "M"]}
+    told = json.dumps([e["message"] for e in events(run, "user")])
+    assert "green" in told and "S, M" in told
+
+
+def refused(error: str, status: int = 400) -> str:
+    return script({"status": status, "error": error})
 
 
 @pytest.mark.parametrize(
@@ -292,6 +425,13 @@ def test_question_of_the_agent(root: Path, answered: bool) -> None:
         ("hi", {"cli_path": "/nonexistent/claude"}, "cannot_start", "/nonexistent/claude"),
         ("hi", {"cwd": "not/there"}, "bad_params", "not/there"),
         ("y" * 4_000_000, {}, "too_long", "too long"),
+        (refused("prompt is too long: 250000 tokens > 200000 maximum"), {}, "too_long", "too long"),
+        (refused("too large", 413), {}, "too_long", "too large"),
+        (refused("Could not process image"), {}, "image_error", "image"),
+        (refused("something else"), {}, "api_error", "something else"),
+        (refused("later", 529), {}, "overloaded", "529"),
+        (script(*[{"text": "no", "stop_reason": "refusal"}] * 3), {}, "refusal", ""),
+        (script(*[{"text": "a", "stop_reason": "max_tokens"}] * 6), {}, "max_output", "maximum"),
         ("hi", {"no_such": 1}, "bad_params", "no_such"),
         (
             "hi",
@@ -309,6 +449,8 @@ def test_failures_tell_why(
     assert end["type"] == "workflow_failed"
     assert end["reason"] == reason
     assert told in end["error"]
+    for turn in events(run, "turn_ended"):
+        assert turn["finish_reason"] == reason
 
 
 def test_cli_killed(root: Path, tmp_path: Path) -> None:
@@ -338,11 +480,39 @@ def test_killed_run_goes_on_in_its_session(root: Path, tmp_path: Path) -> None:
     assert run.stream.read_bytes().startswith(before)
     assert [e["attempt"] for e in events(run, "workflow_started")] == [1, 2]
     assert {e["session_id"] for e in events(run, "result")} == {session}
+    # Also what the killed process had spent and told nobody, if it came to take it along.
+    told = [e["total_cost_usd"] for e in events(run, "result")]
+    assert end["stats"]["cost_usd"] == pytest.approx(told[-1])
     assert "on we go" in texts(run)
     assert receipts(run, "m1") == ["queued", "delivered", "completed"]
     assert receipts(run, "m0")[-1] == "completed"  # neither lost nor repeated
     replays = [e for e in events(run, "user") if e.get("uuid") == "m0"]
     assert len(replays) == 1
+
+
+def test_cost_over_a_kill_and_a_resume(root: Path, tmp_path: Path) -> None:
+    run = start(root, script({"text": "one"}), interactive=True)
+    receipt(run, f"prompt-{run.run_id}", "completed")
+    say(run, script({"tools": [wait_tool(tmp_path / "never")]}), "m1")
+    wait_for_tool(run)
+    wait_for_transcript(run)
+    kill(wait_for(run, "workflow_started")["pid"])
+    wait_for_end(run)
+    say(run, script({"text": "two"}), "m2", resume=True)
+    receipt(run, "m2", "completed")
+    control(run, "stop")
+    wait_for_end(run, attempt=2)
+    say(run, script({"text": "three"}), "m3", resume=True)
+    receipt(run, "m3", "completed")
+    control(run, "stop")
+    end = wait_for_end(run, attempt=3)
+    first, second, third = (e["total_cost_usd"] for e in events(run, "result"))
+    assert second < first + second and third > second
+    assert end["stats"]["cost_usd"] == pytest.approx(first + third)
+    by_model = runlog.read_state(run).spending.by_model
+    assert sum(usage["cost_usd"] for usage in by_model.values()) == pytest.approx(first + third)
+    usage = [e["usage"]["input_tokens"] for e in events(run, "result")]
+    assert end["stats"]["usage"]["input_tokens"] == sum(usage)
 
 
 def test_finished_run_is_reopened_on_its_session(root: Path) -> None:

@@ -128,6 +128,10 @@ def test_nodes_and_messages(root: Path, app_dir: Path) -> None:
     (completed,) = events(run, "node_completed")
     assert completed["outputs"]["messages"][0]["content"] == "you said hello"
     assert chat_of(run) == [("user", "hello"), ("assistant", "you said hello")]
+    prompt_id = f"prompt-{run.run_id}"
+    assert receipts(run, prompt_id) == ["queued", "delivered", "completed"]
+    (turn,) = events(run, "turn_ended")
+    assert (turn["turn"], turn["finish_reason"], turn["message_id"]) == (1, "completed", prompt_id)
     partial = [e["event"] for e in events(run, "stream_event")]
     text = "".join(p["delta"]["text"] for p in partial if p["type"] == "content_block_delta")
     assert (text, partial[0]["type"], partial[-1]["type"]) == (

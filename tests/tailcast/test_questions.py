@@ -48,6 +48,7 @@ def answers(run: Workspace) -> list[Any]:
         (["1=1"], "Red"),
         (["q-1", "Red"], "Red"),
         (["--json-answers", '{"Which colour?": "x"}'], "x"),
+        (["--json-answers", '{"Colour": "x"}'], "x"),
     ],
 )
 def test_one_question(cli: Cli, words: list[str], answer: str) -> None:
@@ -75,6 +76,10 @@ def test_what_can_not_be_answered(cli: Cli) -> None:
     )
     assert "not JSON" in cli("answer", "last", "--json-answers", "{", code=2).stderr
     assert "no JSON object" in cli("answer", "last", "--json-answers", "[]", code=2).stderr
+    for bad in ("{}", '{"colour": "x"}', '{"Colour": ["Red"]}', '{"Colour": ""}'):
+        assert "Which colour?" in cli("answer", "last", "--json-answers", bad, code=2).stderr
+    assert "Which colour?" in cli("answer", "last", " ", code=2).stderr
+    assert answers(run) == []
     assert "no open permission" in cli("approve", "last", code=2).stderr
     assert "no open permission" in cli("deny", "last", "p-1", code=2).stderr
     asking(cli.root, COLOUR, question_id="q-2")

@@ -17,7 +17,12 @@ from tailcast.terminal.text import age, cells, clean, cost, cut_cells, duration,
 FORBIDDEN = {*map(chr, range(32)), *map(chr, range(127, 160)), *"\u202e\u2066\u2028\ufeff"} - {"\n"}
 
 
-def shown(*events: dict[str, Any], width: int | None = None, full: bool = False) -> str:
+def shown(
+    *events: dict[str, Any],
+    width: int | None = None,
+    full: bool = False,
+    words: dict[str, Any] | None = None,
+) -> str:
     """:param width: of a terminal without colours; None: a pipe."""
     file = io.StringIO()
     console = Console(
@@ -29,7 +34,12 @@ def shown(*events: dict[str, Any], width: int | None = None, full: bool = False)
         force_terminal=width is not None,
         color_system=None,
     )
-    renderer = Renderer(Screen(console), lambda *words: " ".join(("tailcast", *words)), full=full)
+    renderer = Renderer(
+        Screen(console),
+        lambda *said: " ".join(("tailcast", *said)),
+        full=full,
+        words=(words or {}).get,
+    )
     for event in events:
         renderer.show(event)
     renderer.close()
@@ -148,6 +158,64 @@ def test_events_as_people_read_them(event: dict[str, Any], parts: list[str]) -> 
     told = shown(event)
     for part in parts:
         assert part in told
+
+
+def user(content: Any, **fields: Any) -> dict[str, Any]:
+    return {"type": "user", "message": {"role": "user", "content": content}} | fields
+
+
+def test_a_command_is_shown_as_typed_with_what_it_gave() -> None:
+    typed = user("<command-name>/usage</command-name>", uuid="c0", isReplay=True)
+    made_up = assistant({"type": "text", "text": "$0.05"}, local_command_source="<x>")
+    end = {"type": "result", "local_command": "cost", "num_turns": 0}
+    lines = shown(made_up, typed, end, words={"c0": "/cost"}).split("\n")
+    assert [line for line in lines if line] == ["❯ /cost", "  ⎿ $0.05"]
+    # A transcript tells the command first, and nobody knows how it was typed.
+    output = user("<local-command-stderr>no such</local-command-stderr>")
+    lines = shown(typed, output, user("next")).split("\n")
+    assert [line for line in lines if line] == ["❯ /usage", "  ⎿ no such", "❯ next"]
+    # And one of whose name only the result tells.
+    lines = shown(made_up, end).split("\n")
+    assert [line for line in lines if line] == ["❯ /cost", "  ⎿ $0.05"]
+
+
+def test_a_compaction_has_its_tokens() -> None:
+    metadata = {"trigger": "manual", "pre_tokens": 13547, "post_tokens": 3059}
+    boundary = {"type": "system", "subtype": "compact_boundary", "compact_metadata": metadata}
+    summary = user("This session is being continued from a previous conversation", isSynthetic=True)
+    given = user("<local-command-stdout>Compacted </local-command-stdout>")
+    typed = user("<command-name>/compact</command-name><command-args>be brief</command-args>")
+    told = shown(boundary, summary, given, typed)
+    assert [line for line in told.split("\n") if line] == [
+        "✂ compacted: 13,547 → 3,059 tokens",
+        "❯ /compact be brief",
+    ]
+    assert "This session" in shown(boundary, summary, full=True)
+
+
+def test_an_interrupt_that_a_person_asked_for_is_no_failure() -> None:
+    asked = {"type": "message_received", "message_id": "i", "message_type": "interrupt"}
+    mark = user([{"type": "text", "text": "[Request interrupted by user]"}])
+    end = {"type": "result", "is_error": True, "terminal_reason": "aborted_tools", "errors": ["x"]}
+    told = shown(asked | {"state": "completed"}, mark, end)
+    assert "■ interrupted by you" in told and "— turn, interrupted" in told and "x" not in told
+    renderer = Renderer(Screen(Console(file=io.StringIO())), lambda *said: "")
+    renderer.hear({"type": "user", "message": 7})  # of whatever shape
+    stopped = asked | {"message_type": "stop", "state": "completed"}
+    assert "interrupted: the run was stopped" in shown(stopped, mark, end)
+
+
+def test_messages_that_were_merged_are_shown_once_each() -> None:
+    events = [user("a", uuid="1"), user("b", uuid="2"), user("a\nb\nc", uuid="3")]
+    for words in ({}, {"1": "a", "2": "b", "3": "c"}):
+        lines = shown(*events, words=words).split("\n")
+        assert [line for line in lines if line] == ["❯ a", "❯ b", "❯ c"]
+
+
+def test_receipts_of_the_prompt_are_told_if_it_is_dropped() -> None:
+    receipt = {"type": "message_received", "message_id": "prompt-x", "message_type": "message"}
+    assert shown(receipt | {"state": "delivered"}) == ""
+    assert "dropped: late" in shown(receipt | {"state": "dropped", "reason": "late"})
 
 
 def test_noise_is_left_out() -> None:

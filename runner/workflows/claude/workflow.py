@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel
 
-from runlog import Event, InboxLine
+from runlog import Event, InboxLine, RunState
+from runlog.run.reasons import finish_reason
+from runlog.run.voice import local_command
 
 from ...attempt.run import Run
 from ...attempt.workflow import RunFailed, RunStopped
+from .asker import asker_of
 from .environment import claude_environment, config_folder
 from .frames import AgentEnded, follow_frames, prompt_was_read
 from .params import ClaudeParams, claude_options, find_cli
@@ -40,18 +43,6 @@ _IDLE_CHECK_S = 1.0
 
 # The SDK's words for "its stderr went elsewhere"; ours adds what it was.
 _PLACEHOLDER = "\nError output: Check stderr output for details"
-
-_REASONS: dict[object, str] = {
-    401: "authentication",
-    403: "authentication",
-    404: "unknown_model",
-    429: "rate_limit",
-    529: "overloaded",
-    "max_turns": "max_turns",
-    "budget_exhausted": "max_budget",
-    "api_error": "api_error",
-    "blocking_limit": "too_long",
-}
 
 
 class Claude:
@@ -99,7 +90,10 @@ class _Conversation:
         self._idle = asyncio.Event()
         self._idle_since = time.monotonic()
         self._last_result: Event | None = None
+        self._last_reason = "completed"
         self._began = False  # the CLI has told its session
+        # Folds what the CLI says of itself: which turn it is. The lines are those of `frames`, so no more is known.
+        self._turns = run.earlier.copy() if run.earlier else RunState()
         self._done = asyncio.Event()
 
     async def hold(self, session_id: str | None) -> Any:
@@ -145,7 +139,7 @@ class _Conversation:
         if not heard:
             self._unheard = run.manifest.chat_history
         if run.prompt and not heard:
-            await self._send(prompt_id, run.prompt, None)
+            await self._send(prompt_id, run.prompt, run.take_prompt())
         elif run.interactive:
             await self._settle()  # else a message is on its way, that asked the run to go on
         parts: list[Coroutine[Any, Any, None]] = [
@@ -178,10 +172,11 @@ class _Conversation:
     async def _follow(self, start: int) -> None:
         async for frame in follow_frames(self._run.workspace, start, self._run.wakes.waiter()):
             kind = frame.get("type")
+            self._turns.apply(frame, 0)
             if kind == "command_lifecycle":
                 self._on_lifecycle(str(frame.get("command_uuid")), frame.get("state"))
             elif kind == "result":
-                self._last_result = frame
+                self._on_result(frame)
                 self._run.sync()  # the guard wrote it; a turn that is told as done stays done
                 if frame.get("api_error_status") in (401, 403):
                     self._done.set()  # no message will mend it
@@ -203,6 +198,13 @@ class _Conversation:
             if line is not None:
                 cut = {"reason": "its turn was cut short"} if state == "cancelled" else {}
                 self._run.inbox.receipt(line, "completed", **cut)
+
+    def _on_result(self, result: Event) -> None:
+        self._last_result, self._last_reason = result, finish_reason(result)
+        turn = self._turns.turn
+        if local_command(result) is None and turn is not None:
+            self._last_reason = turn.finish_reason or self._last_reason
+            self._run.tell_turn(turn, self._last_reason)
 
     def _on_replay(self, message_id: str) -> None:
         # An id that the session has read in an earlier life comes back at once, without a lifecycle of its own.
@@ -323,17 +325,13 @@ class _Conversation:
         last = self._last_result
         if last is None:
             return None
-        terminal = str(last.get("terminal_reason"))
-        if terminal.startswith("aborted"):
+        reason = self._last_reason
+        if reason == "interrupted":
             raise RunStopped("interrupt")
-        if last.get("is_error"):
-            subtype = str(last.get("subtype"))
-            reason = _REASONS.get(last.get("api_error_status")) or _REASONS.get(terminal)
-            if reason is None and subtype == "success":
-                reason = str(last.get("terminal_reason") or "error")  # it alone tells the kind
+        if reason != "completed":
             errors = last.get("errors")
-            text = last.get("result") or "; ".join(map(str, errors or [subtype]))
-            raise RunFailed(reason or subtype, str(text))
+            text = last.get("result") or "; ".join(map(str, errors or [reason]))
+            raise RunFailed(reason, str(text))
         return last.get("result")
 
     async def _ask(
@@ -341,11 +339,13 @@ class _Conversation:
     ) -> "PermissionResultAllow | PermissionResultDeny":
         from claude_agent_sdk import PermissionResultAllow, PermissionResultDeny, PermissionUpdate
 
+        asker = asker_of(self._run.workspace, tool_name, tool_input, context)
         if tool_name == "AskUserQuestion":
-            answers = await self._run.ask(
+            answers = await self._run.questions.ask(
                 tool_input["questions"],
                 smart_defaults=_first_options(tool_input["questions"]),
                 timeout_s=self._params.question_timeout_s,
+                asker=asker,
             )
             given = {question: _as_text(answer) for question, answer in answers.items()}
             return PermissionResultAllow(updated_input={**tool_input, "answers": given})
@@ -354,6 +354,7 @@ class _Conversation:
             tool_input,
             [suggestion.to_dict() for suggestion in context.suggestions],
             self._params.permission_timeout_s,
+            asker,
         )
         if decided["decision"] == "allow":
             taken_up = decided.get("updated_permissions") or []

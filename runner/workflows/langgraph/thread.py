@@ -86,7 +86,9 @@ class _Thread:
         asked = dict(params.input or {})
         history = self._run.manifest.chat_history
         if prompt:
-            self._events.said(prompt, f"prompt-{self._run.run_id}")
+            self._taken = self._run.take_prompt()
+            self._run.inbox.receipt(self._taken, "delivered")
+            self._events.said(prompt, self._taken.id)
             asked = self._with_message(asked, history, prompt)
         elif history and params.prompt_key == _MESSAGES:
             asked[_MESSAGES] = [*asked.get(_MESSAGES, []), *history]
@@ -135,6 +137,7 @@ class _Thread:
     async def _next_message(self) -> Any:
         """The input that the next message makes; None if there is none, and none is waited for."""
         run = self._run
+        run.end_turn()
         if self._taken is not None:
             run.inbox.receipt(self._taken, "completed")
             self._taken = None

@@ -1,4 +1,5 @@
 import type { RunStatus } from "../stream/types.js";
+import { Spending } from "./spending.js";
 import type { Fields, Usage } from "./types.js";
 import { blocksOf, count, type Event, isObject, number, percent, text, time } from "./values.js";
 
@@ -7,12 +8,27 @@ const USAGE_KEYS = ["input_tokens", "output_tokens", "cache_creation_input_token
 const WAITING = "waiting";
 // `model` of an assistant line that the CLI made up to tell of an error.
 const NO_MODEL = "<synthetic>";
+/** Exit code of a CLI that was asked to end, and has kept its sums. */
+const EXIT_TERMINATED = 143;
 const COMMON_FIELDS = new Set(["type", "timestamp", "run_id", "progress", "message", "status"]);
 export const TERMINAL: Readonly<Record<string, RunStatus>> = {
   workflow_completed: "completed",
   workflow_failed: "failed",
   workflow_stopped: "stopped",
 };
+
+/**
+ * An answer of the model as far as it was told. Its id alone does not tell whether a line goes on with it: some model
+ * proxies give all answers the same. `inputTokens` is of all kinds, null if not told.
+ */
+interface Answer {
+  readonly id: string;
+  readonly inputTokens: number | null;
+  /** A tool that it called has given its result; it may do so before the rest of the answer is told. */
+  readonly hasResults: boolean;
+  /** Somebody else has spoken, or its turn has ended. */
+  readonly isOver: boolean;
+}
 
 /** What the lines so far say of the run: the fold of `GET /workflows/{id}`, with the same rules. */
 export class StateFold {
@@ -44,11 +60,12 @@ export class StateFold {
   #idle = false;
   #statsCostUsd: number | null = null;
   #counts = new Map<string, number>();
-  #usage = new Map<string, number>();
+  #spending = new Spending();
   #openQuestions = new Set<string>();
   #openPermissions = new Set<string>();
-  #costs = new Map<string, readonly [number, number]>(); // session -> cost of its earlier processes, of the present one
-  #answers = new Map<string, readonly [string, number]>(); // session -> id of its last answer, answers since its last result
+  #answers = new Map<string, Answer>(); // session -> its present one
+  #answered = new Map<string, number>(); // session -> answers since its last result
+  #lines = new Set<string>(); // of the answers: the CLI may tell one again
 
   /** A copy that goes on by itself. */
   fork(): StateFold {
@@ -58,27 +75,27 @@ export class StateFold {
     copy.#idle = this.#idle;
     copy.#statsCostUsd = this.#statsCostUsd;
     copy.#counts = new Map(this.#counts);
-    copy.#usage = new Map(this.#usage);
+    copy.#spending = this.#spending.fork();
     copy.#openQuestions = new Set(this.#openQuestions);
     copy.#openPermissions = new Set(this.#openPermissions);
-    copy.#costs = new Map(this.#costs);
     copy.#answers = new Map(this.#answers);
+    copy.#answered = new Map(this.#answered);
+    copy.#lines = new Set(this.#lines);
     return copy;
   }
 
   get status(): RunStatus {
     if (this.lifecycle === null) return "queued";
     if (this.lifecycle !== "running") return this.lifecycle;
+    if (this.#openQuestions.size > 0 || this.#openPermissions.size > 0) return "waiting"; // somebody is needed
     if (this.#paused) return "paused";
-    return this.#openQuestions.size > 0 || this.#openPermissions.size > 0 || this.#idle ? "waiting" : "running";
+    return this.#idle ? "waiting" : "running";
   }
 
   get costUsd(): number | null {
-    if (this.#costs.size === 0) return this.#statsCostUsd;
-    let sum = 0;
-    for (const [banked, spent] of this.#costs.values()) sum += banked + spent;
-    const counted = Number(sum.toFixed(6));
-    return this.#statsCostUsd === null ? counted : Math.max(this.#statsCostUsd, counted);
+    const { costUsd } = this.#spending;
+    if (costUsd === null) return this.#statsCostUsd;
+    return Number(Math.max(this.#statsCostUsd ?? 0, costUsd).toFixed(6));
   }
 
   byType(): Record<string, number> {
@@ -86,7 +103,7 @@ export class StateFold {
   }
 
   usage(): Usage {
-    const [input, output, made, read] = USAGE_KEYS.map((key) => this.#usage.get(key) ?? 0) as [number, number, number, number];
+    const [input, output, made, read] = USAGE_KEYS.map((key) => this.#spending.tokens(key) ?? 0) as [number, number, number, number];
     return {
       input_tokens: input,
       output_tokens: output,
@@ -96,10 +113,8 @@ export class StateFold {
   }
 
   tokens(): number | null {
-    if (this.#usage.size === 0) return null;
-    let sum = 0;
-    for (const tokens of this.#usage.values()) sum += tokens;
-    return sum;
+    if (this.#spending.isEmpty) return null;
+    return USAGE_KEYS.reduce((sum, key) => sum + (this.#spending.tokens(key) ?? 0), 0);
   }
 
   apply(event: Event & { readonly type: string }, offset: number): void {
@@ -160,7 +175,7 @@ export class StateFold {
         this.#assistant(event);
         break;
       case "user":
-        if (messageBlocks(event).some((block) => block["type"] === "tool_result")) this.currentTool = null;
+        this.#user(event);
         break;
       case "result":
         this.#result(event);
@@ -168,6 +183,7 @@ export class StateFold {
   }
 
   #started(event: Event): void {
+    if (this.lifecycle === "running") this.#spending.endProcess(true); // nobody has told how the last attempt ended
     this.lifecycle = "running";
     this.workflow = text(event["workflow"]);
     this.attempt = count(event["attempt"]) ?? this.attempt + 1;
@@ -193,6 +209,8 @@ export class StateFold {
     this.attempt = Math.max(this.attempt, count(stats["attempt"]) ?? 0);
     this.progress ??= percent(stats["progress"]);
     if (this.lifecycle === "completed") this.progress ??= 100;
+    const exitCode = event["exit_code"];
+    this.#spending.endProcess(this.reason === "lost" || (this.reason === "agent_exit" && exitCode !== EXIT_TERMINATED));
     this.#paused = this.#idle = false;
     this.currentTool = this.currentNode = null;
     this.#openQuestions.clear();
@@ -219,11 +237,15 @@ export class StateFold {
     if (event["subtype"] !== "init") return;
     this.sessionId = text(event["session_id"]) || this.sessionId;
     this.model = text(event["model"]) || this.model;
+    this.#spending.begin(text(event["session_id"]) ?? "");
     this.#goOn();
   }
 
   #assistant(event: Event): void {
-    this.#goOn();
+    if (!isOfSubagent(event)) this.#goOn();
+    const line = text(event["uuid"], 200);
+    if (line !== null && this.#lines.has(line)) return; // what a compaction has kept is told again
+    if (line !== null) this.#lines.add(line);
     this.#countTurn(event);
     for (const block of messageBlocks(event)) {
       if (block["type"] !== "tool_use") continue;
@@ -235,38 +257,63 @@ export class StateFold {
   /** An answer comes in a line for each of its blocks. Those of subagents do not count, nor what the CLI made up. */
   #countTurn(event: Event): void {
     const message = event["message"];
-    if (event["parent_tool_use_id"] || !isObject(message)) return;
-    const { id: answer, model } = message;
-    if (typeof answer !== "string" || model === NO_MODEL) return;
+    if (isOfSubagent(event) || !isObject(message)) return;
+    const { id, model } = message;
+    if (typeof id !== "string" || model === NO_MODEL) return;
     const session = text(event["session_id"]) ?? "";
-    const [last, counted] = this.#answers.get(session) ?? ["", 0];
-    if (answer === last) return;
-    this.#answers.set(session, [answer, counted + 1]);
+    const inputTokens = inputTokensOf(message);
+    const last = this.#answers.get(session);
+    if (last !== undefined && goesOn(last, id, inputTokens, event)) return;
+    this.#answers.set(session, { id, inputTokens, hasResults: false, isOver: false });
+    this.#answered.set(session, (this.#answered.get(session) ?? 0) + 1);
     this.turns += 1;
+  }
+
+  #user(event: Event): void {
+    const blocks = messageBlocks(event);
+    const results = blocks.filter((block) => block["type"] === "tool_result").length;
+    if (results > 0) this.currentTool = null;
+    const session = text(event["session_id"]) ?? "";
+    const last = this.#answers.get(session);
+    if (last === undefined || isOfSubagent(event)) return;
+    const speaks = blocks.length > results || typeof (isObject(event["message"]) && event["message"]["content"]) === "string";
+    this.#answers.set(session, { ...last, hasResults: last.hasResults || results > 0, isOver: last.isOver || speaks });
   }
 
   #result(event: Event): void {
     this.currentTool = null;
     const session = text(event["session_id"]) ?? "";
     this.sessionId = session || this.sessionId;
-    const [last, counted] = this.#answers.get(session) ?? ["", 0];
+    const counted = this.#answered.get(session) ?? 0;
+    this.#answered.delete(session);
+    const last = this.#answers.get(session);
+    if (last !== undefined) this.#answers.set(session, { ...last, isOver: true });
+    const aborted = String(event["terminal_reason"]).startsWith("aborted");
     // Others than Claude may write results, and tell of no answers before; the turn too many is in this number alone.
-    if (counted === 0 || event["subtype"] === "error_max_turns") {
-      this.turns += Math.max(0, (count(event["num_turns"]) || 1) - counted);
+    // Of a command that asks no model it is 0, after an interrupt too high.
+    if ((counted === 0 && !aborted) || event["subtype"] === "error_max_turns") {
+      this.turns += Math.max(0, (count(event["num_turns"]) ?? 1) - counted);
     }
-    this.#answers.set(session, [last, 0]);
-    const told = number(event["total_cost_usd"]);
-    if (told !== null) {
-      const [banked, before] = this.#costs.get(session) ?? [0, 0];
-      // The total is of the session so far. It falls only when a killed process took its count with it.
-      this.#costs.set(session, told < before ? [banked + before, told] : [banked, told]);
-    }
-    const usage = isObject(event["usage"]) ? event["usage"] : {};
-    for (const key of USAGE_KEYS) {
-      const tokens = count(usage[key]);
-      if (tokens !== null) this.#usage.set(key, (this.#usage.get(key) ?? 0) + tokens);
-    }
+    this.#spending.add(event);
   }
+}
+
+/** Streams say of which call a subagent's line is, transcripts that it stands aside. */
+function isOfSubagent(event: Event): boolean {
+  return Boolean(event["parent_tool_use_id"]) || event["isSidechain"] === true;
+}
+
+function goesOn(last: Answer, id: string, inputTokens: number | null, event: Event): boolean {
+  if (last.isOver || last.id !== id.slice(0, 200)) return false;
+  if (!last.hasResults) return true;
+  if (inputTokens !== null && last.inputTokens !== null && inputTokens !== last.inputTokens) return false;
+  return messageBlocks(event).every((block) => String(block["type"]).endsWith("tool_use"));
+}
+
+function inputTokensOf(message: Event): number | null {
+  const usage = isObject(message["usage"]) ? message["usage"] : {};
+  const kinds = [usage["input_tokens"], usage["cache_creation_input_tokens"], usage["cache_read_input_tokens"]];
+  return kinds.reduce<number>((sum, tokens) => sum + (number(tokens) ?? 0), 0) || null;
 }
 
 function messageBlocks(event: Event): readonly Event[] {

@@ -1,0 +1,79 @@
+"""Answers to questions, held against what was asked. Pure: relay, command line and the run itself ask here."""
+
+from typing import Any
+
+from ..disk.records import Event
+from ..errors import BadAnswers
+
+__all__ = ["Answers", "checked_answers"]
+
+# question -> a label or a text of one's own; of a question with `multiSelect` a list of them too
+Answers = dict[str, Any]
+
+
+def checked_answers(asked: Event, answers: Answers) -> Answers:
+    """The answers by the texts of the questions of a `questions_presented` event, in the order of those.
+
+    A key may also be a question's header, if no other question has the same. Where the event does not tell what it
+    asks (others may write such), any answers will do.
+
+    :raises BadAnswers: a question has no answer, an answer no question, or is no text where one is needed.
+    """
+    questions = _questions(asked)
+    if questions is None:
+        return answers
+    given: Answers = {}
+    faults: dict[str, str] = {}
+    for key, answer in answers.items():
+        named = _named(questions, key)
+        if len(named) != 1:
+            known = ", ".join(repr(text) for text in questions)
+            why = "is the header of several questions" if named else "is no question"
+            faults[key] = f"{key[:80]!r} {why}; asked are {known}"
+        elif named[0] in given:
+            faults[key] = f"{named[0]!r} is answered twice"
+        elif why := _fault(questions[named[0]], answer):
+            faults[key] = f"the answer to {named[0]!r} {why}"
+            given[named[0]] = None
+        else:
+            given[named[0]] = answer
+    for text in questions:
+        if text not in given:
+            faults[text] = f"{text!r} has no answer"
+    if faults:
+        raise BadAnswers(faults)
+    return {text: given[text] for text in questions}
+
+
+def _questions(asked: Event) -> dict[str, Event] | None:
+    """By their texts; None if there is none, or one that no answer could name."""
+    questions = asked.get("questions")
+    if not isinstance(questions, list) or not questions:
+        return None
+    by_text: dict[str, Event] = {}
+    for question in questions:
+        text = question.get("question") if isinstance(question, dict) else None
+        if not isinstance(text, str):
+            return None
+        by_text[text] = question
+    return by_text
+
+
+def _named(questions: dict[str, Event], key: str) -> list[str]:
+    if key in questions:
+        return [key]
+    return [text for text, question in questions.items() if question.get("header") == key]
+
+
+def _fault(question: Event, answer: object) -> str:
+    """What is wrong with an answer; empty if nothing is."""
+    if question.get("multiSelect") is True:
+        texts = answer if isinstance(answer, list) else [answer]
+        if texts and all(_is_text(text) for text in texts):
+            return ""
+        return "has to be a text or a list of texts, none of them empty"
+    return "" if _is_text(answer) else "has to be a text that is not empty"
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())

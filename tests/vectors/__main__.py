@@ -1,0 +1,31 @@
+"""See the package: `--write` and `--record`."""
+
+import argparse
+import json
+
+from . import HERE, derived, names, read
+from .record import ABOUT, record
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.vectors", description=__doc__)
+    parser.add_argument("--write", action="store_true", help="derive state and history anew")
+    parser.add_argument("--record", nargs="*", metavar="NAME", choices=[*ABOUT, []])
+    asked = parser.parse_args()
+    if asked.record is not None:
+        for name, lines in record(asked.record or list(ABOUT)):
+            _write(name, ABOUT[name], lines)
+    elif asked.write:
+        for name in names():
+            vector = read(name)
+            _write(name, vector["about"], vector["lines"])
+    else:
+        parser.print_help()
+
+
+def _write(name: str, about: str, lines: list[str]) -> None:
+    vector = {"about": about, "lines": lines} | derived(lines)
+    (HERE / f"{name}.json").write_text(json.dumps(vector, indent=1, ensure_ascii=False) + "\n")
+
+
+main()

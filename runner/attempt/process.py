@@ -131,7 +131,8 @@ async def _attempt(
         for line in inbox.read():
             if isinstance(line, InboxLine):
                 run.inbox.put(line)
-        run.end_turn(_finish_reason(outcome))
+        if run.tells_turns:
+            run.end_turn(_finish_reason(outcome))
         run.questions.drop_all("the run ended")
         run.inbox.drop_all("the run ended")
         run.emit(

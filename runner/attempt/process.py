@@ -181,7 +181,8 @@ def _end_is_told(
                 run.inbox.receipt(line, "completed")  # a signal was quicker
             else:
                 run.inbox.put(line)
-        run.end_turn(_finish_reason(outcome))
+        if run.tells_turns:
+            run.end_turn(_finish_reason(outcome))
         run.questions.drop_all("the run ended")
         run.inbox.drop_all("the run ended", {key: told.messages[key] for key in told.unreceipted})
         try:

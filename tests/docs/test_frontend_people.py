@@ -69,7 +69,7 @@ states.push(outbox.get(id).state);
 const after = async () => {
   for await (const { event } of poll(given.run)) {
     applyReceipt(outbox, event);
-    if (event.message_id === id) states.push(outbox.get(id).state);
+    if (event.type === "message_received" && event.message_id === id) states.push(outbox.get(id).state);
     if (outbox.get(id).state === "completed" || outbox.get(id).state === "dropped") return;
   }
 };

@@ -126,8 +126,12 @@ def test_claude(house: House, tmp_path: Path) -> None:
         told.wait_for("command_lifecycle", command_uuid="m1")
         gate.touch()
         events = told.to_end("completed")
-    assert ours(events) == ["workflow_started", *[RECEIPT] * 3, "workflow_completed"]
-    assert fields(events, RECEIPT, "state") == ["queued", "delivered", "completed"]
+    order = ["workflow_started", *[RECEIPT] * 4, "turn_ended", *[RECEIPT] * 2, "workflow_completed"]
+    assert ours(events) == order
+    steps = ["queued", "delivered", "completed"]
+    for message_id in {event["message_id"] for event in events if event["type"] == RECEIPT}:
+        mine = [event for event in events if event.get("message_id") == message_id]
+        assert fields(mine, RECEIPT, "state") == steps
     assert events[-1]["result"] == "heard: the blue one"
 
 
@@ -152,15 +156,20 @@ def test_chat_asks_and_is_answered(house: House) -> None:
         events = told.to_end("stopped")
     assert ours(events, "countdown_tick") == [
         "workflow_started",
+        *[RECEIPT] * 2,  # of the prompt
         "questions_presented",
         "responses_collected",
         RECEIPT,
         "permission_requested",
         "permission_resolved",
         RECEIPT,
+        "turn_ended",
+        RECEIPT,
         "progress_update",
         RECEIPT,
-        *[RECEIPT] * 3,
+        *[RECEIPT] * 2,
+        "turn_ended",
+        RECEIPT,
         "progress_update",
         RECEIPT,
         "workflow_stopped",
@@ -184,13 +193,14 @@ def test_chat_asks_and_nobody_answers(house: House) -> None:
     run = house.start("chat", prompt=prompt, params=params)
     with Listener(house, run) as told:
         events = told.to_end("completed")
-    assert ours(events) == [
+    assert ours(events, RECEIPT) == [
         "workflow_started",
         "questions_presented",
         "auto_approving",
         "responses_collected",
         "permission_requested",
         "permission_resolved",
+        "turn_ended",
         "progress_update",
         "workflow_completed",
     ]
@@ -212,6 +222,7 @@ def test_langgraph(house: House, human: bool) -> None:
     tail = ["responses_collected", RECEIPT] if human else ["auto_approving", "responses_collected"]
     assert ours(events, "countdown_tick") == [
         "workflow_started",
+        *[RECEIPT] * 2,  # of the prompt
         "node_started",
         *done,
         "node_started",
@@ -220,6 +231,8 @@ def test_langgraph(house: House, human: bool) -> None:
         *tail,
         "node_started",
         *done,
+        "turn_ended",
+        RECEIPT,
         "progress_update",
         "workflow_completed",
     ]
@@ -253,6 +266,7 @@ def test_langgraph_paused_stopped_and_killed(house: House, tmp_path: Path) -> No
         "node_completed",
         "node_started",
         "questions_presented",
+        "turn_ended",
         "workflow_stopped",
     ]
     with again(house, run, first) as second:  # killed at the question
@@ -277,7 +291,7 @@ def test_design(house: House, human: bool) -> None:
         asked = told.wait_for("questions_presented")
         if human:
             state = house.client.get(f"/api/v1/workflows/{run.run_id}").json()
-            assert state["status"] == "paused"
+            assert (state["status"], state["waiting_for"]) == ("waiting", "answer")
             assert [q["question_id"] for q in state["open_questions"]] == [asked["question_id"]]
             answer(house, run, asked, "Ten")
         events = told.to_end("completed")

@@ -118,6 +118,7 @@ class _Conversation:
             ask=self._ask if asks else None,
         )
         start = run.workspace.stream.stat().st_size
+        run.tells_turns = True
         run.inbox.recall = self._recall
         run.on_stop = self._end_turn
         try:

@@ -57,6 +57,7 @@ class _Thread:
 
     async def work(self) -> Any:
         self._run.inbox.recall = self._recall
+        self._run.tells_turns = True
         taking = asyncio.create_task(self._take_messages())
         try:
             return await self._work()

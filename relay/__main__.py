@@ -19,6 +19,7 @@ def main() -> int:
     parser.add_argument("--keepalive", type=float, default=15.0, metavar="SECONDS")
     parser.add_argument("--watch", choices=get_args(Watch), default="watchfiles")
     parser.add_argument("--page", type=Path, default=PAGE, help="folder of the built web page")
+    parser.add_argument("--no-dialects", action="store_true")
     usual = ConnectionLimits()
     parser.add_argument("--head-timeout", type=float, default=usual.head_s, metavar="SECONDS")
     parser.add_argument("--max-connections", type=int, default=usual.connections, metavar="N")
@@ -32,6 +33,7 @@ def main() -> int:
         allowed_hosts=LOOPBACK_HOSTS | {name.lower() for name in asked.allow_host},
         keepalive_s=asked.keepalive,
         page=asked.page,
+        dialects=not asked.no_dialects,
         watch=asked.watch,
         limits=ConnectionLimits(
             head_s=asked.head_timeout,

@@ -14,6 +14,7 @@ from runlog import RunIndex
 from runlog.disk.layout import make_root
 from runlog.groups.batches import remove_unmade
 
+from . import dialects
 from .dependencies import Json, Services, in_thread
 from .http.access import Access
 from .http.models import Health
@@ -140,6 +141,8 @@ def _build(settings: RelaySettings) -> tuple[FastAPI, Services]:
     )
     for part in parts:
         api.include_router(part.router, prefix="/api/v1")
+    if settings.dialects:
+        api.include_router(dialects.router)
     api.include_router(metrics.router)
     _add_probes(api, services)
     _add_docs(api, services)

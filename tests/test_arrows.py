@@ -22,7 +22,8 @@ ROOMS = {
     "runlog": ["errors", "disk", "run", "index", "groups"],
     "runner": ["keeper", "scripted", "attempt", "workflows", "supervise", "__main__"],
     "relay": [
-        "http", "streaming", "starting", "dependencies", "batches", "routes", "app", "server", "__main__",
+        "http", "streaming", "starting", "dependencies", "batches", "routes", "dialects", "app", "server",
+        "__main__",
     ],
     "tailcast": [
         "client", "workflow", "terminal", "cli", "doctor", "demo", "commands", "app", "main", "__main__",

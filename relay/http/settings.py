@@ -54,6 +54,7 @@ class RelaySettings:
     :param allowed_hosts: names that a `Host` header may carry, without port, in lower case; `*` allows all.
     :param keepalive_s: silence after which a stream sends a comment, so that nothing between cuts it.
     :param watch: what tells of changes: watchfiles in a thread of its own, or inotify in the event loop.
+    :param dialects: whether front ends of other protocols are served, under `/dialects`.
     :param page: the folder of the built web page, which need not be there.
     """
 
@@ -64,3 +65,4 @@ class RelaySettings:
     page: Path = PAGE
     watch: Watch = "watchfiles"
     limits: ConnectionLimits = ConnectionLimits()
+    dialects: bool = True

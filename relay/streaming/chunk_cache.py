@@ -4,6 +4,7 @@ from collections import OrderedDict
 
 from runlog.disk.tail import Chunk
 
+from .fold import Fold, fold_chunk
 from .sse import Variant, frame_chunk
 
 __all__ = ["Budget", "Framed", "ChunkCache"]
@@ -20,11 +21,12 @@ _KEPT_VARIANTS = 8
 class Framed:
     """A chunk, and its frames for each variant that was asked for so far."""
 
-    __slots__ = ("chunk", "cost_bytes", "frames")
+    __slots__ = ("chunk", "cost_bytes", "folded", "frames")
 
     def __init__(self, chunk: Chunk) -> None:
         self.chunk = chunk
         self.frames: dict[Variant, bytes] = {}
+        self.folded: dict[Fold, tuple[bytes, Fold]] = {}  # by the state before it
         self.cost_bytes = _OVERHEAD_BYTES + len(chunk.data)
 
 
@@ -73,14 +75,20 @@ class ChunkCache:
         frames = framed.frames.get(variant)
         if frames is None:
             frames = frame_chunk(framed.chunk, variant)
-            if (
-                len(framed.frames) < _KEPT_VARIANTS
-                and self._chunks.get(framed.chunk.start) is framed
-            ):
+            if len(framed.frames) < _KEPT_VARIANTS and self._holds(framed):
                 framed.frames[variant] = frames
-                framed.cost_bytes += len(frames)
-                self._spend(len(frames))
+                self._charge(framed, len(frames))
         return frames
+
+    def folded(self, framed: Framed, fold: Fold) -> tuple[bytes, Fold]:
+        """The frames of a chunk in another protocol and the state after it, made once for all of equal states."""
+        folded = framed.folded.get(fold)
+        if folded is None:
+            folded = fold_chunk(framed.chunk, fold)
+            if len(framed.folded) < _KEPT_VARIANTS and self._holds(framed):
+                framed.folded[fold] = folded
+                self._charge(framed, len(folded[0]) + _OVERHEAD_BYTES)
+        return folded
 
     def shrink(self, most_bytes: int) -> None:
         while self._bytes > most_bytes and len(self._chunks) > 1:
@@ -96,6 +104,13 @@ class ChunkCache:
     def close(self) -> None:
         self.clear()
         self._budget.rings.discard(self)
+
+    def _holds(self, framed: Framed) -> bool:
+        return self._chunks.get(framed.chunk.start) is framed
+
+    def _charge(self, framed: Framed, cost_bytes: int) -> None:
+        framed.cost_bytes += cost_bytes
+        self._spend(cost_bytes)
 
     def _spend(self, cost_bytes: int) -> None:
         self._bytes += cost_bytes

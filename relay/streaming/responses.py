@@ -10,7 +10,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from runlog import Workspace
 
 from ..http.problems import Problem, ProblemResponse, no_room
+from .fold import Fold
+from .folded import FoldedSubscriber
 from .registry import TailRegistry
+from .shared_tail import SharedTail
 from .subscriber import StreamQuery, Subscriber
 from .timed_replay import TimedSubscriber
 
@@ -58,6 +61,8 @@ class EventStream(LateResponse):
     """The answer to one listener.
 
     204 if nothing is left to send and nothing will come: that is what stops an EventSource from coming back.
+
+    :param fold: tell the run in another protocol; `query` then says where to begin, and no more.
     """
 
     def __init__(
@@ -68,8 +73,10 @@ class EventStream(LateResponse):
         keepalive_s: float,
         status_code: int = 200,
         headers: dict[str, str] | None = None,
+        fold: Fold | None = None,
     ) -> None:
         super().__init__(status_code=status_code, headers=headers)
+        self._fold = fold
         self._tails = tails
         self._workspace = workspace
         self._query = query
@@ -78,9 +85,7 @@ class EventStream(LateResponse):
     async def stream(self, receive: Receive, send: Send) -> None:
         extra = [pair for pair in self.raw_headers if pair[0] != b"content-length"]
         with self._tails.follow(self._workspace) as tail:
-            speed = self._query.speed
-            args = (self._tails, tail, self._query, self._keepalive_s, send)
-            listener = Subscriber(*args) if speed is None else TimedSubscriber(*args, speed=speed)
+            listener = self._listener(tail, send)
             try:
                 begun = await listener.begin()
             except OSError as error:
@@ -100,3 +105,11 @@ class EventStream(LateResponse):
                 }
             )
             await listener.run(receive)
+
+    def _listener(self, tail: SharedTail, send: Send) -> Subscriber:
+        args = (self._tails, tail, self._query, self._keepalive_s, send)
+        if self._fold is not None:
+            return FoldedSubscriber(*args, fold=self._fold)
+        if (speed := self._query.speed) is not None:
+            return TimedSubscriber(*args, speed=speed)
+        return Subscriber(*args)

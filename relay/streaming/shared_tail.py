@@ -30,6 +30,7 @@ from runlog.run.status import tail_state
 
 from ..http.descriptors import has_room
 from .chunk_cache import Budget, ChunkCache, Framed
+from .fold import Fold
 from .sse import Variant
 
 __all__ = ["CHUNK_BYTES", "Ending", "SharedTail"]
@@ -154,6 +155,10 @@ class SharedTail:
     def frames(self, framed: Framed, variant: Variant) -> bytes:
         """The frames of a chunk, made once for all who want the same."""
         return self._ring.frames(framed, variant)
+
+    def folded(self, framed: Framed, fold: Fold) -> tuple[bytes, Fold]:
+        """The same for who is told in another protocol, and the state after the chunk."""
+        return self._ring.folded(framed, fold)
 
     async def align(self, offset: int) -> int | None:
         """See `LogFile.align`. Without a file only 0 is a place.

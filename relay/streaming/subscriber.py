@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from starlette.types import Receive, Send
 
-from runlog import LogReplaced
+from runlog import LogReplaced, Status
 
+from .chunk_cache import Framed
 from .registry import TailRegistry
 from .sender import MESSAGE_BYTES, Sender
 from .shared_tail import SharedTail
@@ -141,8 +142,9 @@ class Subscriber:
             client.cancel()
 
     async def _pump(self) -> None:
-        await self._write(PREAMBLE + (reset_frame(self._reset) if self._reset else b""))
-        while not (self._sender.gone or self._tails.closing):
+        reset = self._reset_frame(self._reset) if self._reset else b""
+        await self._write(self._preamble() + reset)
+        while not (self._sender.gone or self._tails.closing or self._over):
             if self._tail.generation != self._generation:
                 await self._start_over()
             elif self._quiet:
@@ -176,7 +178,7 @@ class Subscriber:
         """What to send to a client who with these frames is at `_offset`."""
         offset = self._offset or 0
         if not frames and offset - self._told > _UNTOLD_BYTES:
-            frames = id_frame(offset)
+            frames = self._id_frame()
         if frames:
             self._told = offset
         return frames
@@ -206,10 +208,11 @@ class Subscriber:
         except OSError:  # it would wait for the disk, or can't be read: for the task to meet
             return False
         if framed is not None:
-            frames = tail.frames(framed, self._variant)
+            frames = self._frames(framed)
             if len(frames) > MESSAGE_BYTES:
                 return False
             self._offset = framed.chunk.end
+            self._passed()
             if payload := self._with_cursor(frames):
                 try:
                     self._held_back = self._sender.push(payload)
@@ -218,7 +221,32 @@ class Subscriber:
                     return False
         # To take may have told us more of the tail, all of which is the task's.
         at_end = self._offset == tail.size and tail.generation == self._generation
-        return at_end and self._held_back is None and not (tail.suspect or tail.removed)
+        if self._over or tail.suspect or tail.removed:
+            return False
+        return at_end and self._held_back is None
+
+    @property
+    def _over(self) -> bool:
+        """Whether the answer ends here, though the run may go on."""
+        return False
+
+    def _preamble(self) -> bytes:
+        return PREAMBLE
+
+    def _frames(self, framed: Framed) -> bytes:
+        return self._tail.frames(framed, self._variant)
+
+    def _passed(self) -> None:
+        """The frames that were asked for last are told, and the cursor is past their chunk."""
+
+    def _end_frame(self, status: Status) -> bytes:
+        return end_frame(self._offset or 0, status)
+
+    def _reset_frame(self, reason: str) -> bytes:
+        return reset_frame(reason)
+
+    def _id_frame(self) -> bytes:
+        return id_frame(self._offset or 0)
 
     def _next_due(self) -> float | None:
         """When the next of what is held has to be sent, by the loop's clock; None if nothing is held."""
@@ -233,10 +261,13 @@ class Subscriber:
             framed = await self._tail.fetch(offset)
             if framed is None or self._tail.generation != self._generation:
                 break
-            frames = self._tail.frames(framed, self._variant)
+            frames = self._frames(framed)
             offset = framed.chunk.end
+            self._passed()
             parts.append(frames)
             size += len(frames)
+            if self._over:
+                break
         self._offset = offset
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -281,7 +312,7 @@ class Subscriber:
         if not (ending.told or (follow and ending.overdue)):
             return not follow
         if self._offset is not None:
-            await self._write(end_frame(self._offset, ending.status))
+            await self._write(self._end_frame(ending.status))
         return True
 
     async def _start_over(self) -> None:
@@ -289,7 +320,7 @@ class Subscriber:
         self._offset = self._told = 0
         self._asked = False
         gone = "the run was removed" if self._tail.removed else "the stream file was replaced"
-        await self._write(reset_frame(gone))
+        await self._write(self._reset_frame(gone))
 
     async def _write(self, payload: bytes) -> None:
         self._quiet = False
@@ -298,7 +329,7 @@ class Subscriber:
     def _sign_of_life(self) -> bytes:
         if self._variant.filters and self._offset is not None and self._offset > self._told:
             self._told = self._offset
-            return KEEPALIVE + id_frame(self._offset)
+            return KEEPALIVE + self._id_frame()
         return KEEPALIVE
 
     def _on_alarm(self) -> None:

@@ -72,6 +72,10 @@ _PerPeer = Annotated[
         help="Of one address that is not this machine's; a proxy needs more",
     ),
 ]
+_Dialects = Annotated[
+    bool,
+    typer.Option("--dialects/--no-dialects", help="Serve front ends of other protocols too"),
+]
 _MaxRunning = Annotated[
     int, typer.Option("--max-running", min=1, metavar="N", help="At most N runs at once")
 ]
@@ -129,6 +133,7 @@ def serve(
         bool, typer.Option("--open", help="Open the web page in the browser, once it is there")
     ] = False,
     watch: _Watch = "watchfiles",
+    dialects: _Dialects = True,
     root: Root = DEFAULT_ROOT,
     as_json: AsJson = False,
 ) -> int:
@@ -158,7 +163,7 @@ def serve(
     child = RunnerProcess(arguments, environment, note)
     try:
         return _serve(
-            _settings(root, token, allow_host, watch, max_connections_per_peer),
+            _settings(root, token, allow_host, watch, max_connections_per_peer, dialects),
             host,
             port,
             as_json=as_json,
@@ -175,6 +180,7 @@ def relay(
     token: _Token = None,
     allow_host: _AllowHost = None,
     watch: _Watch = "watchfiles",
+    dialects: _Dialects = True,
     max_connections_per_peer: _PerPeer = None,
     root: Root = DEFAULT_ROOT,
     as_json: AsJson = False,
@@ -186,7 +192,7 @@ def relay(
     from runlog.disk.layout import make_root
 
     make_root(root)
-    settings = _settings(root, token, allow_host, watch, max_connections_per_peer)
+    settings = _settings(root, token, allow_host, watch, max_connections_per_peer, dialects)
     return _serve(settings, host, port, as_json=as_json)
 
 
@@ -238,7 +244,12 @@ def runner(
 
 
 def _settings(
-    root: Path, token: str | None, allowed: list[str] | None, watch: "Watch", per_peer: int | None
+    root: Path,
+    token: str | None,
+    allowed: list[str] | None,
+    watch: "Watch",
+    per_peer: int | None,
+    dialects: bool,
 ) -> "RelaySettings":
     from relay.http.settings import LOOPBACK_HOSTS, ConnectionLimits, RelaySettings
 
@@ -250,6 +261,7 @@ def _settings(
         allowed_hosts=LOOPBACK_HOSTS | names,
         watch=watch,
         limits=replace(usual, connections_per_peer=per_peer or usual.connections_per_peer),
+        dialects=dialects,
     )
 
 

@@ -1,0 +1,14 @@
+"""Front ends written for other back ends: their requests are mapped to ours, and runs are told in their words.
+
+Each dialect is a module: a `Fold` of a run's lines, and a `router` that is mounted under `/dialects`.
+"""
+
+from fastapi import APIRouter
+
+from . import ai_sdk
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/dialects")
+for _dialect in (ai_sdk,):
+    router.include_router(_dialect.router)

@@ -1,0 +1,203 @@
+"""What dialects of a chat have in common: which run a chat is, and the turn that is to be told of it."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from runlog import (
+    BadRunId,
+    Event,
+    InboxLine,
+    LogFile,
+    RunExists,
+    RunId,
+    Workspace,
+    check_run_id,
+    decode,
+    ended_status,
+    read_inbox,
+)
+from runlog.disk.tail import records_of
+
+from ..dependencies import Services
+from ..http.models import MESSAGE_ID_PATTERN, StartRun
+from ..routes.messages import post_line
+from ..starting.create_run import start_run
+
+__all__ = ["Turn", "begins", "current_turn", "is_going", "prompt_id", "run_of", "say"]
+
+# Looked through from the end for where the last turn began.
+_WINDOW_BYTES = (1024 * 1024, 16 * 1024 * 1024, 256 * 1024 * 1024)
+# What the front end may name in its request, beside the chat itself.
+_START_FIELDS = ("workflow", "params", "deployment", "runtime_overrides", "limits", "priority")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """An answer of the agent: to the message `said`, looked for from the offset `start` on.
+
+    `known`: what is before this offset was on the disk when the request came.
+    """
+
+    said: str
+    start: int
+    known: int
+
+
+def run_of(services: Services, chat_id: str) -> Workspace:
+    """The run of a chat, which need not be there. An id that can be a run's is one; of any other one is made."""
+    try:
+        return Workspace(services.root, check_run_id(chat_id))
+    except BadRunId:
+        digest = hashlib.sha256(chat_id.encode(errors="surrogatepass")).hexdigest()
+        return Workspace(services.root, RunId(f"chat-{digest[:32]}"))
+
+
+def prompt_id(run: Workspace) -> str:
+    """The id of the message that a run was started with."""
+    return f"prompt-{run.run_id}"
+
+
+def say(
+    services: Services,
+    chat_id: str,
+    message_id: str,
+    content: Any,
+    earlier: list[dict[str, Any]],
+    asked: dict[str, Any],
+) -> Turn:
+    """Say something in a chat, which begins with it if there is no run yet. The same id again changes nothing.
+
+    :param earlier: what was said before, `{role, content}` each; told to a run that begins.
+    :param asked: fields of a start, for a run that begins; others are passed over.
+    :raises Problem: it can't be started, or takes no message.
+    """
+    run = run_of(services, chat_id)
+    if not run.exists() or not earlier:
+        try:
+            _start(services, run, f"{chat_id} {message_id}", content, earlier, asked)
+            return Turn(prompt_id(run), 0, 0)
+        except RunExists:
+            pass
+    size = _size(run)
+    if not re.fullmatch(MESSAGE_ID_PATTERN, message_id):
+        message_id = f"said-{hashlib.sha256(message_id.encode(errors='replace')).hexdigest()[:32]}"
+    line = {"type": "message", "id": message_id, "content": content, "delivery": "queue"}
+    posted = post_line(services, run, line | {"resume": True})
+    return Turn(message_id, 0 if posted.repeated else size, size)
+
+
+def _start(
+    services: Services,
+    run: Workspace,
+    key: str,
+    content: Any,
+    earlier: list[dict[str, Any]],
+    asked: dict[str, Any],
+) -> None:
+    fields = {name: asked[name] for name in _START_FIELDS if asked.get(name) is not None}
+    if "deployment" not in fields:
+        name = fields.setdefault("workflow", "claude")
+        entry = services.catalog.entries().get(str(name))
+        if entry is not None:
+            fields["interactive"] = entry.interactive
+            known = entry.params.get("properties") or {}
+            if "include_partial_messages" in known:  # so that texts grow
+                fields["params"] = {"include_partial_messages": True} | fields.get("params", {})
+    fields |= {"prompt": content, "run_id": run.run_id, "chat_history": earlier}
+    key = hashlib.sha256(key.encode(errors="replace")).hexdigest()
+    start_run(services.root, services.catalog, StartRun.model_validate(fields), f"chat:{key}")
+
+
+def is_going(services: Services, run: Workspace) -> bool:
+    """Whether something is being answered, or waits for an answer of the person's."""
+    if not run.exists():
+        return False
+    if not run.stream.exists():
+        return True
+    if ended_status(run) is not None:
+        return False
+    with services.states.read(run) as state:
+        return state.status != "waiting" or bool(state.open_questions or state.open_permissions)
+
+
+def current_turn(run: Workspace) -> Turn:
+    """The last turn of a run that was begun, or is to be. Waits for the disk."""
+    try:
+        log = LogFile(run.stream)
+    except FileNotFoundError:
+        return Turn(prompt_id(run), 0, 0)
+    with log:
+        size = log.size()
+        for window in _WINDOW_BYTES:
+            start = 0 if window >= size else log.align(size - window)
+            found = _Begun(run)
+            for at, event in _events(log, start):
+                found.take(at, event)
+            if found.last is not None or window >= size:
+                break
+    if (waiting := _last_message(run)) is not None and waiting not in found.seen:
+        return Turn(waiting, size, size)
+    said, start = found.last or (prompt_id(run), 0)
+    return Turn(said, start, size)
+
+
+@dataclass(slots=True)
+class _Begun:
+    run: Workspace
+    last: tuple[str, int] | None = None
+    seen: set[str] = field(default_factory=set)
+
+    def take(self, at: int, event: Event) -> None:
+        said = begins(event)
+        if said == "" and event.get("attempt", 1) == 1:
+            said = prompt_id(self.run)
+        if said:
+            if self.last is None or self.last[0] != said:
+                self.last = (said, at)
+            self.seen.add(said)
+        elif event.get("type") == "message_received" and event.get("state") != "queued":
+            self.seen.add(str(event.get("message_id")))
+
+
+def begins(event: Event) -> str | None:
+    """The id of the message whose turn begins with an event; empty for that of the prompt, None if none begins."""
+    kind = event.get("type")
+    if kind == "workflow_started":
+        return ""
+    if kind == "user" and event.get("isReplay") is True and not event.get("parent_tool_use_id"):
+        return str(event.get("uuid") or "") or None
+    if kind == "message_received" and event.get("message_type") == "message":
+        return str(event.get("message_id")) if event.get("state") == "delivered" else None
+    return None
+
+
+def _events(log: LogFile, start: int | None) -> Iterator[tuple[int, Event]]:
+    """Those that may begin a turn, each with the offset at which its line begins."""
+    while start is not None and (chunk := log.read(start)):
+        at = start
+        for record in records_of(chunk):
+            line = record.line
+            if b'"isReplay"' in line or b'"message_received"' in line or b'"workflow_st' in line:
+                event = decode(line)
+                if event is not None:
+                    yield at, event
+            at = record.offset
+        start = chunk.end
+
+
+def _last_message(run: Workspace) -> str | None:
+    last = None
+    for line in read_inbox(run.inbox):
+        if isinstance(line, InboxLine) and line.type == "message":
+            last = line.id
+    return last
+
+
+def _size(run: Workspace) -> int:
+    try:
+        return run.stream.stat().st_size
+    except FileNotFoundError:
+        return 0

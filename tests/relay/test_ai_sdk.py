@@ -1,0 +1,310 @@
+"""The dialect `ai-sdk` by HTTP: what `useChat` sends, and what it is answered. Runs are files; see tests/e2e too."""
+
+import contextlib
+import json
+import re
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from runlog import RunLock, Workspace, append_lines, create_run, read_manifest
+from runlog.run.inbox_lines import InboxLine, read_inbox
+from tests.relay.live import Relay, running_relay, say
+from tests.relay.ui_chunks import UiMessage
+from tests.support import DEADLINE_S, wait_until
+
+ANSWER = {"id": "msg_1", "role": "assistant", "content": [{"type": "text", "text": "Hello!"}]}
+Alive = Callable[[Workspace], RunLock]
+
+
+def text(message_id: str, said: str) -> dict[str, Any]:
+    return {"id": message_id, "role": "user", "parts": [{"type": "text", "text": said}]}
+
+
+def inbox(run: Workspace) -> list[InboxLine]:
+    return [line for line in read_inbox(run.inbox) if isinstance(line, InboxLine)]
+
+
+@pytest.fixture
+def run(relay: Relay, request: pytest.FixtureRequest) -> Workspace:
+    """A claude run with the name of the test."""
+    name = re.sub("[^a-z0-9]+", "-", request.node.name)[:80].strip("-")
+    return create_run(relay.root, "claude", run_id=name, prompt="Hello", interactive=True)
+
+
+def begin(run: Workspace) -> None:
+    say(run, "workflow_started", workflow="claude", attempt=1)
+    say(run, "user", message={"content": "Hello"}, uuid=f"prompt-{run.run_id}", isReplay=True)
+
+
+def wait(run: Workspace) -> None:
+    say(run, "progress_update", status="waiting", message="waiting for a message")
+
+
+class Answer:
+    """An answer that is read in a thread of its own."""
+
+    def __init__(self, relay: Relay, method: str, path: str, body: Any = None) -> None:
+        self.raw, self.status, self.headers = b"", 0, {}
+        self._args = (relay, method, path, body)
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+        wait_until(lambda: self.status, "the answer")
+
+    def _read(self) -> None:
+        relay, method, path, body = self._args
+        url = f"/dialects/ai-sdk{path}"
+        with (
+            contextlib.suppress(httpx.ReadError),  # a test that is over does not read on
+            relay.client.stream(method, url, json=body) as response,
+        ):
+            self.headers = dict(response.headers)
+            self.status = response.status_code
+            for data in response.iter_bytes():
+                self.raw += data
+
+    def whole(self) -> bytes:
+        self._thread.join(DEADLINE_S)
+        assert not self._thread.is_alive()
+        return self.raw
+
+    def message(self) -> UiMessage:
+        return UiMessage().feed(self.whole())
+
+    def wait_for(self, text: str) -> None:
+        wait_until(lambda: text.encode() in self.raw, text)
+
+
+def send(relay: Relay, chat: str, *messages: dict[str, Any], **more: Any) -> Answer:
+    body = {"id": chat, "messages": messages, "trigger": "submit-message"} | more
+    return Answer(relay, "POST", "", body)
+
+
+@pytest.mark.parametrize("chat", ["x8Sk3JbAz0qWvT1M", "my-chat", "a/b ü?", "_", "x" * 500])
+def test_a_chat_of_any_id_begins_a_run(relay: Relay, chat: str) -> None:
+    answer = send(relay, chat, text("m1", "Write a haiku"))
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+    assert answer.headers["x-vercel-ai-ui-message-stream"] == "v1"
+    answer.wait_for("run_id")
+    start = json.loads(answer.raw.splitlines()[0].removeprefix(b"data: "))
+    run = Workspace(relay.root, start["messageMetadata"]["run_id"])
+    manifest = read_manifest(run)
+    assert (manifest.prompt, manifest.workflow) == ("Write a haiku", "claude")
+    assert manifest.interactive
+    again = send(relay, chat, text("m1", "Write a haiku"))
+    again.wait_for(run.run_id)
+    assert not inbox(run)
+    begin(run)
+    say(run, "assistant", message=ANSWER)
+    wait(run)
+    assert answer.message().text == again.message().text == "Hello!"
+    path = f"/dialects/ai-sdk/{quote(chat, safe='')}/stream"
+    assert relay.client.get(path).status_code == 204  # it waits for the next message
+
+
+def test_a_message_is_a_turn_of_its_own(relay: Relay, run: Workspace, alive: Alive) -> None:
+    alive(run)
+    begin(run)
+    say(run, "assistant", message=ANSWER)
+    wait(run)
+    old = {"id": "a1", "role": "assistant", "parts": [{"type": "text", "text": "Hello!"}]}
+    answer = send(relay, run.run_id, text("m1", "Hello"), old, text("m2", "More"))
+    line = inbox(run)[0]
+    assert (line.id, line.content, line.delivery) == ("m2", "More", "queue")
+    say(run, "assistant", message=ANSWER | {"id": "msg_2"})  # the turn before goes on
+    say(run, "message_received", message_id="m2", state="delivered", message_type="message")
+    more = {"id": "msg_3", "role": "assistant", "content": [{"type": "text", "text": "More."}]}
+    say(run, "assistant", message=more)
+    say(run, "message_received", message_id="m2", state="completed", message_type="message")
+    message = answer.message()
+    assert (message.text, message.id, message.finish) == ("More.", "answer-m2", "stop")
+
+
+def test_a_permission_ends_the_answer_and_the_next_goes_on(
+    relay: Relay, run: Workspace, alive: Alive
+) -> None:
+    alive(run)
+    answer = send(relay, run.run_id, text("m1", "Hello"), text("m2", "Touch a file"))
+    begin(run)
+    say(run, "user", message={"content": "Touch"}, uuid="m2", isReplay=True)
+    call = {"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {"command": "touch a"}}
+    say(run, "assistant", message={"id": "msg_1", "content": [call]})
+    asked = {"tool_name": "Bash", "input": call["input"], "suggestions": [], "timeout_s": 300}
+    say(run, "permission_requested", request_id="p-1", **asked)
+    message = answer.message()
+    assert (message.finish, message.tools()) == ("tool-calls", {"Bash": "approval"})
+
+    reconnected = Answer(relay, "GET", f"/{run.run_id}/stream").message()
+    assert reconnected.parts == message.parts
+
+    approval = {"id": "p-1", "approved": False, "reason": "not now"}
+    part = {"type": "dynamic-tool", "toolCallId": "toolu_1", "approval": approval}
+    part["state"] = "approval-responded"
+    said = {"id": message.id, "role": "assistant", "parts": [part]}
+    rest = send(relay, run.run_id, text("m2", "Touch a file"), said)
+    line = next(line for line in inbox(run) if line.type == "permission")
+    assert line.body["decision"] == "deny"
+    assert line.body["message"] == "not now"
+    say(run, "permission_resolved", request_id="p-1", decision="deny")
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "no", "is_error": True}
+    say(run, "user", message={"content": [result]})
+    say(run, "assistant", message={"id": "msg_2", "content": [{"type": "text", "text": "Well."}]})
+    wait(run)
+    message.feed(rest.whole())
+    assert (message.finish, message.text) == ("stop", "Well.")
+    assert message.tools() == {"Bash": "output-denied"}
+
+    twice = relay.client.post("/dialects/ai-sdk", json={"id": run.run_id, "messages": [said]})
+    assert twice.status_code == 409
+    assert twice.json()["type"] == "/docs#not-open"
+
+
+@pytest.mark.parametrize(
+    "output", [{"Which?": "B"}, {"answers": {"Which?": "B"}}, "B"], ids=["plain", "nested", "one"]
+)
+def test_a_question_is_a_tool(relay: Relay, run: Workspace, alive: Alive, output: Any) -> None:
+    alive(run)
+    begin(run)
+    questions = [{"question": "Which?", "options": [{"label": "A"}, {"label": "B"}]}]
+    say(run, "questions_presented", question_id="q-1", questions=questions, smart_defaults={})
+    asked = Answer(relay, "GET", f"/{run.run_id}/stream").message()
+    assert asked.tools() == {"AskUserQuestion": "input-available"}
+    part = {"type": "tool-AskUserQuestion", "toolCallId": "q-1", "state": "output-available"}
+    said = {"id": asked.id, "role": "assistant", "parts": [part | {"output": output}]}
+    rest = send(relay, run.run_id, said)
+    line = next(line for line in inbox(run) if line.type == "answer")
+    assert line.body["answers"] == {"Which?": "B"}
+    say(run, "responses_collected", question_id="q-1", answers={"Which?": "B"}, source="human")
+    say(run, "workflow_completed", duration_s=1, result="done", inbox_offset=0)
+    asked.feed(rest.whole())
+    assert (asked.finish, asked.tools()) == ("stop", {"AskUserQuestion": "output-available"})
+
+
+def test_what_a_run_ends_with(relay: Relay, run: Workspace, alive: Alive) -> None:
+    alive(run)
+    begin(run)
+    answer = Answer(relay, "GET", f"/{run.run_id}/stream")
+    say(run, "workflow_failed", duration_s=1, reason="error", error="it broke", inbox_offset=0)
+    message = answer.message()
+    assert (message.error, message.finish, message.done) == ("it broke", None, True)
+
+
+def test_nothing_runs(relay: Relay, run: Workspace, alive: Alive) -> None:
+    assert relay.client.get("/dialects/ai-sdk/nobody/stream").status_code == 204
+    alive(run)
+    begin(run)
+    wait(run)
+    assert relay.client.get(f"/dialects/ai-sdk/{run.run_id}/stream").status_code == 204
+    say(run, "workflow_completed", duration_s=1, inbox_offset=0)
+    assert relay.client.get(f"/dialects/ai-sdk/{run.run_id}/stream").status_code == 204
+    assert relay.client.post("/dialects/ai-sdk/nobody/stop").status_code == 404
+
+
+def test_stop(relay: Relay, run: Workspace, alive: Alive) -> None:
+    alive(run)
+    begin(run)
+    assert relay.client.post(f"/dialects/ai-sdk/{run.run_id}/stop").status_code == 202
+    assert [line.type for line in inbox(run)] == ["interrupt"]
+
+
+def test_files_and_fields_of_a_start(relay: Relay) -> None:
+    files = [
+        {"type": "file", "mediaType": "image/png", "url": "data:image/png;base64,aGk="},
+        {"type": "file", "mediaType": "text/plain", "url": "data:text/plain;base64,aGk="},
+        {"type": "file", "mediaType": "application/pdf", "url": "https://example.org/a.pdf"},
+    ]
+    message = {"id": "m1", "role": "user", "parts": [{"type": "text", "text": "See"}, *files]}
+    send(relay, "with-files", message, params={"max_turns": 3}, priority=7, theme="dark")
+    manifest = read_manifest(Workspace(relay.root, "with-files"))
+    assert isinstance(manifest.prompt, list)
+    assert [block["type"] for block in manifest.prompt] == ["text", "image", "text", "document"]
+    assert manifest.prompt[2]["text"] == "hi"
+    assert (manifest.params, manifest.priority) == ({"max_turns": 3}, 7)
+
+
+def test_a_chat_that_was_elsewhere_before_takes_its_history_along(relay: Relay) -> None:
+    old = {"id": "a1", "role": "assistant", "parts": [{"type": "text", "text": "Hi!"}]}
+    send(relay, "moved-here", text("m1", "Hello"), old, text("m2", "More"))
+    manifest = read_manifest(Workspace(relay.root, "moved-here"))
+    assert manifest.prompt == "More"
+    assert [turn["content"] for turn in manifest.chat_history] == ["Hello", "Hi!"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"id": "x", "messages": []}, 422),
+        ({"messages": [text("m", "x")]}, 422),
+        ({"id": "x", "messages": ["x"]}, 422),
+        ({"id": "bad-start", "messages": [text("m", "x")], "workflow": "nothing"}, 422),
+        ({"id": "bad-param", "messages": [text("m", "x")], "params": {"no": 1}}, 422),
+    ],
+)
+def test_bad_requests_begin_nothing(relay: Relay, body: Any, status: int) -> None:
+    answer = relay.client.post("/dialects/ai-sdk", json=body)
+    assert answer.status_code == status
+    assert answer.headers["content-type"].startswith("application/problem+json")
+    assert not (relay.root / str(body.get("id"))).exists()
+
+
+def test_a_foreign_page_begins_nothing(relay: Relay) -> None:
+    body = {"id": "foreign", "messages": [text("m", "x")]}
+    headers = {"origin": "https://elsewhere.example"}
+    answer = relay.client.post("/dialects/ai-sdk", json=body, headers=headers)
+    assert answer.status_code == 403
+    assert not (relay.root / "foreign").exists()
+
+
+def test_many_listen_to_one_turn_and_one_leaves(relay: Relay, run: Workspace, alive: Alive) -> None:
+    alive(run)
+    begin(run)
+    with relay.client.stream("GET", f"/dialects/ai-sdk/{run.run_id}/stream") as leaving:
+        next(leaving.iter_bytes())
+    listeners = [Answer(relay, "GET", f"/{run.run_id}/stream") for _ in range(20)]
+    for number in range(200):
+        say(run, "reason_card", node="n", reasoning="é" * number)
+    say(run, "assistant", message=ANSWER)
+    wait(run)
+    messages = [listener.message() for listener in listeners]
+    assert all(message.parts == messages[0].parts for message in messages)
+    assert len([p for p in messages[0].parts if p["type"] == "data-reason"]) == 200
+
+
+def test_a_line_that_is_too_long_to_push(relay: Relay, run: Workspace, alive: Alive) -> None:
+    """The tail sends short lines in its own call, long ones wait for the task: each is told once all the same."""
+    alive(run)
+    begin(run)
+    answer = Answer(relay, "GET", f"/{run.run_id}/stream")
+    answer.wait_for("start")
+    for size in (10, 600_000, 10):
+        say(run, "reason_card", node="n", reasoning="x" * size)
+        answer.wait_for("data-reason")
+    wait(run)
+    sizes = [len(p["data"]["reasoning"]) for p in answer.message().parts]
+    assert sizes == [10, 600_000, 10]
+
+
+def test_the_file_is_another_one(relay: Relay, run: Workspace, alive: Alive) -> None:
+    alive(run)
+    begin(run)
+    answer = Answer(relay, "GET", f"/{run.run_id}/stream")
+    answer.wait_for("start")
+    run.stream.unlink()
+    append_lines(run.stream, b'{"type":"log"}\n')
+    message = answer.message()
+    assert message.error is not None
+    assert "replaced" in message.error
+
+
+def test_dialects_can_be_off(root: Path) -> None:
+    with running_relay(root, "--no-dialects") as relay:
+        answer = relay.client.post(
+            "/dialects/ai-sdk", json={"id": "x", "messages": [text("m", "")]}
+        )
+        assert answer.status_code == 404

@@ -8,6 +8,7 @@ const GROUPS: readonly (readonly [title: string, shortcuts: readonly Shortcut[]]
     [
       [["?"], "these keys"],
       [["n"], "new run"],
+      [["g", "i"], "what needs you"],
       [["u"], "back to all runs"],
       [["Esc"], "close what is open"],
     ],

@@ -90,6 +90,13 @@ def test_text_and_code(site: Site, page: Page, run: Workspace) -> None:
     page.goto(f"/runs/{run.run_id}/files")
     item(page, "notes.txt").click()
     lines = preview(page).locator(".text-line")
+    # Code begins at the same place beside line 9 as beside line 10.
+    starts = (
+        preview(page)
+        .locator(".text-line > :last-child")
+        .evaluate_all("(lines) => lines.map((line) => line.getBoundingClientRect().left)")
+    )
+    assert len(set(starts)) <= 1
     expect(lines.nth(1)).to_have_text("second red line")
     expect(lines.nth(3)).to_have_text("last line")
     expect(lines.nth(2).get_by_role("button")).to_have_text(re.compile("23,000 more characters"))

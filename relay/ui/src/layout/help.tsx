@@ -37,6 +37,17 @@ const GROUPS: readonly (readonly [title: string, shortcuts: readonly Shortcut[]]
     ],
   ],
   [
+    "What is asked",
+    [
+      [["1", "…", "9"], "choose an option"],
+      [["Enter"], "answer"],
+      [["a", "d"], "allow, deny"],
+      [["⇧A"], "allow with what is suggested"],
+      [["e"], "change the input first"],
+      [["Tab"], "the next question"],
+    ],
+  ],
+  [
     "Replay",
     [
       [["r"], "rewind, or back to the end"],

@@ -12,12 +12,9 @@ from tests.ui.support import BROWSER, Site
 pytestmark = BROWSER
 
 PRINTS = r"""
-import sys, time
+import time
 for n in range(400):
     print(f"\033[32mline {n}\033[0m", flush=True)
-    if n % 100 == 50:
-        print(f"warning {n}", file=sys.stderr, flush=True)
-        time.sleep(0.05)
 print("10 %\r60 %\r100 %", flush=True)
 print("\033[31mFAILED\033[0m test_one", flush=True)
 time.sleep(600)
@@ -35,11 +32,27 @@ def test_a_live_commands_output_is_followed_in_the_chat(site: Site, page: Page) 
     text = output.inner_text()
     assert "100 %" in text and "60 %" not in text  # as a terminal has it
     assert "line 0" in text and "line 399" in text
-    expect(output.locator(".terminal-error", has_text="warning 350")).to_have_count(1)
     page.get_by_role("tab", name="Trace").click()
     expect(page.locator(".trace-row").last.locator(".trace-meaning")).to_have_text(
         "FAILED test_one"
     )
+
+
+def test_errors_are_seen_without_a_click(site: Site, page: Page) -> None:
+    """Of a program that failed, and among the output of one whose lines say which are errors."""
+    told = [
+        {"type": "log", "level": "info", "message": text, "data": {"source": source}}
+        for source, text in (("stdout", "fine"), ("stderr", "a warning"), ("stdout", "fine again"))
+    ]
+    code = f"import json, sys\nfor line in {told!r}: print(json.dumps(line))\nsys.exit('\x1b[31mboom\x1b[0m')"
+    wait_for_end(site.command(code, run_id="breaks"))
+    page.goto("/runs/breaks/chat")
+    output = item(page, "output")
+    expect(output).to_have_text(re.compile(r"fine\s*a warning\s*fine again"))
+    expect(output.locator(".terminal-error")).to_have_text(re.compile("a warning"))
+    failed = item(page, "notice", "The run failed")
+    expect(failed.get_by_label("Output")).to_contain_text("boom")
+    expect(failed.get_by_label("Output")).not_to_contain_text("[31m")
 
 
 def test_a_long_answer_is_never_folded(site: Site, page: Page) -> None:

@@ -20,10 +20,11 @@ MAY_IMPORT: Mapping[str, Set[str]] = {
     "asks": {"api", "model", "tools", "ui"},
     "start": {"api", "ui"},
     "runs": {"api", "start", "stream", "ui"},
+    "attention": {"asks", "model", "runs", "stream", "ui"},
     "tabs": {"api", "asks", "model", "stream", "text", "tools", "ui"},
     "run": {"api", "asks", "model", "runs", "start", "stream", "tabs", "text", "ui"},
     "compare": {"model", "runs", "stream", "tabs", "ui"},
-    "layout": {"api", "start", "stream", "theme", "ui"},
+    "layout": {"api", "attention", "start", "stream", "theme", "ui"},
 }
 # `import … from "…"`, `export … from "…"`, `import "…"`, `import("…")`, `new URL("…", import.meta.url)`.
 SPECIFIER = re.compile(r"""(?:\bfrom|\bimport|\bnew URL)\s*\(?\s*(["'])(\.[^"']*)\1""")

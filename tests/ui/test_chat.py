@@ -103,6 +103,43 @@ def test_a_message_is_queued_then_delivered_then_done(
     assert len(said) == 2, said  # the prompt, and the one that was not taken back
 
 
+def test_words_from_elsewhere_are_shown_before_they_are_read(
+    site: Site, page: Page, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    run = talk(
+        site,
+        {"text": "I wait.", "tools": [wait_tool(gate)]},
+        {"text": "That is over."},
+        {"text": "You said: {{last_user}}"},
+        allowed_tools=["Bash"],
+    )
+    page.goto(f"/runs/{run.run_id}")
+    wait_for_tool(run)
+    body = {"message": "from the command line", "delivery": "queue", "id": "far-1"}
+    site.post(f"/workflows/{run.run_id}/messages", body)
+    waiting = page.get_by_label("Messages on their way").get_by_role("listitem")
+    expect(waiting).to_contain_text("from the command line")
+    gate.touch()
+    expect(item(page, "user", "from the command line")).to_have_count(1)
+    expect(waiting).to_have_count(0)
+
+
+def test_a_prompt_stands_there_before_the_agent_has_read_it(site: Site, page: Page) -> None:
+    site.close()
+    site.words = ("--max-running", "1")
+    site.start()
+    wait_for(site.command("import time; time.sleep(600)", run_id="busy"), "workflow_started")
+    run = site.run("claude", prompt="What is asked. " + script({"text": "Done."}), run_id="later")
+    page.goto("/runs/later")
+    expect(page.locator(".chat-prompt")).to_contain_text("What is asked.")
+    expect(page.locator(".run-top")).to_contain_text("the next to start")
+    site.post("/workflows/busy/stop")
+    wait_for_end(run)
+    expect(item(page, "user", "What is asked.")).to_have_count(1)
+    expect(page.locator(".chat-prompt")).to_have_count(0)
+
+
 def test_a_message_whose_answer_was_lost_is_said_once(
     site: Site, page: Page, watch: Watch, tmp_path: Path
 ) -> None:

@@ -178,6 +178,10 @@ def test_a_large_file_comes_in_parts(site: Site, page: Page, run: Workspace) -> 
     item(page, "large.txt").click()
     expect(preview(page)).to_contain_text("256 KiB of 5 MiB are shown")
     assert asked == ["bytes=0-262143"]
+    # Code begins at the same place beside a number of one digit as beside one of two.
+    numbers = preview(page).locator(".text-line-number")
+    widths = numbers.evaluate_all("(all) => all.map((one) => one.getBoundingClientRect().width)")
+    assert len(widths) > 12 and len(set(widths)) == 1
     more = preview(page).get_by_role("button", name="Load more")
     read = 262144
     while read < size:

@@ -57,8 +57,8 @@ def test_axe_finds_no_serious_fault(site: Site, new_page: Callable[..., Page], s
 def test_an_address_opens_what_it_names(site: Site, page: Page, path: str) -> None:
     site.command("print('hello from the run')", run_id="one")
     page.goto(path)
-    expect(page.get_by_role("main")).to_contain_text("one")
-    tab = path.split("/")[3] if path.count("/") == 3 else "trace"  # what fits a command best
+    expect(page.get_by_role("main")).to_contain_text("hello from the run")
+    tab = path.split("/")[3] if path.count("/") == 3 else "chat"  # it has output
     expect(page.get_by_role("tab", name=re.compile(tab, re.I))).to_have_attribute(
         "aria-selected", "true"
     )

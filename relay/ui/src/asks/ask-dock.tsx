@@ -13,6 +13,8 @@ interface AskDockProps {
   readonly runId: string;
   readonly questions: readonly QuestionItem[];
   readonly permissions: readonly PermissionItem[];
+  /** Whether keys decide wherever the focus is: of one dock on a page. */
+  readonly keys?: boolean;
 }
 
 // What was begun in a form outlives its being put away, for as long as the page is open.
@@ -22,7 +24,7 @@ const kept = new Map<string, unknown>();
  * What a run asks, where one talks to it, whatever tab is open: the oldest first, its buttons always to be seen. Digits
  * and letters decide as long as nobody types.
  */
-export function AskDock({ runId, questions, permissions }: AskDockProps) {
+export function AskDock({ runId, questions, permissions, keys = true }: AskDockProps) {
   const [wanted, setWanted] = useState<string>();
   const box = useRef<HTMLElement>(null);
   const asked = [...questions, ...permissions].sort((a, b) => a.position - b.position);
@@ -53,9 +55,9 @@ export function AskDock({ runId, questions, permissions }: AskDockProps) {
           </header>
           <div className="dock-body">
             {item.kind === "question" ? (
-              <QuestionForm key={item.key} runId={runId} item={item} canAct keys onSent={() => box.current?.focus({ preventScroll: true })} />
+              <QuestionForm key={item.key} runId={runId} item={item} canAct keys={keys} onSent={() => box.current?.focus({ preventScroll: true })} />
             ) : (
-              <DockedPermission key={item.key} runId={runId} item={item} onSent={() => box.current?.focus({ preventScroll: true })} />
+              <DockedPermission key={item.key} runId={runId} item={item} keys={keys} onSent={() => box.current?.focus({ preventScroll: true })} />
             )}
           </div>
         </div>
@@ -64,7 +66,14 @@ export function AskDock({ runId, questions, permissions }: AskDockProps) {
   );
 }
 
-function DockedPermission({ runId, item, onSent }: { readonly runId: string; readonly item: PermissionItem; readonly onSent: () => void }) {
+interface DockedPermissionProps {
+  readonly runId: string;
+  readonly item: PermissionItem;
+  readonly keys: boolean;
+  readonly onSent: () => void;
+}
+
+function DockedPermission({ runId, item, keys, onSent }: DockedPermissionProps) {
   const decision = useDecision(runId, item, true, onSent);
-  return <PermissionForm item={item} canAct decision={decision} keys />;
+  return <PermissionForm item={item} canAct decision={decision} keys={keys} />;
 }

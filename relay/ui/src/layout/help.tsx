@@ -8,6 +8,7 @@ const GROUPS: readonly (readonly [title: string, shortcuts: readonly Shortcut[]]
     [
       [["?"], "these keys"],
       [["n"], "new run"],
+      [["g", "i"], "what needs you"],
       [["u"], "back to all runs"],
       [["Esc"], "close what is open"],
     ],
@@ -33,6 +34,17 @@ const GROUPS: readonly (readonly [title: string, shortcuts: readonly Shortcut[]]
       [["Enter"], "send (Shift+Enter: new line)"],
       [["i"], "interrupt the turn"],
       [["Esc", "Esc"], "the same, in the chat"],
+    ],
+  ],
+  [
+    "What is asked",
+    [
+      [["1", "…", "9"], "choose an option"],
+      [["Enter"], "answer"],
+      [["a", "d"], "allow, deny"],
+      [["⇧A"], "allow with what is suggested"],
+      [["e"], "change the input first"],
+      [["Tab"], "the next question"],
     ],
   ],
   [

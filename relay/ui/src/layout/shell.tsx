@@ -13,6 +13,8 @@ import { Help } from "./help";
 import "./shell.css";
 import { TokenDialog } from "./token-dialog";
 
+// What answers in place needs the code of a run.
+const Bell = lazy(() => import("../attention/bell").then(({ Bell: Found }) => ({ default: Found })));
 const StartDialog = lazy(() => import("../start/start-dialog"));
 
 /** What stands around every page: header, dialogs, keys. */
@@ -45,6 +47,9 @@ export function Shell({ children }: { readonly children: ReactNode }) {
           </Link>
           <ConnectionBadge />
           <div className="shell-tools">
+            <Suspense fallback={null}>
+              <Bell />
+            </Suspense>
             <ThemeSwitch />
             <IconButton icon={Keyboard} label="Keyboard shortcuts" className="shell-keys" onClick={() => setDialog("help")} />
             <Button variant="primary" icon={Plus} onClick={() => openStart()}>

@@ -67,7 +67,9 @@ export const RunRow = memo(function RunRow({ run, selected, onSelect, onStop, on
 
 /** What it says of itself now; of a failed run why. */
 function note(run: RunSummary): string | null {
-  return run.status === "failed" || run.status === "stopped" ? (run.reason ?? run.message) : run.message;
+  if (run.status === "failed" || run.status === "stopped") return run.reason ?? run.message;
+  // That it waits for a message is its status already.
+  return run.status === "waiting" && run.open_questions === 0 ? null : run.message;
 }
 
 function toneOf(run: RunSummary) {

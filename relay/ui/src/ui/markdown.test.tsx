@@ -1,4 +1,5 @@
 import { renderToStaticMarkup } from "react-dom/server";
+import ReactMarkdown from "react-markdown";
 import { expect, test } from "vitest";
 import { Markdown } from "./markdown";
 
@@ -38,4 +39,14 @@ test("text that grows shows the same as the whole", () => {
 
 test("what would keep the page busy is shown as it is", () => {
   expect(html("*a_".repeat(3000))).toContain('<p class="plain-text">*a_*a_');
+});
+
+test("formulas become MathML; what is none stays as it was written, without a style", async () => {
+  const { mathPlugins } = await import("./math");
+  const { remarkPlugins, rehypePlugins } = mathPlugins(true);
+  const html = (text: string) => renderToStaticMarkup(<ReactMarkdown remarkPlugins={remarkPlugins} rehypePlugins={rehypePlugins}>{text}</ReactMarkdown>);
+  expect(html("so $a^2$")).toContain("<msup><mi>a</mi><mn>2</mn></msup>");
+  for (const broken of ["$\\bad{$", "$i; printf '%s\\n' $a^2$", "$$\n\\frac{\n$$", "$\\href{javascript:alert(1)}{x}$"]) {
+    expect(html(broken)).not.toMatch(/style=|katex-error|javascript:(?!alert\(1\)\}\{x\})/);
+  }
 });

@@ -5,7 +5,7 @@ import { CodeBlock } from "./code-block";
 import { safeHref } from "./links";
 import { isTooIntricate, splitBlocks } from "./markdown-blocks";
 import type { Plugins } from "./math";
-import { mathIn, withDollars } from "./math-text";
+import { mathIn, withDollars, withPrices } from "./math-text";
 import "./markdown.css";
 
 const REMARK_PLUGINS: Options["remarkPlugins"] = [[remarkGfm, { singleTilde: false }]];
@@ -58,8 +58,7 @@ const Block = memo(function Block({ text, math }: { readonly text: string; reado
 });
 
 /** What shows formulas, once it has been loaded; null: there are none, or not yet. */
-function useMath(text: string): Plugins | null {
-  const { any, single } = useMemo(() => mathIn(text), [text]);
+function useMath(any: boolean, single: boolean): Plugins | null {
   const [plugins, setPlugins] = useState<{ readonly single: boolean; readonly made: Plugins }>();
   useEffect(() => {
     if (!any) return;
@@ -96,8 +95,12 @@ interface MarkdownProps {
 
 /** Markdown of an agent: GitHub's kind, without raw HTML, with links to http, https and mail only. */
 export const Markdown = memo(function Markdown({ text: source, partial = false }: MarkdownProps) {
-  const text = useMemo(() => withDollars(source), [source]);
-  const math = useMath(text);
+  const { text, any, single } = useMemo(() => {
+    const dollars = withDollars(source);
+    const found = mathIn(dollars);
+    return { text: found.single ? withPrices(dollars) : dollars, ...found };
+  }, [source]);
+  const math = useMath(any, single);
   const blocks = useMemo(() => (partial ? splitBlocks(text) : [text]), [text, partial]);
   const plain = useMemo(() => isTooIntricate(text), [text]);
   return (

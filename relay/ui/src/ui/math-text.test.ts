@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { mathIn, withDollars } from "./math-text";
+import { mathIn, withDollars, withPrices } from "./math-text";
 
 test.each([
   ["so $a^2+b^2=c^2$ holds", true, true],
@@ -16,3 +16,9 @@ test("brackets as models write them become dollars, but in code", () => {
   expect(withDollars("`\\(x\\)`")).toBe("`\\(x\\)`");
   expect(withDollars("```\n\\[y\\]\n```")).toBe("```\n\\[y\\]\n```");
 });
+
+test.each([
+  ["so $a^2$ costs $5 or $10", "so $a^2$ costs \\$5 or \\$10"],
+  ["$x_1$ and $y=2$ and $$z$$", "$x_1$ and $y=2$ and $$z$$"],
+  ["`$HOME` and $a_b$, \\$3", "`$HOME` and $a_b$, \\$3"],
+])("prices are no formulas: %s", (text, marked) => expect(withPrices(text)).toBe(marked));

@@ -26,3 +26,11 @@ export function withDollars(text: string): string {
     )
     .join("");
 }
+
+/** Where single dollars set formulas, those that do not (prices, names of variables) are marked as mere dollars. */
+export function withPrices(text: string): string {
+  const parts = text.split(CODE);
+  return parts.map((part, at) => (at % 2 === 1 ? part : part.replace(DOLLARS, (found) => (found === "$" ? "\\$" : found)))).join("");
+}
+
+const DOLLARS = /\\\$|\$\$[\s\S]*?\$\$|\$(?=[^\s$])[^$\n]*?[\\^_{}=][^$\n]*?\$(?!\d)|\$/g;

@@ -13,7 +13,8 @@ import { Announcer } from "./announcer";
 import { ChatList, type ChatListHandle } from "./chat-list";
 import { Composer } from "./composer";
 import { forget, sayAgain, useOutbox } from "./outbox";
-import { pendingMessages } from "./pending";
+import { useInboxWords } from "./inbox-words";
+import { hasUnknownWords, pendingMessages } from "./pending";
 import { rowsOf } from "./rows";
 import { talkOf } from "./talk";
 import { Threads } from "./thread";
@@ -52,9 +53,10 @@ export function ChatTab({ runId, log, model, position, docked }: TabProps) {
   );
 
   const outbox = useOutbox(runId);
+  const words = useInboxWords(runId, !replaying && hasUnknownWords(outbox, messages), messages.size);
   const pending = useMemo(
-    () => (replaying ? [] : pendingMessages(outbox, messages, model.chat)),
-    [replaying, outbox, messages, model.chat],
+    () => (replaying ? [] : pendingMessages(outbox, messages, model.chat, words)),
+    [replaying, outbox, messages, model.chat, words],
   );
   useForgetShown(runId, outbox, messages);
 

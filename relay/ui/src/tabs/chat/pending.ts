@@ -26,17 +26,27 @@ export interface Pending {
 /** As far back a merged message is looked for: several that waited come as one line under the last one's id. */
 const LOOK_BACK_ITEMS = 200;
 
-/** Oldest first; what the chat shows as an item, or as a part of one, is left out. */
+/** Whether something waits whose words this page does not know: it was sent from elsewhere. */
+export function hasUnknownWords(sent: readonly Sent[], receipts: ReadonlyMap<string, Receipt>): boolean {
+  return [...receipts.values()].some(
+    (receipt) => receipt.messageType === "message" && !receipt.shown && receipt.state === "queued" && !sent.some((message) => message.id === receipt.messageId),
+  );
+}
+
+/** Oldest first, `words` by id for those from elsewhere; what the chat shows as an item, or as a part of one, is left out. */
 export function pendingMessages(
   sent: readonly Sent[],
   receipts: ReadonlyMap<string, Receipt>,
   chat: readonly ChatItem[],
+  words: ReadonlyMap<string, string> = new Map(),
 ): readonly Pending[] {
   const pending: Pending[] = [];
   const own = new Set(sent.map((message) => message.id));
+  const said = new Set(chat.slice(-LOOK_BACK_ITEMS).flatMap((item) => (item.kind === "user" || item.kind === "command" ? [item.messageId] : [])));
   for (const message of sent) {
     const receipt = receipts.get(message.id);
-    if (receipt?.shown) continue;
+    // The agent may have read it before its receipt is here.
+    if (receipt?.shown || said.has(message.id)) continue;
     if ((receipt?.state === "delivered" || receipt?.state === "completed") && isMerged(message.text, chat)) continue;
     // A receipt knows more than the call, also one that came before the call was answered.
     pending.push({
@@ -47,8 +57,8 @@ export function pendingMessages(
     });
   }
   for (const receipt of receipts.values()) {
-    if (receipt.messageType !== "message" || receipt.shown || receipt.state !== "queued" || own.has(receipt.messageId)) continue;
-    pending.push({ id: receipt.messageId, text: null, state: "queued", reason: receipt.reason });
+    if (receipt.messageType !== "message" || receipt.shown || receipt.state !== "queued" || own.has(receipt.messageId) || said.has(receipt.messageId)) continue;
+    pending.push({ id: receipt.messageId, text: words.get(receipt.messageId) ?? null, state: "queued", reason: receipt.reason });
   }
   return pending;
 }

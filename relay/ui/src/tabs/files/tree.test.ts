@@ -19,6 +19,12 @@ describe("linesOfTree", () => {
     expect(told(linesOfTree(folders, new Set(), new Map()))).toEqual(["src", "b9", "b10", "_stream.jsonl", "run.json"]);
   });
 
+  it("puts what is hidden or was made by tools behind what people write", () => {
+    const made = [entry(".git", "folder"), entry("__pycache__", "folder"), entry("node_modules", "folder"), entry(".env")];
+    const folders = new Map([folder("", [...made, entry("z.py"), entry("src", "folder"), entry("run.json")])]);
+    expect(told(linesOfTree(folders, new Set(), new Map()))).toEqual(["src", "z.py", "__pycache__", ".env", ".git", "node_modules", "run.json"]);
+  });
+
   it("shows what is in unfolded folders, also before it is known", () => {
     const folders = new Map([
       folder("", [entry("a", "folder"), entry("b", "folder"), entry("c", "folder")]),

@@ -13,8 +13,6 @@ from ..errors import RunlogError
 
 __all__ = ["Notices"]
 
-# 20 ms would be half of it again, for twice the delay; see `watch`.
-_QUIET_STEP_MS = 10
 # Of the live runs whose folders are watched: the watch is built anew for each that comes or goes.
 _MAX_LIVE = 200
 
@@ -23,9 +21,10 @@ class Notices:
     """Two watches: of the root and the folder of knocks, which stands; and of live runs, as they come and go.
 
     :param on_notice: called from a thread of the watch, at each notice.
+    :param quiet_step_ms: see `FolderWatch`.
     """
 
-    def __init__(self, root: Path, on_notice: Callable[[], None]) -> None:
+    def __init__(self, root: Path, on_notice: Callable[[], None], quiet_step_ms: int) -> None:
         self._root = str(root)
         self._on_notice = on_notice
         self._lock = threading.Lock()
@@ -35,10 +34,10 @@ class Notices:
             (root / INDEX_FOLDER).mkdir(mode=0o700, exist_ok=True)
             knocks.mkdir(mode=0o700, exist_ok=True)
         self._standing = FolderWatch(
-            self._on_wake, on_names=self._on_names, quiet_step_ms=_QUIET_STEP_MS
+            self._on_wake, on_names=self._on_names, quiet_step_ms=quiet_step_ms
         )
         self._standing.set(frozenset({root, knocks}))
-        self._live = FolderWatch(self._on_live, quiet_step_ms=_QUIET_STEP_MS)
+        self._live = FolderWatch(self._on_live, quiet_step_ms=quiet_step_ms)
         self._live_folders: frozenset[Path] = frozenset()
 
     def close(self) -> None:

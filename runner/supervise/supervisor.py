@@ -54,6 +54,7 @@ _SWEEP_S = 1.0
 _QUEUE_RESPITE = 50
 # Of a look that may go into reading a root for the first time.
 _PART_S = 0.05
+_PAUSE_S = 0.01
 _FULL_DISK_S = 5.0
 _OPTIONS_TRIES = 100
 
@@ -91,6 +92,7 @@ class Supervisor:
         self._started: dict[str, subprocess.Popen[bytes]] = {}
         self._running: set[str] = set()
         self._wake = threading.Event()
+        self._reads_on = False
         self._queue_due = 0.0
         self._start_due = 0.0
         self._start_seen: object = None
@@ -110,7 +112,8 @@ class Supervisor:
             while not stop.is_set():
                 self.look()
                 self._spares.tend()
-                self._wake.wait(_LOOK_S if self._runs or self._started else _SWEEP_S)
+                idle = not (self._runs or self._started)
+                self._wake.wait(_PAUSE_S if self._reads_on else _SWEEP_S if idle else _LOOK_S)
                 self._wake.clear()
         finally:
             self._index.close()
@@ -183,7 +186,8 @@ class Supervisor:
 
     def _find(self) -> set[str]:
         """Learn of new, removed and reopened runs. Of which something was heard."""
-        heard = self._index.look(_PART_S).heard
+        look = self._index.look(_PART_S)
+        heard, self._reads_on = look.heard, look.more
         live = self._index.manifests()
         for run_id, run in list(self._runs.items()):
             # Another object for the same id: it was removed and made anew.

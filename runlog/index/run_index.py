@@ -592,26 +592,26 @@ class RunIndex:
         self._sort(run_id, live, self._fold(live, workspace, stamps))
 
     def _renew(self, rows: Sequence[Row]) -> bool:
-        """Look whether the files of ended runs are as they were. Whether some are not."""
-        stale = [
-            row.summary.run_id
-            for row in rows
-            if row.summary.run_id in self._ended
-            and one_text(stamps_of(self._folder, row.summary.run_id)) != row.stamps
-        ]
-        # Another process may have kept rows of runs that we know nothing of, or otherwise.
-        stale += [
-            row.summary.run_id
-            for row in rows
-            if row.summary.run_id not in self._ended and row.summary.run_id not in self._live
-        ]
-        for run_id in stale:
-            self._todo.pop(run_id, None)
-            self._ended.add(run_id)
-            self._reread(run_id)
+        """Look whether the files of these runs are as they were. Whether some are not."""
+        stale = False
+        for row in rows:
+            run_id = row.summary.run_id
+            live = self._live.get(run_id)
+            if live is not None:
+                known = live.row
+                self._look_at(run_id, live)
+                stale |= self._live.get(run_id) is not live or live.row is not known
+            # One that we know nothing of, another process has read.
+            elif run_id not in self._ended or (
+                one_text(stamps_of(self._folder, run_id)) != row.stamps
+            ):
+                self._todo.pop(run_id, None)
+                self._ended.add(run_id)
+                self._reread(run_id)
+                stale = True
         if stale and self._store is not None:
             self._keep(self._store)
-        return bool(stale)
+        return stale
 
     def _sweep(self, store: "Store") -> bool:
         """Look for changes of ended runs that nobody told of. Whether to go on at once."""

@@ -29,16 +29,20 @@ class Notices:
         self._on_notice = on_notice
         self._lock = threading.Lock()
         self._heard: set[str] = set()
-        knocks = root / KNOCK_FOLDER
-        with contextlib.suppress(OSError):  # a root that can't be written has no knocks
-            (root / INDEX_FOLDER).mkdir(mode=0o700, exist_ok=True)
-            knocks.mkdir(mode=0o700, exist_ok=True)
+        self._index, self._knocks = root / INDEX_FOLDER, root / KNOCK_FOLDER
+        self.make_folder()
         self._standing = FolderWatch(
             self._on_wake, on_names=self._on_names, quiet_step_ms=quiet_step_ms
         )
-        self._standing.set(frozenset({root, knocks}))
+        self._standing.set(frozenset({root, self._knocks}))
         self._live = FolderWatch(self._on_live, quiet_step_ms=quiet_step_ms)
         self._live_folders: frozenset[Path] = frozenset()
+
+    def make_folder(self) -> None:
+        """For knocks: again, if somebody has removed it."""
+        with contextlib.suppress(OSError):  # a root that can't be written has no knocks
+            self._index.mkdir(mode=0o700, exist_ok=True)
+            self._knocks.mkdir(mode=0o700, exist_ok=True)
 
     def close(self) -> None:
         self._standing.close()

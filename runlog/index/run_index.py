@@ -369,6 +369,8 @@ class RunIndex:
                 self._store = open_store(folder, full_text=self._full_text)
                 self._in_memory = self._store.path is None
                 self._ended = set(self._store.run_ids())
+                if self._notices is not None:
+                    self._notices.make_folder()
                 self._store.reads_first(True)
         return self._store
 

@@ -40,6 +40,10 @@ class IndexFollower:
         self._index.listen(self._heard.set)
         self._thread.start()
 
+    def nudge(self) -> None:
+        """Have the next look soon."""
+        self._heard.set()
+
     def close(self) -> None:
         self._closing.set()
         self._heard.set()

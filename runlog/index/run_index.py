@@ -402,7 +402,7 @@ class RunIndex:
         self._look_at_live(now)
         self._keep(self._store)
         if self._notices is not None:
-            going = self._live if self.is_eager else ()
+            going = reversed(self._live) if self.is_eager else ()
             self._notices.watch_live(self.root / run_id for run_id in going)
         return heard
 

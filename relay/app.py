@@ -106,7 +106,7 @@ def _build(settings: RelaySettings) -> tuple[FastAPI, Services]:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await in_thread(remove_unmade, root)  # of a relay that was killed while it made a batch
         services.tails.start()
-        services.feed.start()
+        await services.feed.start()
         try:
             yield
         finally:

@@ -8,6 +8,7 @@ import logging
 import resource
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from types import FrameType
 
@@ -18,9 +19,10 @@ from .http.access import MAX_BODY_BYTES
 from .http.connection import Connections, HttpConnection
 from .http.settings import LOOPBACK_HOSTS, RelayError, RelaySettings
 
-__all__ = ["serve"]
+__all__ = ["prepare_process", "serve"]
 
 _BACKLOG = 4096
+_SWITCH_S = 0.0005
 # Open streams are ended politely first; a client that does not take even that is cut off after so long.
 _POLITE_S = 0.3
 # A call that is here whole gets its answer. What it does in a thread can't be stopped anyway; this is for a disk
@@ -48,7 +50,7 @@ def serve(
     listener = _bind(host, port)
     try:
         settings = _admit(settings, host, listener)
-        _raise_file_limit()
+        prepare_process()
         # What concerns a person is told by whoever called; uvicorn's own lines are for debugging it.
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
         relay = create_app(settings)
@@ -183,7 +185,10 @@ def _url(host: str, listener: socket.socket) -> str:
     return f"http://{shown}:{listener.getsockname()[1]}"
 
 
-def _raise_file_limit() -> None:
+def prepare_process() -> None:
+    """What a process that serves many listeners needs."""
+    # A thread that computes, as the one that reads the root, keeps the loop waiting for so long at a time.
+    sys.setswitchinterval(_SWITCH_S)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -14,6 +14,7 @@ from . import (
     paced,
     page,
     replay,
+    root,
     slow_listener,
     start,
 )
@@ -31,6 +32,7 @@ CASES: dict[str, Callable[[Bench], list[Row]]] = {
     "slow": slow_listener.measure,
     "herd": herd.measure,
     "start": start.measure,
+    "root": root.measure,
     "ceiling": ceiling.measure,
     "page": page.measure,
 }

@@ -25,9 +25,8 @@ __all__ = ["Made", "Recipe", "make_once"]
 
 _FOLDER = "_idempotency"
 _KEY_LIFE_S = 24 * 3600.0
-# Its time says when old keys were dropped last.
-_DROPPED = ".dropped"
 _DROP_EACH_S = 3600.0
+_dropped_at: dict[Path, float] = {}  # by this process, in which folder
 
 Kind = Literal["run", "batch"]
 
@@ -151,13 +150,9 @@ def _read_note(path: Path) -> Event | None:
 def _drop_old(folder: Path) -> None:
     """Keys are for retries: they are kept for a day, and looked through now and then, while nobody waits for it."""
     now = time.time()
-    dropped = folder / _DROPPED
-    try:
-        if now - os.stat(dropped).st_mtime < _DROP_EACH_S:
-            return
-    except FileNotFoundError:
-        pass
-    dropped.touch(mode=0o600)
+    if now - _dropped_at.get(folder, 0.0) < _DROP_EACH_S:
+        return
+    _dropped_at[folder] = now
     with os.scandir(folder) as entries:
         for entry in entries:
             with contextlib.suppress(FileNotFoundError):  # another relay was quicker

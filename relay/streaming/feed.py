@@ -44,9 +44,9 @@ class Feed:
         self._since = 0  # the first version from which on all changes are known
         self._listeners: set[Callable[[], None]] = set()
 
-    def start(self) -> None:
+    async def start(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._follower.start()
+        await anyio.to_thread.run_sync(self._follower.start)
 
     async def close(self) -> None:
         self._listeners.clear()
@@ -57,6 +57,7 @@ class Feed:
         """Call `on_change` when the version moves, for as long as the block runs."""
         self._listeners.add(on_change)
         self._index.is_eager = True
+        self._follower.nudge()
         try:
             yield
         finally:

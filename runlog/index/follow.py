@@ -14,9 +14,9 @@ Changes = Sequence[tuple[str, Summary | None]]
 
 # Beside the notices, which tell nothing of a process that died.
 _POLL_S = 1.0
-# Between two looks, however much is written; and so many times as long as the look took, in a root of many runs.
+# Between two looks, however much is written; and so many times the CPU time of the look, in a root of many runs.
 _SETTLE_S = 0.2
-_RESPITE = 8
+_RESPITE = 6
 # A large root is read in parts, for others to come between.
 _PART_S = 0.02
 _PAUSE_S = 0.005
@@ -40,6 +40,10 @@ class IndexFollower:
         self._index.listen(self._heard.set)
         self._thread.start()
 
+    def nudge(self) -> None:
+        """Have the next look soon."""
+        self._heard.set()
+
     def close(self) -> None:
         self._closing.set()
         self._heard.set()
@@ -50,7 +54,7 @@ class IndexFollower:
     def _run(self) -> None:
         while not self._closing.is_set():
             self._heard.clear()
-            began = time.monotonic()
+            began = time.thread_time()
             try:
                 more = self._index.look(_PART_S).more
                 changes = self._index.take_changes()
@@ -58,7 +62,7 @@ class IndexFollower:
                 more, changes = False, []
             if changes:
                 self._on_changes(changes)
-            took_s = time.monotonic() - began
+            took_s = time.thread_time() - began
             if more:
                 self._closing.wait(_PAUSE_S)
                 continue

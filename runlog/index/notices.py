@@ -13,8 +13,6 @@ from ..errors import RunlogError
 
 __all__ = ["Notices"]
 
-# 20 ms would be half of it again, for twice the delay; see `watch`.
-_QUIET_STEP_MS = 10
 # Of the live runs whose folders are watched: the watch is built anew for each that comes or goes.
 _MAX_LIVE = 200
 
@@ -23,23 +21,28 @@ class Notices:
     """Two watches: of the root and the folder of knocks, which stands; and of live runs, as they come and go.
 
     :param on_notice: called from a thread of the watch, at each notice.
+    :param quiet_step_ms: see `FolderWatch`.
     """
 
-    def __init__(self, root: Path, on_notice: Callable[[], None]) -> None:
+    def __init__(self, root: Path, on_notice: Callable[[], None], quiet_step_ms: int) -> None:
         self._root = str(root)
         self._on_notice = on_notice
         self._lock = threading.Lock()
         self._heard: set[str] = set()
-        knocks = root / KNOCK_FOLDER
-        with contextlib.suppress(OSError):  # a root that can't be written has no knocks
-            (root / INDEX_FOLDER).mkdir(mode=0o700, exist_ok=True)
-            knocks.mkdir(mode=0o700, exist_ok=True)
+        self._index, self._knocks = root / INDEX_FOLDER, root / KNOCK_FOLDER
+        self.make_folder()
         self._standing = FolderWatch(
-            self._on_wake, on_names=self._on_names, quiet_step_ms=_QUIET_STEP_MS
+            self._on_wake, on_names=self._on_names, quiet_step_ms=quiet_step_ms
         )
-        self._standing.set(frozenset({root, knocks}))
-        self._live = FolderWatch(self._on_live, quiet_step_ms=_QUIET_STEP_MS)
+        self._standing.set(frozenset({root, self._knocks}))
+        self._live = FolderWatch(self._on_live, quiet_step_ms=quiet_step_ms)
         self._live_folders: frozenset[Path] = frozenset()
+
+    def make_folder(self) -> None:
+        """For knocks: again, if somebody has removed it."""
+        with contextlib.suppress(OSError):  # a root that can't be written has no knocks
+            self._index.mkdir(mode=0o700, exist_ok=True)
+            self._knocks.mkdir(mode=0o700, exist_ok=True)
 
     def close(self) -> None:
         self._standing.close()

@@ -45,7 +45,7 @@ def stamps_of(root: str, run_id: str) -> Stamps:
     )
 
 
-def one_text(stamps: Stamps) -> str:
+def one_text(stamps: tuple[Stamp, ...]) -> str:
     """To be kept and compared."""
     return ";".join("" if stamp is None else ",".join(map(str, stamp)) for stamp in stamps)
 

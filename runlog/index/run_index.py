@@ -60,11 +60,14 @@ _BLOCKED_S = 2.0
 # At first all of them are, as fast as the looks allow: nobody has listened before.
 _SWEEP_S = 1.0
 _SWEEP_RESPITE = 100
-_SWEPT_NEWEST = 100
-_SWEPT = 150
-_SWEPT_AT_FIRST = 1000
+_SWEPT_NEWEST = 50
+_SWEPT = 100
+_SWEPT_AT_FIRST = 200
 # Beyond this place to move up in the queue is no news: each start would be told of every run that waits.
 _NEAR = 20
+# What the first notice after a silence may wait, where a run is to be started, and where it is to be shown: the
+# watch takes 0.3 % of a core for the one, 0.13 % for the other.
+_STARTER_STEP_MS, _FOLLOWER_STEP_MS = 10, 25
 # A thread that computes without a pause keeps the others of its process waiting.
 _BREATH_EACH = 32
 _BREATH_S = 0.0005
@@ -275,7 +278,8 @@ class RunIndex:
         from .notices import Notices  # watchfiles takes long to import, and a command asks once
 
         with self._lock:
-            self._notices = Notices(self.root, on_notice)
+            step_ms = _FOLLOWER_STEP_MS if self._follows else _STARTER_STEP_MS
+            self._notices = Notices(self.root, on_notice, step_ms)
             self._file_wanted = True
             if self._store is not None and self._store.path is None:
                 self._start_over()
@@ -365,6 +369,8 @@ class RunIndex:
                 self._store = open_store(folder, full_text=self._full_text)
                 self._in_memory = self._store.path is None
                 self._ended = set(self._store.run_ids())
+                if self._notices is not None:
+                    self._notices.make_folder()
                 self._store.reads_first(True)
         return self._store
 
@@ -396,7 +402,7 @@ class RunIndex:
         self._look_at_live(now)
         self._keep(self._store)
         if self._notices is not None:
-            going = self._live if self.is_eager else ()
+            going = reversed(self._live) if self.is_eager else ()
             self._notices.watch_live(self.root / run_id for run_id in going)
         return heard
 
@@ -426,7 +432,8 @@ class RunIndex:
         new = [name for name in new if name not in self._todo and _is_run_id(name)]
         if len(new) > _WORTH_A_FILE:
             self._want_file()
-            new.sort(key=self._age)
+            # Relay and runner begin at once: from both ends, so that each finds what the other has kept.
+            new.sort(key=self._age, reverse=not self._follows)
         self._todo.update(dict.fromkeys(new))
         took = time.thread_time() - began
         self._scanned_until = now + took * _SCAN_RESPITE if took > _CHEAP_S else 0.0
@@ -587,26 +594,26 @@ class RunIndex:
         self._sort(run_id, live, self._fold(live, workspace, stamps))
 
     def _renew(self, rows: Sequence[Row]) -> bool:
-        """Look whether the files of ended runs are as they were. Whether some are not."""
-        stale = [
-            row.summary.run_id
-            for row in rows
-            if row.summary.run_id in self._ended
-            and one_text(stamps_of(self._folder, row.summary.run_id)) != row.stamps
-        ]
-        # Another process may have kept rows of runs that we know nothing of, or otherwise.
-        stale += [
-            row.summary.run_id
-            for row in rows
-            if row.summary.run_id not in self._ended and row.summary.run_id not in self._live
-        ]
-        for run_id in stale:
-            self._todo.pop(run_id, None)
-            self._ended.add(run_id)
-            self._reread(run_id)
+        """Look whether the files of these runs are as they were. Whether some are not."""
+        stale = False
+        for row in rows:
+            run_id = row.summary.run_id
+            live = self._live.get(run_id)
+            if live is not None:
+                known = live.row
+                self._look_at(run_id, live)
+                stale |= self._live.get(run_id) is not live or live.row is not known
+            # One that we know nothing of, another process has read.
+            elif run_id not in self._ended or (
+                one_text(stamps_of(self._folder, run_id)) != row.stamps
+            ):
+                self._todo.pop(run_id, None)
+                self._ended.add(run_id)
+                self._reread(run_id)
+                stale = True
         if stale and self._store is not None:
             self._keep(self._store)
-        return bool(stale)
+        return stale
 
     def _sweep(self, store: "Store") -> bool:
         """Look for changes of ended runs that nobody told of. Whether to go on at once."""
@@ -623,7 +630,10 @@ class RunIndex:
             self._sweep_key = part[-1][0]
         newest = store.newest_stamps(_SWEPT_NEWEST) if self._swept_once else []
         for _, run_id, stamps in (*part, *newest):
-            if one_text(stamps_of(self._folder, run_id)) != stamps and run_id in self._ended:
+            # Of a manifest that changes the folder is another one, which the stream shows too.
+            folder = f"{self._folder}/{run_id}"
+            written = stamp_of(f"{folder}/_stream.jsonl"), stamp_of(f"{folder}/_inbox.jsonl")
+            if one_text(written) != stamps.partition(";")[2] and run_id in self._ended:
                 self._reread(run_id)
         self._keep(store)
         return not self._swept_once

@@ -7,6 +7,7 @@ Several processes use it at once. All of them read the same files, so it does no
 import contextlib
 import os
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
@@ -35,6 +36,8 @@ __all__ = ["Store", "open_store", "remove_store"]
 
 # For another process that writes: its transactions take some 30 ms.
 _BUSY_MS = 2000
+# To begin with the write-ahead log waits for nobody.
+_OPEN_TRIES, _OPEN_PAUSE_S = 5, 0.05
 # Raised when rows of the same files would come out otherwise than before.
 _REVISION = 1
 _TIES = 1 << TIE_BITS
@@ -64,12 +67,12 @@ class Store:
     """Tables `main` of ended runs and `temp` of the others. One thread at a time.
 
     :param folder: of the file, made if it is not there; None keeps everything in memory.
+    :param full_text: None finds out whether this SQLite can.
     :raises StoreBroken: another file would do.
     :raises StoreBlocked: in memory only.
     """
 
     def __init__(self, folder: Path | None, *, full_text: bool | None = None) -> None:
-        """:param full_text: None finds out whether this SQLite can."""
         self.path = None if folder is None else folder / FILE_NAME
         self._db: sqlite3.Connection | None = None
         self._ended_writes = 0
@@ -430,18 +433,26 @@ def _passes(group: tuple[str | None, ...], filters: Filters, but: str = "") -> b
 
 def open_store(folder: Path, *, full_text: bool | None = None) -> Store:
     """The store in the file of that folder; a new file where that can't be used, and none where no file can."""
-    try:
+    for _ in range(_OPEN_TRIES):
         try:
-            return Store(folder, full_text=full_text)
-        except StoreBroken:
-            with folder_locked(folder):
-                try:
-                    return Store(folder, full_text=full_text)  # another process has thrown it away
-                except StoreBroken:
-                    remove_store(folder)
-                    return Store(folder, full_text=full_text)
-    except (StoreBroken, StoreBlocked, OSError):
-        return Store(None, full_text=full_text)
+            return _open_file(folder, full_text)
+        except StoreBlocked:
+            time.sleep(_OPEN_PAUSE_S)  # others begin to use it at this moment
+        except (StoreBroken, OSError):
+            break
+    return Store(None, full_text=full_text)
+
+
+def _open_file(folder: Path, full_text: bool | None) -> Store:
+    try:
+        return Store(folder, full_text=full_text)
+    except StoreBroken:
+        with folder_locked(folder):
+            try:
+                return Store(folder, full_text=full_text)  # another process has thrown it away
+            except StoreBroken:
+                remove_store(folder)
+                return Store(folder, full_text=full_text)
 
 
 def remove_store(folder: Path) -> None:

@@ -59,6 +59,7 @@ _SWEEP_S = 1.0
 _QUEUE_RESPITE = 50
 # Of a look that may go into reading a root for the first time.
 _PART_S = 0.05
+_PAUSE_S = 0.01
 _KEEP_S = 0.5
 # Between two tries of what the system refused: from the first to the last, doubled each time.
 _PAUSES_S = (0.5, 16.0)
@@ -121,6 +122,7 @@ class Supervisor:
         self._started: dict[str, Started] = {}
         self._running: set[str] = set()
         self._wake = threading.Event()
+        self._reads_on = False
         self._queue_due = 0.0
         self._start_due = 0.0
         self._start_seen: object = None
@@ -159,7 +161,9 @@ class Supervisor:
                     begun = True
                 self.look()
                 self._fork_server.tend()
-                told, pause_s = "", _LOOK_S if self._runs or self._started else _SWEEP_S
+                idle = not (self._runs or self._started)
+                told = ""
+                pause_s = _PAUSE_S if self._reads_on else _SWEEP_S if idle else _LOOK_S
             except Exception as error:  # whatever it is: the next look may do better
                 if str(error) != told:
                     self._tell(f"the runner tries again: {type(error).__name__}: {error}")
@@ -313,7 +317,8 @@ class Supervisor:
 
     def _find(self) -> set[str]:
         """Learn of new, removed and reopened runs. Of which something was heard."""
-        heard = self._index.look(_PART_S).heard
+        look = self._index.look(_PART_S)
+        heard, self._reads_on = look.heard, look.more
         live = self._index.manifests()
         for run_id, run in list(self._runs.items()):
             # Another object for the same id: it was removed and made anew.

@@ -321,7 +321,7 @@ def _left(root: Path) -> str:
     from runlog import RunIndex
 
     going = ("running", "waiting", "paused")
-    rows = RunIndex(root).page(limit=10_000).runs
+    rows = RunIndex(root).live()
     count = sum(row.status in going and row.workflow != "external" for row in rows)
     if not count:
         return "ended; nothing is running"
@@ -340,9 +340,6 @@ def _wait_for_end_of_work(root: Path, end: Callable[[], None]) -> None:
     from runlog import RunIndex, is_terminal
 
     index = RunIndex(root)
-    while any(
-        not is_terminal(row.status) and row.workflow != "external"
-        for row in index.page(limit=10**9).runs
-    ):
+    while any(not is_terminal(row.status) and row.workflow != "external" for row in index.live()):
         time.sleep(_IDLE_LOOK_S)
     end()

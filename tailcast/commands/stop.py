@@ -42,10 +42,9 @@ def stop(
     chosen = [find_run(root, run) for run in runs or []]
     if every:
         known = {workspace.run_id for workspace in chosen}
-        page = RunIndex(root).page(limit=10_000)
         chosen += [
             find_run(root, row.run_id)
-            for row in page.runs
+            for row in RunIndex(root).live()
             if row.run_id not in known
             and not is_terminal(row.status)
             and row.workflow != "external"

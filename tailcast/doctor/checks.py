@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from runlog import (
+    RunIndex,
     RunLock,
     RunlogError,
     Workspace,
     check_run_id,
     is_locked,
-    list_runs,
     read_manifest,
 )
 from runlog.groups.deployments import list_deployments
@@ -230,9 +230,9 @@ def _check_runs(root: Path) -> Check:
     if broken:
         found = f"{plural(len(broken), 'run')} can't be read: {'; '.join(broken[:3])}"
         return Check("runs", "warn", found, "Mend the file, or remove the folder")
-    rows = list_runs(root, limit=10_000)
-    going = sum(row.status in ("running", "waiting", "paused") for row in rows)
-    return Check("runs", "ok", f"{plural(len(rows), 'run')}, {going} going on")
+    by_status = RunIndex(root).counts()["status"]
+    going = sum(by_status.get(status, 0) for status in ("running", "waiting", "paused"))
+    return Check("runs", "ok", f"{plural(sum(by_status.values()), 'run')}, {going} going on")
 
 
 def _check_deployments(root: Path) -> Check:
@@ -256,7 +256,7 @@ def _check_runner(root: Path) -> Check:
     if options is not None:
         scripted = ", with the scripted model" if options.scripted_model else ""
         return Check("runner", "ok", f"one is at work in this root{scripted}")
-    queued = len(list_runs(root, limit=10_000, status="queued"))
+    queued = RunIndex(root).total(status="queued")
     if queued:
         start = f"Start one: {command_line(root, 'serve')}"
         return Check(

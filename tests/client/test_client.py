@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import uuid
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,14 @@ def test_start_get_list(client: Any, relay: Relay) -> None:
     page = client.list(limit=1)
     assert page.runs[0].run_id == started.run_id
     assert started.run_id in [row.run_id for row in client.runs()]
+    since = datetime.now(UTC) - timedelta(hours=1)
+    asked = {"q": started.run_id, "status": "queued", "created_after": since, "order": "oldest"}
+    page = client.list(counts=True, **asked)
+    assert [row.run_id for row in page.runs] == [started.run_id] and page.complete
+    assert page.counts["workflow"] == {"command": 1}
+    assert [row.run_id for row in client.runs(**asked)] == [started.run_id]
+    assert client.list(**asked | {"created_after": since + timedelta(days=1)}).runs == []
+    assert client.list().counts is None
 
 
 def test_start_again_with_a_key_is_one_run(client: Any) -> None:

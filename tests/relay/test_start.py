@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -206,6 +207,22 @@ def test_the_same_id_twice_is_a_409(relay: Relay) -> None:
     assert answer.status_code == 409
     assert "another run_id" in answer.json()["detail"]
     assert not (relay.root / "_idempotency" / "fresh").exists()
+
+
+def test_old_keys_are_dropped(root: Path) -> None:
+    """By the next key that comes to a relay; what is younger than a day stays."""
+    folder = root / "_idempotency"
+    with running_relay(root) as relay:
+        relay.post("/workflows", ASK, headers={"Idempotency-Key": "kept"})
+        (kept,) = folder.iterdir()
+    for number, age_h in enumerate((23, 25, 1000)):
+        note = folder / f"{number:064d}.json"
+        note.write_bytes(kept.read_bytes())
+        os.utime(note, (time.time() - age_h * 3600,) * 2)
+    with running_relay(root) as relay:
+        relay.post("/workflows", ASK, headers={"Idempotency-Key": "another"})
+        assert len(list(folder.iterdir())) == 3
+        assert kept.exists() and (folder / f"{0:064d}.json").exists()
 
 
 def test_an_idempotency_key_starts_one_run(root: Path) -> None:

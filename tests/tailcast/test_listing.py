@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from runlog import BatchInput, Workspace, create_batch, create_run, list_runs
+from runlog import BatchInput, Workspace, append_lines, create_batch, create_run, encode, list_runs
 from runlog.groups.deployments import deployment_of, write_deployment
 from tailcast.commands.listing import run_columns
 from tailcast.terminal.table import print_table
@@ -30,6 +30,36 @@ def test_ls_in_a_pipe(cli: Cli) -> None:
     assert second.split()[:3] == ["outside", "shell", "waiting?"] and "45%" in second
     assert "nearly" in second
     assert first.index("command") == second.index("shell") == head.index("WORKFLOW")
+
+
+def test_ls_asks_as_the_api_does(cli: Cli) -> None:
+    for name, prompt, cost in (
+        ("a", "mend the parser", 0.5),
+        ("b", "read the docs", 2),
+        ("c", "parser docs", None),
+    ):
+        run = create_run(
+            cli.root, "claude", run_id=name, prompt=prompt, batch_id="b1" if cost else None
+        )
+        stats = {} if cost is None else {"cost_usd": cost}
+        append_lines(run.stream, encode({"type": "workflow_completed", "stats": stats}))
+
+    def ids(*words: str) -> list[str]:
+        return [row["run_id"] for row in cli.json("ls", *words)]
+
+    assert ids("parser") == ["c", "a"]
+    assert ids("docs", "pars") == ["c"]
+    assert ids("--order", "cost") == ["b", "a", "c"]
+    assert ids("--order", "oldest", "--cost-over", "0.1") == ["a", "b"]
+    assert ids("--batch", "b1", "-n", "1") == ["b"]
+    assert ids("--created-before", "2020-01-01") == []
+    assert ids("--created-after", "2020-01-01T00:00:00+02:00") == ["c", "b", "a"]
+    (counts,) = cli.json("ls", "--counts", "parser")
+    assert counts["status"] == {"completed": 2} and counts["batch"] == {"b1": 1}
+    table = cli("ls", "--counts").stdout.split()
+    assert table[:3] == ["FACET", "VALUE", "RUNS"] and "completed" in table
+    assert "random" in cli("ls", "--order", "random", code=None).stderr
+    assert "soon" in cli("ls", "--created-after", "soon", code=None).stderr
 
 
 def test_ls_on_a_terminal_of_80_columns(cli: Cli) -> None:

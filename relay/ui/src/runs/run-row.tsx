@@ -49,7 +49,7 @@ export const RunRow = memo(function RunRow({ run, selected, onSelect, onStop, on
         {run.cost_usd !== null && formatCost(run.cost_usd)}
       </div>
       <div role="cell" className="run-duration">
-        <Duration seconds={run.duration_s} since={ticksSince(run)} />
+        <Duration seconds={ticksSince(run) === null ? run.duration_s : null} since={ticksSince(run)} />
       </div>
       <div role="cell" className="run-created">
         <Time at={run.created_at} />

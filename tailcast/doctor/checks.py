@@ -188,7 +188,9 @@ def _check_disk(root: Path) -> Check:
 
 
 def _taken(root: Path) -> str:
-    sizes = {row.run_id: disk_bytes(root / row.run_id) for row in list_runs(root, limit=10_000)}
+    sizes = {
+        row.run_id: disk_bytes(root / row.run_id) for row in RunIndex(root).page(limit=10_000).runs
+    }
     if not sizes:
         return ""
     largest = max(sizes, key=lambda run_id: sizes[run_id])

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from .disk.layout import RunId, Workspace, check_run_id
 from .disk.lock import is_locked
+from .disk.read import is_of_file
 from .disk.stamp import Stamp, stamp_of
 from .errors import BadCursor, RunlogError
 from .run.events import Status, is_terminal
-from .run.manifest import Manifest, read_manifest, start_order
+from .run.manifest import UNKNOWN, Manifest, readable_manifest, start_order
 from .run.state import RunState
 from .run.status import Summary, summarize, tail_state
 
@@ -56,7 +57,9 @@ class RunIndex:
         self._root_mtime_ns: int | None = None
         self._manifests: dict[str, tuple[int, Stamp, Manifest]] = {}
         self._order: list[Manifest] = []  # newest first
-        self._unborn: dict[str, int] = {}  # folders that hold no run yet, or an unreadable one
+        self._unborn: dict[
+            str, int
+        ] = {}  # folders that hold no run yet, or a run.json that can't be read
         self._rows: dict[str, _Row] = {}
         self._places: dict[str, int] = {}  # in the queue, of those who wait in it
         self._places_until = 0.0  # by the monotonic clock
@@ -142,8 +145,10 @@ class RunIndex:
 
     def _scan(self) -> None:
         now_ns = time.time_ns()
-        stamp = stamp_of(self.root)
-        mtime_ns = stamp[2] if stamp else None
+        try:
+            mtime_ns = os.stat(self.root).st_mtime_ns
+        except FileNotFoundError:
+            mtime_ns = None
         if mtime_ns is not None and mtime_ns == self._root_mtime_ns:
             seen = self._manifests
             folders = list(self._unborn.items())
@@ -152,22 +157,26 @@ class RunIndex:
             self._root_mtime_ns = mtime_ns if settled else None
             seen = {}
             folders = list(_run_folders(self.root))
-        before = len(seen)
+        changed = seen is not self._manifests
         self._unborn = {}
         for name, inode in folders:
             run_json = stamp_of(f"{self.root}/{name}/run.json")
             known = self._manifests.get(name)
-            if known is not None and known[:2] == (inode, run_json):
+            usable = known is not None and known[2].workflow != UNKNOWN
+            if known is not None and usable and known[:2] == (inode, run_json):
                 seen[name] = known
                 continue
             try:
-                manifest = read_manifest(Workspace(self.root, RunId(name)))
-            except (RunlogError, OSError):
-                self._unborn[name] = inode  # what can't be read is for `doctor` to report
+                manifest = readable_manifest(Workspace(self.root, RunId(name)))
+            except RunlogError:
+                self._unborn[name] = inode
                 continue
+            if manifest.workflow == UNKNOWN:
+                self._unborn[name] = inode  # perhaps somebody mends it
+            changed = changed or known is None or known[2] != manifest
             seen[name] = (inode, run_json, manifest)
             self._rows.pop(name, None)
-        if seen is self._manifests and len(seen) == before:
+        if not changed:
             return
         self._manifests = seen
         self._order = sorted((m for _, _, m in seen.values()), key=_newest_first, reverse=True)
@@ -182,21 +191,42 @@ class RunIndex:
         same = row is not None and row.stream == stream
         if row is not None and same and row.inbox == inbox:
             unbegun = stream is None and row.summary.status == "queued"
-            if is_terminal(row.summary.status) or (unbegun and not is_locked(f"{folder}/_lock")):
+            if is_terminal(row.summary.status) or (unbegun and not _may_live(f"{folder}/_lock")):
                 return row.summary
         workspace = Workspace(self.root, RunId(manifest.run_id))
         try:
-            state = row.state if row is not None and same else tail_state(workspace)
+            if manifest.workflow == UNKNOWN:
+                return summarize(workspace)
+            state = row.state if row is not None and same else self._tail_state(workspace)
             summary = summarize(workspace, manifest, state)
-        except (RunlogError, OSError):
-            return None  # removed this moment, or something else than files
-        self._rows[manifest.run_id] = _Row(stream, inbox, state, summary)
+        except RunlogError:
+            return None  # removed this moment
+        if state is None or summary.reason == "broken":
+            self._rows.pop(manifest.run_id, None)
+        else:
+            self._rows[manifest.run_id] = _Row(stream, inbox, state, summary)
         return summary
+
+    @staticmethod
+    def _tail_state(workspace: Workspace) -> RunState | None:
+        try:
+            return tail_state(workspace)
+        except OSError as error:
+            if not is_of_file(error):
+                raise
+            return None  # `summarize` meets the same, and tells of it
 
 
 def list_runs(root: Path, *, limit: int = 50, status: Status | None = None) -> list[Summary]:
     """The newest runs of a root, read afresh."""
     return RunIndex(root).page(limit=limit, status=status).runs
+
+
+def _may_live(lock: str) -> bool:
+    try:
+        return is_locked(lock)
+    except OSError:
+        return True
 
 
 def _run_folders(root: Path) -> Iterator[tuple[str, int]]:

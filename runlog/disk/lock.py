@@ -7,8 +7,11 @@ probe that took the lock made real starters fail. The file is never unlinked, or
 import errno
 import fcntl
 import os
+import stat
 import struct
 from pathlib import Path
+
+from .append import open_plain
 
 __all__ = ["RunLock", "is_locked"]
 
@@ -26,8 +29,11 @@ class RunLock:
         self._fd: int | None = None
 
     def acquire(self) -> bool:
-        """Take the lock without waiting; False if another open file holds it."""
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        """Take the lock without waiting; False if another open file holds it.
+
+        :raises OSError: see `open_plain`.
+        """
+        fd = open_plain(self._path, os.O_RDWR | os.O_CREAT)
         try:
             fcntl.fcntl(fd, _F_OFD_SETLK, _WRITE_LOCK)
         except OSError as error:
@@ -38,6 +44,12 @@ class RunLock:
         self._fd = fd
         return True
 
+    def write(self, body: bytes) -> None:
+        """Replace what the file holds, while we hold it: it can't be replaced itself, being the lock."""
+        assert self._fd is not None
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, body, 0)
+
     def release(self) -> None:
         if self._fd is not None:
             os.close(self._fd)
@@ -45,12 +57,22 @@ class RunLock:
 
 
 def is_locked(path: str | Path) -> bool:
-    """Whether someone holds the lock; asks without taking it. False if the file does not exist."""
+    """Whether someone holds the lock; asks without taking it. False if the file does not exist.
+
+    :raises OSError: see `open_plain`.
+    """
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except (
+        FileNotFoundError
+    ):  # as of the thousands that may wait in a queue: not worth the open of its folder
         return False
+    except OSError:
+        fd = open_plain(path)  # says what is wrong with it
     try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+            os.close(open_plain(path))  # likewise
         answer = fcntl.fcntl(fd, _F_OFD_GETLK, _WRITE_LOCK)
     finally:
         os.close(fd)

@@ -4,6 +4,7 @@ Only whole lines are given out. Bytes past the last LF are not kept: they are re
 because what follows them may be a writer's repair (see `append`).
 """
 
+import errno
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from io import BytesIO
 from pathlib import Path
 
 from ..errors import BadCursor
+from .append import Unusable, open_plain
 from .records import MAX_LINE_BYTES, Event, decode, head_of, is_well_formed, malformed
 
 __all__ = [
@@ -75,9 +77,11 @@ class LogFile:
     """
 
     def __init__(self, path: Path) -> None:
-        """:raises FileNotFoundError: there is no such file yet."""
+        """:raises FileNotFoundError: there is no such file yet.
+        :raises OSError: see `open_plain`.
+        """
         self.path = path
-        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        self._fd = open_plain(path)
         held = os.fstat(self._fd)
         self._identity = (held.st_dev, held.st_ino)
         self._unended = (0, 0)  # start of a long line without LF, and how far it was searched
@@ -208,16 +212,19 @@ def records_of(chunk: Chunk) -> Iterator[Record]:
             yield Record(offset, body, len(body))
 
 
-def read_records(path: Path, after: int = 0) -> Iterator[Record]:
+def read_records(path: Path, after: int = 0, max_bytes: int | None = None) -> Iterator[Record]:
     """Every whole record from the cursor `after` up to the present end. An absent file has none.
 
     :raises LogReplaced: `after` is past the end.
+    :raises Unusable: the file is longer than `max_bytes`; or see `open_plain`.
     """
     try:
         log = LogFile(path)
     except FileNotFoundError:
         return
     with log:
+        if max_bytes is not None and log.size() > max_bytes:
+            raise Unusable(errno.EFBIG, f"it is over {max_bytes:,} bytes", os.fspath(path))
         position = log.align(after)
         while position is not None and (chunk := log.read(position)):
             yield from records_of(chunk)
@@ -233,7 +240,7 @@ def follow_records(
 
     :raises LogReplaced: the file was truncated, replaced or removed.
     """
-    while not path.exists():
+    while not os.path.lexists(path):
         if until():
             return
         time.sleep(poll_s)

@@ -6,18 +6,21 @@ from typing import Any
 
 from ..disk.layout import Workspace
 from ..disk.lock import is_locked
+from ..disk.read import is_of_file
 from ..disk.records import MAX_LINE_BYTES, Event
 from ..disk.tail import CHUNK_BYTES, LogFile, LogReplaced, Record, records_of
 from ..errors import UnknownRun
 from .events import Status, is_terminal
 from .inbox_lines import has_pending_resume
-from .manifest import Manifest, read_manifest
+from .manifest import Manifest, read_manifest, readable_manifest
 from .state import RunState
 from .view import reason_of, workflow_of
 
 __all__ = [
     "StateReader",
     "Summary",
+    "broken_state",
+    "check_usable",
     "ended_status",
     "prompt_text",
     "read_state",
@@ -69,7 +72,10 @@ class StateReader:
         self._log: LogFile | None = None
 
     def read(self) -> RunState:
-        """Fold up to the present end. The same object is returned each time, and changes with the next read."""
+        """Fold up to the present end. The same object is returned each time, and changes with the next read.
+
+        :raises Unusable: what has the place of the stream is no file.
+        """
         try:
             if self._log is not None and not self._log.is_current():
                 raise LogReplaced
@@ -86,7 +92,7 @@ class StateReader:
         except LogReplaced:
             self.close()
             self._state = RunState()
-            if self.workspace.stream.exists():
+            if os.path.lexists(self.workspace.stream):
                 return self.read()
         return self._state
 
@@ -112,8 +118,22 @@ def run_status(workspace: Workspace, state: RunState | None = None) -> Status:
     yet said so in the stream.
 
     :raises UnknownRun: there is no such run.
+    :raises Unusable: its stream or its lock is no file.
     """
     return _look(workspace, state)[1]
+
+
+def check_usable(workspace: Workspace) -> None:
+    """:raises Unusable: something without which a run can't be told of or go on is no file of ours.
+    :raises UnknownRun: there is no such run.
+    """
+    read_manifest(workspace)
+    run_status(workspace)
+
+
+def broken_state(why: OSError) -> RunState:
+    """What is told of a run of which something can't be read."""
+    return RunState(lifecycle="failed", reason="broken", error=str(why), message=str(why))
 
 
 def ended_status(workspace: Workspace) -> Status | None:
@@ -133,13 +153,22 @@ def summarize(
 ) -> Summary:
     """What a listing shows of a run, from `run.json` and the tail of its stream (or a `state` at hand).
 
+    One of which something can't be used is `failed`, `broken`; the `message` says what it is.
+
     :raises UnknownRun: there is no such run.
+    :raises OSError: the system can't open anything now.
     """
-    manifest = manifest or read_manifest(workspace)
-    state, status = _look(workspace, state)
     try:
-        size = os.stat(workspace.stream).st_size
-    except FileNotFoundError:
+        manifest = manifest or read_manifest(workspace)
+        state, status = _look(workspace, state)
+    except OSError as error:
+        if not is_of_file(error):
+            raise
+        manifest = manifest or readable_manifest(workspace)
+        state, status = broken_state(error), "failed"
+    try:
+        size = os.lstat(workspace.stream).st_size
+    except OSError:
         size = 0
     return Summary(
         run_id=workspace.run_id,
@@ -211,8 +240,8 @@ def _look(workspace: Workspace, state: RunState | None = None) -> tuple[RunState
     alive = is_locked(workspace.lock)
     if state is None:
         state = tail_state(workspace)
-    owned = os.path.exists(workspace.manifest)
-    if not owned and not os.path.exists(workspace.stream):
+    owned = os.path.lexists(workspace.manifest)
+    if not owned and not os.path.lexists(workspace.stream):
         raise UnknownRun(f"no run {workspace.run_id!r} under {workspace.root}")
     if owned and not alive and state.lifecycle is not None and not is_terminal(state.status):
         # It looks lost. Or it began after we asked for the lock, or ended after `state` was read: look again.

@@ -1,5 +1,6 @@
 """The relay as an ASGI app: doors outside, routes inside, and what they share in between."""
 
+import contextlib
 import os
 import threading
 from collections.abc import AsyncIterator
@@ -20,6 +21,7 @@ from .dependencies import Json, Services, in_thread
 from .http.access import Access
 from .http.models import Health, ProblemView
 from .http.problems import PROBLEM_MEDIA_TYPE, Problem, problem_handlers
+from .http.run_calls import RunCalls
 from .http.runs import RunStates
 from .http.settings import RelaySettings
 from .routes import (
@@ -101,11 +103,13 @@ def _build(settings: RelaySettings) -> tuple[FastAPI, Services]:
         index=index,
         index_lock=index_lock,
         feed=Feed(root, index, index_lock),
+        run_calls=RunCalls(),
     )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await in_thread(remove_unmade, root)  # of a relay that was killed while it made a batch
+        with contextlib.suppress(OSError):  # what can't be removed now is by whoever lists batches
+            await in_thread(remove_unmade, root)  # of a relay that was killed while it made a batch
         services.tails.start()
         try:
             yield

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
-import anyio.to_thread
 from fastapi import Depends
 from fastapi import Path as PathParam
 from fastapi.routing import APIRoute
@@ -17,18 +16,16 @@ from starlette.responses import Response
 
 from runlog import RunIndex, Workspace, encode, open_workspace
 
+from .http.run_calls import RunCalls, in_thread
 from .http.runs import RunStates
 from .http.settings import RelaySettings
 from .starting.create_run import Catalog
 from .streaming.feed import Feed
 from .streaming.registry import TailRegistry
 
-__all__ = ["Json", "RunAt", "Services", "Shared", "StrictRoute", "in_thread", "parse_json"]
+__all__ = ["Json", "OnRun", "RunAt", "Services", "Shared", "StrictRoute", "in_thread", "parse_json"]
 
 T = TypeVar("T")
-
-# fsync and folders of thousands of files wait here, apart from the threads that read streams.
-in_thread = anyio.to_thread.run_sync
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +40,7 @@ class Services:
     index: RunIndex
     index_lock: threading.Lock
     feed: Feed
+    run_calls: RunCalls
 
     def queue_position(self, run_id: str) -> int | None:
         with self.index_lock:
@@ -65,6 +63,20 @@ async def _run_at(
 
 RunAt = Annotated[Workspace, Depends(_run_at)]
 """The run that the path names. 404 if there is none, 400 if there can't be."""
+
+
+class CallOfRun:
+    """Calls in threads that have to do with the run of the path: see `RunCalls`."""
+
+    def __init__(self, services: Shared, run: RunAt) -> None:
+        self._services = services
+        self._run = run
+
+    async def __call__(self, call: Callable[..., T], *args: object) -> T:
+        return await self._services.run_calls(self._run, call, *args)
+
+
+OnRun = Annotated[CallOfRun, Depends()]
 
 
 class Json(Response):

@@ -12,14 +12,15 @@ from runlog import (
     RunState,
     StateReader,
     Summary,
+    Unusable,
     Workspace,
-    is_locked,
     is_terminal,
     read_manifest,
     run_status,
 )
 from runlog.run.inbox import inbox_closed
-from runlog.run.manifest import remove_run
+from runlog.run.manifest import readable_manifest, remove_run
+from runlog.run.status import broken_state, check_usable, is_alive
 from runlog.run.view import state_view
 
 __all__ = ["RunStates", "links_of", "remove_ended", "run_view", "summary_view"]
@@ -96,26 +97,32 @@ def run_view(
     :param queue_position: of a run that is queued.
     :raises UnknownRun: there is no such run.
     """
-    manifest = read_manifest(workspace)
-    with states.read(workspace) as state:
-        status = run_status(workspace, state)
-        place = queue_position(workspace.run_id) if status == "queued" else None
-        view = state_view(manifest, state, status, place)
+    try:
+        manifest = read_manifest(workspace)
+        with states.read(workspace) as state:
+            status = run_status(workspace, state)
+            place = queue_position(workspace.run_id) if status == "queued" else None
+            view = state_view(manifest, state, status, place)
+    except Unusable as error:
+        manifest = readable_manifest(workspace)
+        view = state_view(manifest, broken_state(error), "failed", None)
     return view | {"links": links_of(manifest.run_id)}
 
 
 def remove_ended(run: Workspace) -> None:
-    """Remove the folder of a run for good.
+    """Remove the folder of a run for good; also of one that can't be used, and that no process holds.
 
     :raises RunActive: it has not ended.
     """
+    stop = f"Stop it first: POST /api/v1/workflows/{run.run_id}/stop"
     with inbox_closed(run):  # so that no message reopens it in between
-        status = run_status(run)
-        if not is_terminal(status):
-            raise RunActive(
-                f"run {run.run_id!r} has not ended: it is {status}",
-                f"Stop it first: POST /api/v1/workflows/{run.run_id}/stop",
-            )
-        if is_locked(run.lock):
-            raise RunActive(f"the process of run {run.run_id!r} is about to end", "Try again soon")
+        try:
+            check_usable(run)
+            status = run_status(run)
+            if not is_terminal(status):
+                raise RunActive(f"run {run.run_id!r} has not ended: it is {status}", stop)
+        except Unusable:
+            pass
+        if is_alive(run):
+            raise RunActive(f"run {run.run_id!r} still has a process", f"Try again soon. {stop}")
         remove_run(run)

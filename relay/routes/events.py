@@ -12,7 +12,7 @@ from starlette.responses import Response
 from runlog import LogFile, LogReplaced, Workspace, parse_cursor
 from runlog.disk.tail import records_of
 
-from ..dependencies import RunAt, Shared, StrictRoute, in_thread
+from ..dependencies import OnRun, RunAt, Shared, StrictRoute
 from ..http.models import EventsPage
 from ..streaming.envelope import spliceable
 from ..streaming.registry import TailRegistry
@@ -60,6 +60,7 @@ async def events(
     request: Request,
     services: Shared,
     run: RunAt,
+    on_run: OnRun,
     after: Annotated[
         str, Query(description="`next` of the page before; 0 is the beginning", examples=["1482"])
     ] = "0",
@@ -80,7 +81,7 @@ async def events(
     variant = Variant(types=names_of(types), exclude=names_of(exclude) or frozenset())
 
     async def look(start: int) -> _Page:
-        return await in_thread(_read_page, run, start, limit, variant)
+        return await on_run(_read_page, run, start, limit, variant)
 
     page = await look(cursor)
     with services.tails.follow(run) as tail:

@@ -1,7 +1,6 @@
 """The chat of a run, read from its end backwards for as far as the newest messages go."""
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -11,7 +10,7 @@ from runlog import LogFile, LogReplaced, Workspace, read_manifest
 from runlog.disk.tail import records_of
 from runlog.run.history import ChatHistory, ChatMessage, may_speak
 
-from ..dependencies import Json, RunAt, StrictRoute, in_thread
+from ..dependencies import Json, OnRun, RunAt, StrictRoute
 from ..http.models import HistoryView
 
 __all__ = ["router"]
@@ -40,6 +39,7 @@ class _Read:
 )
 async def history(
     run: RunAt,
+    on_run: OnRun,
     limit: Annotated[int, Query(ge=1, le=1000, description="The newest N messages")] = 200,
 ) -> Response:
     """What the person and the agent said, in order, with tool calls folded into the agent's messages.
@@ -47,7 +47,7 @@ async def history(
     Follow on with `?after=` the `offset` you get: what was said since comes in the stream. Runs that are not
     Claude's have no chat, unless they write lines of its kind.
     """
-    return Json(await in_thread(partial(_history, run, limit)))
+    return Json(await on_run(_history, run, limit))
 
 
 def _history(run: Workspace, limit: int) -> dict[str, Any]:

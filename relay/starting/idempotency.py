@@ -4,6 +4,7 @@ The key is noted, with the id of what it will make, before that is made: a relay
 when the client asks again, and makes it then. All of it waits for the disk: call it from a thread.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -15,8 +16,9 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from runlog import BatchExists, Event, RunExists, check_run_id, decode, encode, now_iso
-from runlog.disk.durable import folder_locked, replace_file
+from runlog import BatchExists, Event, RunExists, check_run_id, encode, now_iso
+from runlog.disk.durable import folder_locked, remove_file, replace_file
+from runlog.disk.read import read_object
 
 from ..http.problems import Problem
 
@@ -138,10 +140,10 @@ def _made(
 
 def _read_note(path: Path) -> Event | None:
     try:
-        note = decode(path.read_bytes())
+        note = read_object(path)
     except FileNotFoundError:
         return None
-    return note if note and {"body_sha256", "made"} <= note.keys() else None
+    return note if {"body_sha256", "made"} <= note.keys() else None
 
 
 def _drop_old(folder: Path) -> None:
@@ -149,5 +151,6 @@ def _drop_old(folder: Path) -> None:
     oldest = time.time() - _KEY_LIFE_S
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.stat(follow_symlinks=False).st_mtime < oldest:
-                os.unlink(entry.path)
+            with contextlib.suppress(FileNotFoundError):
+                if entry.stat(follow_symlinks=False).st_mtime < oldest:
+                    remove_file(Path(entry.path))

@@ -84,8 +84,8 @@ class EventStream(LateResponse):
             try:
                 begun = await listener.begin()
             except OSError as error:
-                detail = f"{self._workspace.stream} can't be read ({error.strerror}): mend the file"
-                await ProblemResponse(Problem(500, "unreadable-stream", detail))(
+                detail = f"{self._workspace.stream} can't be read: {error.strerror}. Mend the file"
+                await ProblemResponse(Problem(503, "unreadable-stream", detail))(
                     {"type": "http"}, receive, send
                 )
                 return

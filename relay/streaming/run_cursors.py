@@ -29,7 +29,7 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """There is no such run (any more)."""
+    """There is no such run (any more), or its stream can't be read."""
 
 
 Step = Chunk | Reset | End | Gone
@@ -104,7 +104,7 @@ class Cursor:
             self._tail.forget(self._waiting)
 
     async def _look_for_end(self) -> End | Gone | None:
-        if self._tail.removed:
+        if self._tail.removed or self._tail.fault is not None:
             return Gone()
         if self._asked and not self._tail.suspect:
             return None

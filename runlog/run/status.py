@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+from ..disk.append import Unusable
 from ..disk.layout import Workspace
 from ..disk.lock import is_locked
 from ..disk.read import is_of_file
@@ -22,6 +23,7 @@ __all__ = [
     "broken_state",
     "check_usable",
     "ended_status",
+    "is_alive",
     "prompt_text",
     "read_state",
     "run_status",
@@ -129,6 +131,14 @@ def check_usable(workspace: Workspace) -> None:
     """
     read_manifest(workspace)
     run_status(workspace)
+
+
+def is_alive(workspace: Workspace) -> bool:
+    """Whether a process holds the run; of a lock that is no file, nobody could say so: False."""
+    try:
+        return is_locked(workspace.lock)
+    except Unusable:
+        return False
 
 
 def broken_state(why: OSError) -> RunState:

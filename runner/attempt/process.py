@@ -5,17 +5,20 @@ run, and an event that is written later is an event told in the wrong order.
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
 import time
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from runlog import (
     BadLimit,
+    Busy,
     InboxLine,
     InboxReader,
     Manifest,
@@ -44,6 +47,8 @@ __all__ = ["main"]
 
 _INBOX_POLL_S = 0.02
 _FOLDER_POLL_S = 1.0
+# For posts under way to be through, some ms each, before the end is told.
+_END_WAIT_S = 5.0
 # The agent's last words on a stop: it is asked to end its turn first, so that the turn's cost is told.
 _LAST_WORDS_S = 1.5
 
@@ -119,10 +124,13 @@ async def _attempt(
     if _is_gone(workspace):
         return  # there is nowhere to tell the end
     reader.read()  # the long part of the fold, before others are kept waiting
-    with inbox_closed(workspace):
-        for line in inbox.read():
-            if isinstance(line, InboxLine):
-                run.inbox.put(line)
+    with _posts_kept_out(workspace):
+        try:
+            for line in inbox.read():
+                if isinstance(line, InboxLine):
+                    run.inbox.put(line)
+        except OSError as error:
+            run.log("error", f"the inbox can't be read to its end: {error}")
         run.questions.drop_all("the run ended")
         run.inbox.drop_all("the run ended")
         run.emit(
@@ -279,9 +287,22 @@ async def _folder_gone(workspace: Workspace) -> None:
             return
 
 
+@contextlib.contextmanager
+def _posts_kept_out(workspace: Workspace) -> Iterator[None]:
+    """As `inbox_closed`; where somebody else keeps the folder locked, that is who keeps posts out."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(inbox_closed(workspace, _END_WAIT_S))
+        except Busy:
+            pass
+        yield
+
+
 def _is_gone(workspace: Workspace) -> bool:
+    """Whether its folder was removed, or has become a link to another: what is there is no run of ours."""
     try:
-        os.stat(workspace.manifest)
+        os.lstat(workspace.manifest)
+        return not workspace.has_folder()
     except FileNotFoundError:
         return True
     except OSError:

@@ -1,17 +1,23 @@
 """Say in the stream that a run's process died, once nothing of the run is left alive."""
 
+import contextlib
+
 from runlog import (
+    AppendFile,
+    Busy,
     InboxLine,
+    RefusedLine,
     RunLock,
     RunState,
+    Unusable,
     Workspace,
-    append_lines,
     encode,
     is_terminal,
     now_iso,
     read_inbox,
     read_state,
 )
+from runlog.disk.durable import LOCK_WAIT_S
 from runlog.disk.records import from_iso
 from runlog.run.inbox import inbox_closed
 
@@ -29,6 +35,8 @@ def end_run(
 
     What its dead process left running is ended first. The last of its stderr is added to `error`.
 
+    :raises OSError: it can't be written now: call it again.
+
     :param began: false if its process ended before it wrote a line of its own.
     """
     lock = RunLock(workspace.lock)
@@ -39,7 +47,10 @@ def end_run(
             end_marked(mark_of(workspace.path), 1.0)
         except TreeSurvived as survived:
             error = f"{error}; {survived}"
-        with inbox_closed(workspace):
+        with contextlib.ExitStack() as stack:
+            # Where somebody else keeps the folder locked, that is who keeps posts out.
+            with contextlib.suppress(Busy):
+                stack.enter_context(inbox_closed(workspace))
             state = read_state(workspace)
             if event_type == "workflow_stopped":
                 lines, offset = _all_open(workspace, state)
@@ -60,7 +71,9 @@ def end_run(
                 told["error"] = error or reason
             receipts = [_dropped(workspace, line, reason) for line in lines]
             stats = {"stats": state.summary_stats(), "inbox_offset": offset}
-            append_lines(workspace.stream, b"".join([*receipts, encode(told | stats)]))
+            with AppendFile(workspace.stream, LOCK_WAIT_S) as stream:
+                stream.append(b"".join([*receipts, encode(told | stats)]))
+                stream.sync()
             lock.release()  # in the same breath: see `process`
         return True
     finally:
@@ -75,7 +88,7 @@ def _lasted_s(state: RunState) -> float:
 
 def _all_open(workspace: Workspace, state: RunState) -> tuple[list[InboxLine], int]:
     """Of a run that ends in order: everything that it has not taken, and the end of its inbox."""
-    lines = list(read_inbox(workspace.inbox))
+    lines = _lines(workspace)
     taken = state.messages.keys()
     opened = {
         li.id: li for li in reversed(lines) if isinstance(li, InboxLine) and li.id not in taken
@@ -91,7 +104,7 @@ def _unanswered(workspace: Workspace, state: RunState, began: bool) -> tuple[lis
     """
     unanswered: list[InboxLine] = []
     offset = 0
-    for line in read_inbox(workspace.inbox):
+    for line in _lines(workspace):
         if isinstance(line, InboxLine) and line.id not in state.messages:
             if line.body.get("resume") is True:
                 start, posted = from_iso(state.attempt_at), from_iso(line.body.get("timestamp"))
@@ -102,6 +115,14 @@ def _unanswered(workspace: Workspace, state: RunState, began: bool) -> tuple[lis
                 unanswered.append(line)
         offset = line.offset
     return unanswered, offset
+
+
+def _lines(workspace: Workspace) -> list[InboxLine | RefusedLine]:
+    """All of the inbox; of something else that has its place, nobody was told that it was taken."""
+    try:
+        return list(read_inbox(workspace.inbox))
+    except Unusable:
+        return []
 
 
 def _dropped(workspace: Workspace, line: InboxLine, reason: str) -> bytes:

@@ -5,7 +5,6 @@ of a root is at work, by a lock; a second one stands by.
 """
 
 import contextlib
-import errno
 import os
 import subprocess
 import threading
@@ -13,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from runlog import (
     BadLimit,
@@ -21,9 +21,9 @@ from runlog import (
     RunLock,
     RunlogError,
     Status,
+    Unusable,
     Workspace,
     check_run_id,
-    decode,
     encode,
     is_locked,
     is_terminal,
@@ -32,6 +32,7 @@ from runlog import (
     run_status,
 )
 from runlog.disk.layout import make_root
+from runlog.disk.read import read_object
 from runlog.disk.stamp import Stamp, stamp_of
 from runlog.disk.watch import FolderWatch
 from runlog.groups.catalog import write_catalog
@@ -39,7 +40,7 @@ from runlog.groups.queue import startable
 from runlog.run.inbox_lines import InboxLine
 from runlog.run.limits import check_limits
 from runlog.run.manifest import EXTERNAL
-from runlog.run.status import tail_state
+from runlog.run.status import is_alive, tail_state
 
 from ..attempt.catalog import describe_all, heavy_workflows
 from ..attempt.options import RunOptions
@@ -53,8 +54,12 @@ _LOCK_NAME = "_runner.lock"
 # A wake-up comes when a folder is made or a run reopened; this is for what no wake-up tells: a process's end.
 _LOOK_S = 0.1
 _SWEEP_S = 1.0
-_FULL_DISK_S = 5.0
+# Between two tries, where the system or a folder is in disorder: twice as long each time.
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 8.0
 _OPTIONS_TRIES = 100
+
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -64,9 +69,10 @@ class _Run:
     manifest: Manifest
     stamp: Stamp
     ended: bool = False
-    broken: bool = False  # never looked at again
     unbegun: bool = False  # queued, and nothing of it was there but what was asked and said
-    rests_until: float = 0.0  # by the monotonic clock: the disk was full
+    trouble: str = ""  # why the last try failed; it was told
+    rests_until: float = 0.0  # by the monotonic clock: after such a try
+    pause_s: float = 0.0
     inbox_bytes: int = 0
 
 
@@ -88,6 +94,7 @@ class Supervisor:
         self._lock_path = self.root / _LOCK_NAME
         self._lock = RunLock(self._lock_path)
         self._runs: dict[str, _Run] = {}
+        self._unreadable: dict[str, str] = {}  # of which was told why
         self._started: dict[str, subprocess.Popen[bytes]] = {}
         self._running: set[str] = set()
         self._wake = threading.Event()
@@ -100,23 +107,40 @@ class Supervisor:
         """Work until `stop` is set (and `wake` called). The runs go on."""
         if not self._stand_by(stop):
             return
-        # For `active_options`. Written over, never replaced: the file is the lock.
-        self._lock_path.write_bytes(encode(asdict(self._options)))
         watch = FolderWatch(lambda _: self._wake.set())
         try:
-            write_catalog(self.root, describe_all())
+            self._persist(stop, self._tell_options)
             self._heavy = heavy_workflows()
             watch.set(frozenset({self.root}))
             while not stop.is_set():
-                self.look()
-                self._spares.tend()
+                self._persist(stop, self.look)
+                self._persist(stop, self._spares.tend)
                 self._wake.wait(_LOOK_S)
                 self._wake.clear()
         finally:
             watch.close()
             self._spares.close()
-            self._lock_path.write_bytes(b"")  # the next one's options are not these
+            with contextlib.suppress(OSError):
+                self._lock.write(b"")  # the next one's options are not these
             self._lock.release()
+
+    def _tell_options(self) -> None:
+        self._lock.write(encode(asdict(self._options)))  # for `active_options`
+        write_catalog(self.root, describe_all())
+
+    def _persist(self, stop: threading.Event, call: Callable[[], T]) -> T | None:
+        """Call until the system does not refuse; None if it did until `stop`. No error of it ends a runner."""
+        pause_s, told = _FIRST_PAUSE_S, ""
+        while not stop.is_set():
+            try:
+                return call()
+            except OSError as error:
+                if str(error) != told:
+                    told = str(error)
+                    self._tell(f"the runner waits, and tries again: {told}")
+            stop.wait(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+        return None
 
     def wake(self) -> None:
         """Have the next look at once; safe in a signal handler."""
@@ -135,6 +159,9 @@ class Supervisor:
                 with self._disorder(run):
                     if self._tend(run_id, run, died.get(run_id, 0)) == "queued":
                         queued.append(run.manifest)
+                    if run.trouble and not run.ended and run_id not in self._running:
+                        continue  # it may be the start that fails
+                    run.trouble, run.pause_s = "", 0.0
         for manifest in startable(self.root, queued, self._at_work(), self._max_running):
             run = self._runs[manifest.run_id]
             with self._disorder(run):
@@ -142,20 +169,20 @@ class Supervisor:
 
     @contextlib.contextmanager
     def _disorder(self, run: _Run) -> Iterator[None]:
-        """One folder in disorder must not keep the others from running."""
+        """One folder in disorder must not keep the others from running. It is tried again, after a pause."""
         try:
             yield
         except (OSError, RunlogError) as error:
-            self._tell(f"{run.manifest.run_id} is left alone: {error}")
-            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-                run.rests_until = time.monotonic() + _FULL_DISK_S
-            else:
-                run.ended = run.broken = True
+            if str(error) != run.trouble:
+                run.trouble = str(error)
+                self._tell(f"{run.manifest.run_id} is left alone for now: {error}")
+            run.pause_s = min(2 * run.pause_s or _FIRST_PAUSE_S, _LONGEST_PAUSE_S)
+            run.rests_until = time.monotonic() + run.pause_s
 
     def _stand_by(self, stop: threading.Event) -> bool:
         told = False
-        while not self._lock.acquire():
-            if not told:
+        while not self._persist(stop, self._lock.acquire):
+            if not told and not stop.is_set():
                 self._tell(f"another runner is at work in {self.root}; standing by")
                 told = True
             if stop.wait(_SWEEP_S):
@@ -173,19 +200,25 @@ class Supervisor:
         found = {name: stamp_of(f"{self.root}/{name}/run.json") for name in _folders(self.root)}
         for gone in self._runs.keys() - found.keys():
             del self._runs[gone]
+        for gone in self._unreadable.keys() - found.keys():
+            del self._unreadable[gone]
         for name, stamp in found.items():
             run = self._runs.get(name)
             if stamp is not None and (run is None or run.stamp != stamp):
                 try:
                     manifest = read_manifest(Workspace(self.root, RunId(name)))
-                except RunlogError:
+                except (RunlogError, OSError) as error:
+                    # Looked at again by the next sweep. What was known of it counts on: it may have a process.
+                    if self._unreadable.get(name) != str(error):
+                        self._unreadable[name] = str(error)
+                        self._tell(f"{name} can't be read: {error}")
                     continue
+                self._unreadable.pop(name, None)
                 if manifest.workflow != EXTERNAL:
                     self._runs[name] = _Run(manifest, stamp)
             elif (
                 run is not None
                 and run.ended
-                and not run.broken
                 and _size(f"{self.root}/{name}/_inbox.jsonl") != run.inbox_bytes
             ):
                 run.ended = False  # someone wrote to it: perhaps it is to go on
@@ -222,17 +255,17 @@ class Supervisor:
         if status == "queued" and _stop_asked(workspace, run):
             end_run(workspace, "workflow_stopped", "stopped before it began")
             self._tell(f"{run_id} stopped before it began")
-            return status if not workspace.stream.exists() else "stopped"
+            return status if not os.path.lexists(workspace.stream) else "stopped"
         run.ended = is_terminal(status)
         run.inbox_bytes = inbox_bytes
-        run.unbegun = status == "queued" and not workspace.stream.exists()
+        run.unbegun = status == "queued" and not os.path.lexists(workspace.stream)
         return status
 
     def _is_as_before(self, run_id: str, run: _Run) -> bool:
         """Of a run that waits for its turn: ten times a second, and there may be thousands."""
         folder = f"{self.root}/{run_id}"
-        unbegun = not os.path.exists(f"{folder}/_stream.jsonl") and not is_locked(f"{folder}/_lock")
-        return unbegun and _size(f"{folder}/_inbox.jsonl") == run.inbox_bytes
+        begun = os.path.lexists(f"{folder}/_stream.jsonl") or is_locked(f"{folder}/_lock")
+        return not begun and _size(f"{folder}/_inbox.jsonl") == run.inbox_bytes
 
     def _start(self, run: _Run) -> None:
         run_id = run.manifest.run_id
@@ -240,7 +273,7 @@ class Supervisor:
         try:
             spare = self._spares.start(workspace, run.manifest.workflow in self._heavy)
             self._started[run_id] = spare or start_run_process(workspace, self._options)
-        except OSError as error:
+        except Unusable as error:
             end_run(workspace, "workflow_failed", "cannot_start", f"no process: {error}")
             self._tell(f"{run_id} failed: {error}")
             return
@@ -252,7 +285,7 @@ class Supervisor:
         return [run.manifest for run_id in at_work if (run := self._runs.get(run_id))]
 
     def _lives(self, run_id: str) -> bool:
-        return run_id in self._runs and is_locked(self._workspace(run_id).lock)
+        return run_id in self._runs and is_alive(self._workspace(run_id))
 
     def _workspace(self, run_id: str) -> Workspace:
         return Workspace(self.root, RunId(run_id))
@@ -260,7 +293,10 @@ class Supervisor:
 
 def runner_is_active(root: Path) -> bool:
     """Whether a runner is at work in this root."""
-    return is_locked(root / _LOCK_NAME)
+    try:
+        return is_locked(root / _LOCK_NAME)
+    except Unusable:
+        return False
 
 
 def active_options(root: Path) -> RunOptions | None:
@@ -269,7 +305,7 @@ def active_options(root: Path) -> RunOptions | None:
         if not runner_is_active(root):
             return None
         try:
-            told = decode((root / _LOCK_NAME).read_bytes()) or {}
+            told = read_object(root.resolve() / _LOCK_NAME)
             return RunOptions(
                 grace_s=float(told["grace_s"]),
                 scripted_model=told["scripted_model"] is True,
@@ -282,7 +318,7 @@ def active_options(root: Path) -> RunOptions | None:
 
 
 def _stop_asked(workspace: Workspace, run: _Run) -> bool:
-    if not _size(workspace.inbox) or workspace.stream.exists():
+    if not _size(workspace.inbox) or os.path.lexists(workspace.stream):
         return False
     return any(
         isinstance(li, InboxLine) and li.type == "stop" for li in read_inbox(workspace.inbox)
@@ -304,6 +340,6 @@ def _folders(root: Path) -> list[str]:
 
 def _size(path: str | Path) -> int:
     try:
-        return os.stat(path).st_size
+        return os.lstat(path).st_size
     except OSError:
         return 0

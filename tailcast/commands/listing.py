@@ -1,5 +1,7 @@
 """`ls` and `rm`: the runs of a root."""
 
+import contextlib
+import os
 import sys
 import time
 from dataclasses import asdict
@@ -16,12 +18,14 @@ from runlog import (
     RunLock,
     Status,
     Summary,
+    Unusable,
     Workspace,
     is_terminal,
     run_status,
 )
 from runlog.run.inbox import inbox_closed
 from runlog.run.manifest import remove_run
+from runlog.run.status import check_usable
 
 from ..cli.errors import CommandError
 from ..cli.options import (
@@ -141,6 +145,8 @@ def run_columns(rows: list[Summary]) -> list[Column]:
 
 
 def _title(row: Summary) -> str:
+    if row.reason == "broken":
+        return row.message or ""
     return without_script(row.title) if row.title else row.message or ""
 
 
@@ -207,10 +213,15 @@ def _confirmed(chosen: list[Workspace], *, asks: bool) -> bool:
 
 
 def _check_ended(workspace: Workspace, *, force: bool) -> None:
-    status = run_status(workspace)
-    if is_terminal(status) or (force and not workspace.manifest.exists()):
+    try:
+        check_usable(workspace)
+        status = run_status(workspace)
+    except Unusable:
         return
-    if not workspace.manifest.exists():
+    owned = os.path.lexists(workspace.manifest)
+    if is_terminal(status) or (force and not owned):
+        return
+    if not owned:
         raise RunActive(
             f"{workspace.run_id} is written by others and has not said that it ended",
             "Add --force to remove it all the same",
@@ -226,8 +237,11 @@ def remove_ended(workspace: Workspace, *, force: bool = False) -> None:
     with inbox_closed(workspace):  # so that no message reopens it in between
         _check_ended(workspace, force=force)
         lock = RunLock(workspace.lock)
-        if not lock.acquire():
-            raise RunActive(f"the process of {workspace.run_id} is about to end", "Try again soon")
+        with contextlib.suppress(Unusable):
+            if not lock.acquire():
+                stop = command_line(workspace.root, "stop", workspace.run_id)
+                told = f"{workspace.run_id} still has a process"
+                raise RunActive(told, f"Try again soon, or stop it: {stop}")
         try:
             remove_run(workspace)
         finally:

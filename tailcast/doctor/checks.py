@@ -14,12 +14,11 @@ from pathlib import Path
 from runlog import (
     RunLock,
     RunlogError,
-    Workspace,
     check_run_id,
     is_locked,
     list_runs,
-    read_manifest,
 )
+from runlog.groups.batches import unusable_batches
 from runlog.groups.deployments import list_deployments
 
 from ..cli.asked import check_deployment
@@ -34,6 +33,7 @@ __all__ = ["run_checks"]
 _OLDEST_PYTHON = (3, 11)
 _FREE_WARN_BYTES = 1_000_000_000
 _FREE_FAIL_BYTES = 100_000_000
+_SHOWN_BROKEN = 5
 _WAKE_S = 3.0
 # One watch for each followed run; one instance for each relay and runner.
 _FEW_WATCHES = 1024
@@ -205,21 +205,25 @@ def _check_workflows(_: Path) -> Check:
 
 
 def _check_runs(root: Path) -> Check:
-    broken = []
-    for name in sorted(os.listdir(root)) if root.is_dir() else []:
-        try:
-            workspace = Workspace(root, check_run_id(name))
-            if workspace.exists():
-                read_manifest(workspace)
-        except (RunlogError, OSError) as error:
-            if (root / name / "run.json").exists():
-                broken.append(f"{name}: {getattr(error, 'message', error)}")
-    if broken:
-        found = f"{plural(len(broken), 'run')} can't be read: {'; '.join(broken[:3])}"
-        return Check("runs", "warn", found, "Mend the file, or remove the folder")
     rows = list_runs(root, limit=10_000)
+    broken = [f"{row.run_id}: {row.message}" for row in rows if row.reason == "broken"]
+    broken += [str(error) for error in unusable_batches(root).values()]
+    broken += [f"{name}: it is a link, so no run" for name in _links(root)]
+    if broken:
+        found = f"{len(broken)} can't be used: {'; '.join(broken[:_SHOWN_BROKEN])}"
+        return Check("runs", "warn", found, "Mend the file, or remove it: `tailcast rm RUN`")
     going = sum(row.status in ("running", "waiting", "paused") for row in rows)
     return Check("runs", "ok", f"{plural(len(rows), 'run')}, {going} going on")
+
+
+def _links(root: Path) -> list[str]:
+    """Names of runs that are links: to follow them would lead out of the root."""
+    found = []
+    for entry in os.scandir(root) if root.is_dir() else ():
+        with contextlib.suppress(RunlogError):
+            if check_run_id(entry.name) and entry.is_symlink():
+                found.append(entry.name)
+    return sorted(found)
 
 
 def _check_deployments(root: Path) -> Check:

@@ -63,6 +63,12 @@ class Cursor:
 
     async def next(self) -> Step | None:
         """The next chunk, or what happened to the run; None if nothing did yet, and `on_wake` will tell."""
+        try:
+            return await self._next()
+        except OSError:  # for `doctor` to tell; the other runs of the connection go on
+            return self._finish(Gone())
+
+    async def _next(self) -> Step | None:
         tail = self._tail
         while not self.finished:
             if tail.generation != self._generation:

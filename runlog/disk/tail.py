@@ -32,6 +32,9 @@ __all__ = [
 CHUNK_BYTES = 128 * 1024
 
 _SCAN_BYTES = 1024 * 1024
+# Of a line that is told as malformed. A file without line ends may say to be longer than any disk: to look through
+# this much takes 0.1 s.
+_LONGEST_LINE_BYTES = 256 * 1024 * 1024
 _LF = 0x0A
 
 
@@ -115,6 +118,7 @@ class LogFile:
 
         :param wait: if false, never wait for the disk: raise `BlockingIOError` where the page cache has no answer.
         :raises LogReplaced: the file is shorter than `start`, or no line starts there.
+        :raises Unusable: the line there is longer than any.
         """
         before = 1 if start else 0
         data, got = self._read_into(start - before, max_bytes + before, wait)
@@ -146,13 +150,16 @@ class LogFile:
     def start_of_tail(self, count: int) -> int:
         """Where the last `count` whole lines begin (0 if there are fewer)."""
         end = self.size()
-        position, seen = end, 0
+        position, seen, ended_at = end, 0, end
         while position > 0:
+            if ended_at - position > _LONGEST_LINE_BYTES:
+                raise self._endless()
             block_start = max(0, position - _SCAN_BYTES)
             block = self._pread(block_start, position - block_start)
             cut = len(block)
             while (cut := block.rfind(b"\n", 0, cut)) >= 0:
                 seen += 1
+                ended_at = block_start
                 if seen > count:
                     return block_start + cut + 1
             position = block_start
@@ -170,12 +177,19 @@ class LogFile:
         return Chunk(start, lf + 1, self._pread(start, 200), oversize=True)
 
     def _find_lf(self, position: int) -> int | None:
+        start = position
         while block := self._pread(position, _SCAN_BYTES):
             found = block.find(b"\n")
             if found >= 0:
                 return position + found
             position += len(block)
+            if position - start > _LONGEST_LINE_BYTES:
+                raise self._endless()
         return None
+
+    def _endless(self) -> Unusable:
+        told = f"it has a line of over {_LONGEST_LINE_BYTES:,} bytes"
+        return Unusable(errno.EFBIG, told, os.fspath(self.path))
 
     def _pread(self, offset: int, count: int) -> bytes:
         buffer, got = self._read_into(offset, count, True)

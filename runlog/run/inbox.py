@@ -27,7 +27,7 @@ from .inbox_lines import (
 )
 from .limits import check_limits, passed_count
 from .manifest import read_manifest
-from .status import ended_status, read_state
+from .status import ended_status, is_alive, read_state
 
 __all__ = ["InboxReader", "Posted", "cancel_message", "inbox_closed", "post"]
 
@@ -69,6 +69,8 @@ def post(workspace: Workspace, message: Event) -> Posted:
                 )
             if ended:
                 _check_limits(workspace)
+            elif not is_alive(workspace):
+                read_manifest(workspace)  # or nobody would ever begin it
         inbox = AppendFile(workspace.inbox, LOCK_WAIT_S)
         try:
             offset = inbox.append(line) if earlier is None else earlier.offset

@@ -3,6 +3,7 @@
 import errno
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
@@ -39,6 +40,7 @@ __all__ = [
     "ProblemResponse",
     "problem_handlers",
     "problem_of",
+    "unreadable_stream",
 ]
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
@@ -208,6 +210,12 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, OSError) and error.errno is not None:
         return _of_disk(error)
     return Problem(500, "fault", _HINTS[500])
+
+
+def unreadable_stream(path: Path, error: OSError) -> Problem:
+    """Of a stream that is none, or can't be read now."""
+    why = error.strerror or str(error)
+    return Problem(503, "unreadable-stream", f"{path} can't be read: {why}. Mend the file")
 
 
 def _of_disk(error: OSError) -> Problem:

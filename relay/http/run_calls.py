@@ -1,4 +1,4 @@
-"""Calls that wait for the disk, in threads. Those of one run keep no threads from others, nor a relay from its end."""
+"""Calls that wait for the disk, in threads. Those of one run keep none from others, nor a relay from its end."""
 
 import asyncio
 import errno

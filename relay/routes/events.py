@@ -14,6 +14,7 @@ from runlog.disk.tail import records_of
 
 from ..dependencies import OnRun, RunAt, Shared, StrictRoute
 from ..http.models import EventsPage
+from ..http.problems import unreadable_stream
 from ..streaming.envelope import spliceable
 from ..streaming.registry import TailRegistry
 from ..streaming.shared_tail import SharedTail
@@ -154,17 +155,19 @@ async def _has_ended(
 def _read_page(run: Workspace, start: int, limit: int, variant: Variant) -> _Page:
     try:
         log = LogFile(run.stream)
+        with log:
+            try:
+                page = _Page(log.align(start))
+            except LogReplaced:
+                page = _Page(0, reset=True)
+            try:
+                _fill(page, log, limit, variant)
+            except LogReplaced:  # cut while we read: what we have of it is gone
+                page = _Page(0, reset=True, at_end=True)
     except FileNotFoundError:
         return _Page(0, reset=start > 0, at_end=True)
-    with log:
-        try:
-            page = _Page(log.align(start))
-        except LogReplaced:
-            page = _Page(0, reset=True)
-        try:
-            _fill(page, log, limit, variant)
-        except LogReplaced:  # cut while we read: what we have of it is gone
-            page = _Page(0, reset=True, at_end=True)
+    except OSError as error:
+        raise unreadable_stream(run.stream, error) from error
     return page
 
 

@@ -6,12 +6,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from runlog import LogFile, LogReplaced, Workspace, read_manifest
+from runlog import LogFile, LogReplaced, Workspace
 from runlog.disk.tail import records_of
 from runlog.run.history import ChatHistory, ChatMessage, may_speak
+from runlog.run.manifest import readable_manifest
 
 from ..dependencies import Json, OnRun, RunAt, StrictRoute
 from ..http.models import HistoryView
+from ..http.problems import unreadable_stream
 
 __all__ = ["router"]
 
@@ -51,10 +53,14 @@ async def history(
 
 
 def _history(run: Workspace, limit: int) -> dict[str, Any]:
+    earlier = readable_manifest(run).chat_history
     try:
-        read = _read(run, limit)
-    except LogReplaced:  # cut or replaced this moment: what it is now
-        read = _read(run, limit)
+        try:
+            read = _read(run, limit, earlier)
+        except LogReplaced:  # cut or replaced this moment: what it is now
+            read = _read(run, limit, earlier)
+    except OSError as error:
+        raise unreadable_stream(run.stream, error) from error
     kept: list[dict[str, Any]] = []
     chars = 0
     for message in reversed(read.messages):
@@ -67,8 +73,7 @@ def _history(run: Workspace, limit: int) -> dict[str, Any]:
     return {"messages": kept, "offset": read.offset, "truncated": read.truncated}
 
 
-def _read(run: Workspace, limit: int) -> _Read:
-    earlier = read_manifest(run).chat_history
+def _read(run: Workspace, limit: int, earlier: list[Any]) -> _Read:
     try:
         log = LogFile(run.stream)
     except FileNotFoundError:

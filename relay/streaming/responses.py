@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runlog import Workspace
 
-from ..http.problems import Problem, ProblemResponse
+from ..http.problems import ProblemResponse, unreadable_stream
 from .registry import TailRegistry
 from .subscriber import StreamQuery, Subscriber
 from .timed_replay import TimedSubscriber
@@ -84,10 +84,8 @@ class EventStream(LateResponse):
             try:
                 begun = await listener.begin()
             except OSError as error:
-                detail = f"{self._workspace.stream} can't be read: {error.strerror}. Mend the file"
-                await ProblemResponse(Problem(503, "unreadable-stream", detail))(
-                    {"type": "http"}, receive, send
-                )
+                problem = unreadable_stream(self._workspace.stream, error)
+                await ProblemResponse(problem)({"type": "http"}, receive, send)
                 return
             if not begun:
                 await send({"type": "http.response.start", "status": 204, "headers": extra})

@@ -13,6 +13,7 @@ from .append import Unusable, lock_within
 __all__ = [
     "LOCK_WAIT_S",
     "folder_locked",
+    "names_in",
     "open_folder",
     "remove_file",
     "replace_file",
@@ -65,8 +66,22 @@ def open_folder(path: Path) -> int:
     """A descriptor of a folder that is none by a link. :raises Unusable: it is something else."""
     try:
         return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except NotADirectoryError:
+    except OSError as error:
+        if error.errno not in (errno.ENOTDIR, errno.ELOOP):
+            raise
         raise Unusable(errno.ENOTDIR, "it is no folder, or a link", os.fspath(path)) from None
+
+
+def names_in(path: Path) -> list[str]:
+    """Of a folder; none if there is something else, or nothing."""
+    try:
+        fd = open_folder(path)
+    except (FileNotFoundError, Unusable):
+        return []
+    try:
+        return os.listdir(fd)
+    finally:
+        os.close(fd)
 
 
 @contextlib.contextmanager

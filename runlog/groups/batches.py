@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..disk.append import Unusable, open_plain
-from ..disk.durable import folder_locked, remove_file, sync_folder
+from ..disk.durable import folder_locked, names_in, remove_file, sync_folder
 from ..disk.layout import RunId, Workspace, check_run_id, make_root, new_run_id
 from ..disk.read import MAX_FILE_BYTES, read_plain
 from ..disk.records import decode, encode, now_iso
@@ -148,7 +148,9 @@ def open_batch(root: Path, batch_id: str) -> Batch:
 
 def list_batches(root: Path) -> list[Batch]:
     """All batches of a root that can be used, newest first."""
-    ids = (name.removesuffix(".json") for name in _names(root) if name.endswith(".json"))
+    ids = (
+        name.removesuffix(".json") for name in names_in(root / _FOLDER) if name.endswith(".json")
+    )
     found = [batch for batch_id in ids if (batch := read_batch(root, batch_id)) is not None]
     return sorted(found, key=lambda batch: (batch.created_at, batch.batch_id), reverse=True)
 
@@ -167,7 +169,7 @@ def remove_batch(root: Path, batch_id: str) -> None:
 def unusable_batches(root: Path) -> dict[str, Unusable]:
     """By id, why a file that should be a batch's is none."""
     found: dict[str, Unusable] = {}
-    for name in sorted(_names(root)):
+    for name in sorted(names_in(root / _FOLDER)):
         try:
             if name.endswith(".json"):
                 _read(root, check_run_id(name.removesuffix(".json")))
@@ -183,7 +185,7 @@ def remove_unmade(root: Path) -> int:
 
     Cheap where there is nothing to do.
     """
-    if not any(name.startswith(_UNMADE) for name in _names(root)):
+    if not any(name.startswith(_UNMADE) for name in names_in(root / _FOLDER)):
         return 0
     with folder_locked(root / _FOLDER):
         return _remove_unmade(root)
@@ -191,7 +193,7 @@ def remove_unmade(root: Path) -> int:
 
 def _remove_unmade(root: Path) -> int:
     removed = 0
-    for name in _names(root):
+    for name in names_in(root / _FOLDER):
         if not name.startswith(_UNMADE):
             continue
         path = root / _FOLDER / name
@@ -295,13 +297,6 @@ def _manifest(batch: Batch, run_id: str, asked: BatchInput) -> Manifest:
 
 def _path(root: Path, batch_id: str) -> Path:
     return root / _FOLDER / f"{batch_id}.json"
-
-
-def _names(root: Path) -> list[str]:
-    try:
-        return os.listdir(root / _FOLDER)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
 
 
 def _read(root: Path, batch_id: str) -> Batch:

@@ -1,13 +1,12 @@
 """`_deployments/<name>.json`: a workflow with params and limits under a name. Whether they fit is for the caller."""
 
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from ..disk.durable import folder_locked, remove_file, replace_file
+from ..disk.durable import folder_locked, names_in, remove_file, replace_file
 from ..disk.read import read_object
 from ..disk.records import encode, now_iso
 from ..errors import BadDeployment, BadLimit, BrokenDeployment, UnknownDeployment
@@ -125,11 +124,7 @@ def list_deployments(root: Path) -> tuple[list[Deployment], dict[str, BrokenDepl
     """All of a root in the order of their names; and by name, why the others can't be used."""
     found: list[Deployment] = []
     broken: dict[str, BrokenDeployment] = {}
-    try:
-        names = sorted(os.listdir(root / _FOLDER))
-    except (FileNotFoundError, NotADirectoryError):
-        return found, broken
-    for file_name in names:
+    for file_name in sorted(names_in(root / _FOLDER)):
         name = file_name.removesuffix(".json")
         if name == file_name or not _NAME.fullmatch(name):
             continue

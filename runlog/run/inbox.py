@@ -5,6 +5,7 @@ A post and the end of a run exclude each other by a lock on the folder: what was
 """
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -71,7 +72,7 @@ def post(workspace: Workspace, message: Event) -> Posted:
                 _check_limits(workspace)
             elif not is_alive(workspace):
                 read_manifest(workspace)  # or nobody would ever begin it
-        inbox = AppendFile(workspace.inbox, LOCK_WAIT_S)
+        inbox = _open_inbox(workspace)
         try:
             offset = inbox.append(line) if earlier is None else earlier.offset
         except BaseException:
@@ -118,6 +119,16 @@ def inbox_closed(workspace: Workspace, wait_s: float = LOCK_WAIT_S) -> Iterator[
         yield
     finally:
         os.close(folder)
+
+
+def _open_inbox(workspace: Workspace) -> AppendFile:
+    """To append to. :raises Unusable: among other things, it is longer than the run would read."""
+    inbox = AppendFile(workspace.inbox, LOCK_WAIT_S)
+    if os.lstat(workspace.inbox).st_size > MAX_INBOX_BYTES:
+        inbox.close()
+        told = f"it is over {MAX_INBOX_BYTES:,} bytes"
+        raise Unusable(errno.EFBIG, told, os.fspath(workspace.inbox))
+    return inbox
 
 
 def _check_limits(workspace: Workspace) -> None:

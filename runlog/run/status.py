@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from ..disk.append import Unusable
+from ..disk.append import Unusable, open_plain
 from ..disk.layout import Workspace
 from ..disk.lock import is_locked
 from ..disk.read import is_of_file
@@ -131,6 +131,10 @@ def check_usable(workspace: Workspace) -> None:
     """
     read_manifest(workspace)
     run_status(workspace)
+    try:
+        os.close(open_plain(workspace.inbox))
+    except FileNotFoundError:
+        pass
 
 
 def is_alive(workspace: Workspace) -> bool:

@@ -1,4 +1,4 @@
-"""What may stand in the place of a file, put there by anyone. `outside` is a file of elsewhere, that nobody may read."""
+"""What may stand in the place of a file, put there by anyone. `outside` is a file of elsewhere, not to be read."""
 
 import os
 import socket

@@ -13,9 +13,10 @@ import httpx
 import httpx_sse
 import pytest
 
-from runlog import RunLock, Workspace
+from runlog import AppendFile, RunLock, Workspace
+from runlog.groups.catalog import write_catalog
 from tests.odd import ODD, SECRET, take_place
-from tests.relay.live import PROJECT, Relay, new_run, recorded, running_relay, say
+from tests.relay.live import CATALOG, PROJECT, Relay, new_run, recorded, running_relay, say
 from tests.support import wait_until
 
 RUN_FILES = ["run.json", "_stream.jsonl", "_inbox.jsonl", "_lock", "_stderr.log", "files"]
@@ -153,51 +154,62 @@ def test_one_bad_stream_among_many(relay: Relay, run: Workspace) -> None:
     assert ("gone", run.run_id) in told and ("end", good.run_id) in told
 
 
-@pytest.mark.parametrize("kind", ODD)
-def test_files_of_the_root(root: Path, kind: str) -> None:
-    """Each answers, and is mended by what writes it."""
-    (root / "_batches").mkdir()
-    (root / "_deployments").mkdir()
-    with running_relay(root) as relay:
-        for folder in ("_batches", "_deployments"):
-            assert take_place(root / folder / "odd.json", kind).read_bytes() == SECRET
-        take_place(root / "_batches" / ".making-odd.json", kind)
-        assert relay.get("/batches").json()["batches"] == []
-        assert kind_of(relay.get("/batches/odd")) == "unusable-file"
-        assert kind_of(relay.get("/deployments/odd")) == "broken-deployment"
-        assert [each["name"] for each in relay.get("/deployments").json()["broken"]] == ["odd"]
-        for url in ("/batches/odd", "/deployments/odd"):
-            assert relay.client.delete(f"/api/v1{url}").status_code == 204
-            assert relay.get(url).status_code == 404
-        take_place(root / "_deployments" / "odd.json", kind)
-        asked = {"workflow": "command", "params": {"argv": ["true"]}}
-        answer = relay.client.put("/api/v1/deployments/odd", json=asked)
-        assert answer.status_code in (200, 201), answer.text
-        take_place(root / "_catalog.json", kind)
-        assert kind_of(relay.get("/catalog")) == "unusable-file"
-        assert kind_of(relay.post("/workflows", asked)) == "unusable-file"
-        assert relay.get("/workflows").status_code == 200
-
-
-@pytest.mark.parametrize("kind", ["fifo", "dangling", "link", "loop", "socket", "hard-link"])
-@pytest.mark.parametrize("name", ["_batches", "_deployments", "_idempotency"])
-def test_folders_of_the_root_that_are_none(root: Path, name: str, kind: str) -> None:
-    take_place(root / name, kind)
+def test_files_of_the_root(root: Path) -> None:
+    """Each answers, and is mended by what writes it, or removed."""
+    batches, deployments = root / "_batches", root / "_deployments"
+    batches.mkdir()
+    deployments.mkdir()
     asked = {"workflow": "command", "params": {"argv": ["true"]}}
     with running_relay(root) as relay:
-        for path in ("/batches", "/deployments", "/workflows", "/catalog"):
-            assert relay.get(path).status_code == 200
-        assert relay.post("/workflows", asked).status_code == 201
-        answers = [
-            relay.post(
-                "/batches", {"workflow": "command", "inputs": [{"params": asked["params"]}]}
-            ),
-            relay.client.put("/api/v1/deployments/new", json=asked),
-            relay.post("/workflows", asked, headers={"idempotency-key": "k"}),
-        ]
-        wrong = ["_batches", "_deployments", "_idempotency"].index(name)
-        assert kind_of(answers.pop(wrong)) == "unusable-file"
-        assert [answer.status_code for answer in answers] == [201, 201]
+        for kind in ODD:
+            outside = [
+                take_place(path, kind)
+                for path in (batches / "odd.json", deployments / "odd.json", root / "_catalog.json")
+            ]
+            outside.append(take_place(batches / f".making-{kind}.json", kind))
+            assert relay.get("/batches").json()["batches"] == []
+            assert kind_of(relay.get("/batches/odd")) == "unusable-file"
+            assert kind_of(relay.get("/deployments/odd")) == "broken-deployment"
+            listed = relay.get("/deployments").json()
+            assert [each["name"] for each in listed["broken"]] == ["odd"]
+            assert kind_of(relay.get("/catalog")) == "unusable-file"
+            assert kind_of(relay.post("/workflows", asked)) == "unusable-file"
+            assert relay.get("/workflows").status_code == 200
+            write_catalog(root, CATALOG)  # as a runner does when it starts
+            for url in ("/batches/odd", "/deployments/odd"):
+                assert relay.client.delete(f"/api/v1{url}").status_code == 204
+                assert relay.get(url).status_code == 404
+            take_place(deployments / "odd.json", kind)
+            answer = relay.client.put("/api/v1/deployments/odd", json=asked)
+            assert answer.status_code in (200, 201), answer.text
+            assert relay.get("/deployments/odd").status_code == 200
+            assert {path.read_bytes() for path in outside} == {SECRET}
+            (deployments / "odd.json").unlink()
+
+
+def test_folders_of_the_root_that_are_none(root: Path) -> None:
+    params = {"argv": ["true"]}
+    names = ["_batches", "_deployments", "_idempotency"]
+    with running_relay(root) as relay:
+        for wrong, name in enumerate(names):
+            for kind in ("fifo", "dangling", "link", "loop", "socket", "hard-link"):
+                outside = take_place(root / name, kind)
+                for path in ("/batches", "/deployments", "/workflows", "/catalog"):
+                    assert relay.get(path).status_code == 200
+                asked = {"workflow": "command", "params": params}
+                key = {"idempotency-key": f"{name} {kind}"}
+                answers = [
+                    relay.post("/batches", {"workflow": "command", "inputs": [{"params": params}]}),
+                    relay.client.put(f"/api/v1/deployments/{kind}-{wrong}", json=asked),
+                    relay.post("/workflows", asked, headers=key),
+                ]
+                assert kind_of(answers.pop(wrong)) == "unusable-file"
+                assert [answer.status_code for answer in answers] == [201, 201]
+                (root / name).unlink()
+                outside.unlink()
+            for made in names:
+                if (root / made).exists():
+                    shutil.rmtree(root / made)
 
 
 # In a mount namespace of its own, a root on a file system that can be read only.
@@ -288,8 +300,6 @@ def test_a_file_of_elsewhere_is_not_given_out(relay: Relay, run: Workspace, tmp_
 def test_a_stream_that_moves_under_its_writer_is_read_where_it_goes_on(
     relay: Relay, run: Workspace, alive: Callable[[Workspace], RunLock]
 ) -> None:
-    from runlog import AppendFile
-
     alive(run)
     with AppendFile(run.stream) as writer:
         writer.append(b'{"type":"one"}\n')

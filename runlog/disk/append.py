@@ -155,7 +155,7 @@ class AppendFile:
         os.close(self._fd)
 
     def _lock(self) -> None:
-        """Take the lock of the file that has the path now. To ask for that costs 2 us of an append of 20."""
+        """Take the lock of the file that has the path now. To ask for that costs 0.8 us of an append of 6."""
         while True:
             lock_within(self._fd, self._wait_s, self.path)
             try:

@@ -320,9 +320,11 @@ def active_options(root: Path) -> RunOptions | None:
 def _stop_asked(workspace: Workspace, run: _Run) -> bool:
     if not _size(workspace.inbox) or os.path.lexists(workspace.stream):
         return False
-    return any(
-        isinstance(li, InboxLine) and li.type == "stop" for li in read_inbox(workspace.inbox)
-    )
+    try:
+        lines = list(read_inbox(workspace.inbox))
+    except Unusable:
+        return False  # its process says so, in the stream
+    return any(isinstance(line, InboxLine) and line.type == "stop" for line in lines)
 
 
 def _folders(root: Path) -> list[str]:

@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import RUNNER
 
 import runlog
 from runlog import Workspace
 from runner.supervise.supervisor import runner_is_active
 from tests.odd import ODD, SECRET, take_place
+from tests.runner.conftest import RUNNER
 from tests.support import spawned, tree_of, wait_for, wait_for_end, wait_until
 
 DEADLINE_S = 80.0

@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import Cli
 
 import runlog
 from tests.odd import ODD, SECRET, take_place
+from tests.tailcast.conftest import Cli
 
 
 @pytest.mark.parametrize("name", ["run.json", "_stream.jsonl", "_lock"])
@@ -23,8 +23,8 @@ def test_what_can_not_be_used_is_listed_shown_and_removed(cli: Cli, root: Path, 
     assert {(row["status"], row["reason"]) for row in rows.values()} == {("failed", "broken")}
     shown = cli("ls").stdout
     assert all(str(root / kind / name) in shown for kind in kinds)
-    doctor = next(c for c in cli.json("doctor", code=1) if c["name"] == "runs")
-    assert doctor["status"] == "warn" and f"{len(kinds)} can't be used" in doctor["found"]
+    doctor = next(check for check in cli.json("doctor") if check["check"] == "runs")
+    assert doctor["level"] == "warn" and f"{len(kinds)} can't be used" in doctor["found"]
     for kind in kinds[:3]:
         state = cli.json("show", kind)[0]
         assert (state["status"], state["reason"]) == ("failed", "broken")
@@ -42,5 +42,5 @@ def test_a_link_is_no_run_and_doctor_says_so(cli: Cli, root: Path, tmp_path: Pat
     run.path.symlink_to(tmp_path / "elsewhere")
     assert cli.json("ls") == []
     assert "no run" in cli("show", "moved", code=2).stderr
-    doctor = next(c for c in cli.json("doctor", code=1) if c["name"] == "runs")
+    doctor = next(check for check in cli.json("doctor") if check["check"] == "runs")
     assert "moved: it is a link" in doctor["found"]

@@ -100,8 +100,11 @@ class Feed:
                 began = self._loop.time()
                 try:
                     rows = await anyio.to_thread.run_sync(self._read)
-                except OSError:  # the root is gone for now
+                except (FileNotFoundError, NotADirectoryError):  # the root is gone for now
                     rows = []
+                except OSError:  # nobody knows what is there: that is no news
+                    await self._rest(0)
+                    continue
                 self._take(rows)
                 self._looked.set()
                 live = [row.run_id for row in rows if not is_terminal(row.status)]

@@ -22,10 +22,10 @@ def read_plain(path: Path, max_bytes: int = MAX_FILE_BYTES) -> bytes:
     :raises OSError: see `open_plain`.
     """
     fd = open_plain(path)
-    with open(fd, "rb", buffering=0) as file:
+    with open(fd, "rb") as file:
         # By its size first: a file may say to hold more than there is memory.
         body = b"" if os.fstat(fd).st_size > max_bytes else file.read(max_bytes + 1)
-        if not body and os.fstat(fd).st_size or len(body) > max_bytes:
+        if len(body) > max_bytes or os.fstat(fd).st_size > max_bytes:
             raise Unusable(errno.EFBIG, f"it is over {max_bytes:,} bytes", os.fspath(path))
     return body
 

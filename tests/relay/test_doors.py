@@ -224,7 +224,7 @@ def test_the_docs_need_nothing_from_elsewhere(relay: Relay) -> None:
 
 def test_every_problem_is_in_the_docs(relay: Relay) -> None:
     page = relay.client.get("/docs").text
-    code = "".join(path.read_text() for path in (PROJECT / "relay").glob("*.py"))
+    code = "".join(path.read_text() for path in (PROJECT / "relay").rglob("*.py"))
     raised = set(re.findall(r'Problem\(\s*[0-9]{3},\s*"([a-z-]+)"', code))
     raised |= set(re.findall(r'\([0-9]{3}, "([a-z-]+)"\)', code))
     raised |= {"not-found", "method-not-allowed", "content-too-large", "bad-request"}

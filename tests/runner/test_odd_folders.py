@@ -139,7 +139,9 @@ def test_a_run_that_ends_while_its_folder_is_held(root: Path, tmp_path: Path) ->
 
 def test_a_run_that_holds_its_own_stream_ends(root: Path) -> None:
     """Its process waits ten seconds to tell a line; with the tree the lock goes too, so that the end is told."""
-    command = "flock ../_stream.jsonl sleep 100 & sleep 0.5; while true; do echo hi; sleep 0.1; done"
+    command = (
+        "flock ../_stream.jsonl sleep 100 & sleep 0.5; while true; do echo hi; sleep 0.1; done"
+    )
     run = new_run(root, command)
     with spawned(sys.executable, "-c", RUNNER, str(root), "2"):
         wait_for(run, "workflow_started", DEADLINE_S)
@@ -147,7 +149,7 @@ def test_a_run_that_holds_its_own_stream_ends(root: Path) -> None:
         end = wait_for_end(run, DEADLINE_S)
     assert end["type"] == "workflow_failed"
     assert "holds it locked" in end["error"]
-        wait_until(lambda: not tree_of(run), "its tree to be ended", DEADLINE_S)
+    wait_until(lambda: not tree_of(run), "its tree to be ended", DEADLINE_S)
 
 
 def test_a_runner_without_descriptors_waits_for_them(root: Path, tmp_path: Path) -> None:

@@ -85,7 +85,9 @@ def test_what_can_not_be_used_is_shown_as_broken(root: Path, tmp_path: Path) -> 
     for _ in range(2):
         rows = {row.run_id: row for row in index.page().runs}
         assert rows.keys() == broken | {"good"}
-        assert all((rows[name].status, rows[name].reason) == ("failed", "broken") for name in broken)
+        assert all(
+            (rows[name].status, rows[name].reason) == ("failed", "broken") for name in broken
+        )
         assert all("can't be used" in str(rows[name].message) for name in broken)
 
 

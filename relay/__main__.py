@@ -1,9 +1,11 @@
 """`python -m relay`: the relay alone, for development. People use `tailcast relay`."""
 
 import argparse
+import os
 import sys
+import threading
 from pathlib import Path
-from typing import get_args
+from typing import NoReturn, get_args
 
 from .http.settings import LOOPBACK_HOSTS, PAGE, ConnectionLimits, RelayError, RelaySettings, Watch
 from .server import serve
@@ -54,5 +56,15 @@ def _announce(url: str) -> None:
     sys.stdout.flush()
 
 
+def _leave(code: int) -> NoReturn:
+    """Exit, though a thread may wait for a disk that does not answer."""
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join(0.5)
+            if thread.is_alive():
+                os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    _leave(main())

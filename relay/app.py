@@ -1,5 +1,6 @@
 """The relay as an ASGI app: doors outside, routes inside, and what they share in between."""
 
+import contextlib
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from .dependencies import Json, Services, in_thread
 from .http.access import Access
 from .http.models import Health
 from .http.problems import Problem, problem_handlers
+from .http.run_calls import RunCalls
 from .http.runs import RunStates
 from .http.settings import RelaySettings
 from .routes import (
@@ -100,11 +102,13 @@ def _build(settings: RelaySettings) -> tuple[FastAPI, Services]:
         catalog=Catalog(root),
         index=index,
         feed=Feed(index),
+        run_calls=RunCalls(),
     )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await in_thread(remove_unmade, root)  # of a relay that was killed while it made a batch
+        with contextlib.suppress(OSError):  # what can't be removed now is by whoever lists batches
+            await in_thread(remove_unmade, root)  # of a relay that was killed while it made a batch
         services.tails.start()
         await services.feed.start()
         try:

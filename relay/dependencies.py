@@ -4,9 +4,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-import anyio.to_thread
 from fastapi import Depends
 from fastapi import Path as PathParam
 from fastapi.routing import APIRoute
@@ -19,19 +18,19 @@ from runlog import RunIndex, Workspace, encode, open_workspace
 
 from .http.bodies import off_loop, parse_json
 from .http.problems import Problem, told_of
+from .http.run_calls import RunCalls, in_thread
 from .http.runs import RunStates
 from .http.settings import RelaySettings
 from .starting.create_run import Catalog
 from .streaming.feed import Feed
 from .streaming.registry import TailRegistry
 
-__all__ = ["Json", "RunAt", "Services", "Shared", "StrictRoute", "in_thread"]
-
-# fsync and folders of thousands of files wait here, apart from the threads that read streams.
-in_thread = anyio.to_thread.run_sync
+__all__ = ["Json", "OnRun", "RunAt", "Services", "Shared", "StrictRoute", "in_thread"]
 
 # In place of a body whose faults are known: FastAPI finds one more, which nobody is told.
 _NO_BODY = 0
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +42,7 @@ class Services:
     catalog: Catalog
     index: RunIndex
     feed: Feed
+    run_calls: RunCalls
 
 
 async def _services(request: Request) -> Services:
@@ -61,6 +61,20 @@ async def _run_at(
 
 RunAt = Annotated[Workspace, Depends(_run_at)]
 """The run that the path names. 404 if there is none, 400 if there can't be."""
+
+
+class CallOfRun:
+    """Calls in threads that have to do with the run of the path: see `RunCalls`."""
+
+    def __init__(self, services: Shared, run: RunAt) -> None:
+        self._services = services
+        self._run = run
+
+    async def __call__(self, call: Callable[..., T], *args: object) -> T:
+        return await self._services.run_calls(self._run, call, *args)
+
+
+OnRun = Annotated[CallOfRun, Depends()]
 
 
 class Json(Response):

@@ -3,7 +3,7 @@
 `import runlog` is light; `runlog.disk.watch` (watchfiles) is imported by those who need it.
 """
 
-from .disk.append import AppendFile, append_lines
+from .disk.append import AppendFile, Busy, Unusable, append_lines
 from .disk.layout import RunId, Workspace, check_run_id, new_run_id, open_workspace
 from .disk.lock import RunLock, is_locked
 from .disk.records import Event, decode, encode, now_iso, stamp
@@ -43,6 +43,7 @@ __all__ = [
     "BatchActive",
     "BatchExists",
     "BatchInput",
+    "Busy",
     "Event",
     "InboxLine",
     "InboxReader",
@@ -67,6 +68,7 @@ __all__ = [
     "UnknownBatch",
     "UnknownMessage",
     "UnknownRun",
+    "Unusable",
     "Workspace",
     "append_lines",
     "cancel_message",

@@ -8,6 +8,8 @@ from typing import NoReturn
 
 __all__ = ["main"]
 
+_JOIN_S = 0.5
+
 
 def main() -> NoReturn:
     """Run the command of `sys.argv` and exit with its code."""
@@ -19,6 +21,19 @@ def main() -> NoReturn:
         sys.stdout.flush()
     except (OSError, KeyboardInterrupt):
         code = code or 1
+    _leave(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit, though a thread of the relay may wait for a disk that does not answer."""
+    import os
+    import threading
+
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join(_JOIN_S)
+            if thread.is_alive():
+                os._exit(code)
     sys.exit(code)
 
 

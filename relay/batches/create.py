@@ -3,6 +3,7 @@
 All of it waits for the disk: call it from a thread.
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -177,7 +178,7 @@ def _check_run_ids_free(root: Path, asked: StartBatch) -> None:
     taken = [
         (number, own.run_id)
         for number, own in enumerate(asked.inputs)
-        if own.run_id is not None and Workspace(root, RunId(own.run_id)).path.exists()
+        if own.run_id is not None and os.path.lexists(Workspace(root, RunId(own.run_id)).path)
     ]
     if taken:
         names = ", ".join(repr(run_id) for _, run_id in taken[:5])

@@ -4,6 +4,7 @@ A run is followed when it begins, and let go when it has ended. Of those that wr
 read at a time. So what a connection costs, and how long its ids are, goes by the runs that live at once.
 """
 
+import os
 from collections import deque
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -86,7 +87,7 @@ class _ManySubscriber(Multiplex):
         waiting = self.unbegun
 
         def look() -> list[Workspace]:
-            return [run for run in waiting if run.stream.exists()]
+            return [run for run in waiting if os.path.lexists(run.stream)]
 
         for run in await self._tails.on_disk(look):
             self.on_begin(run)

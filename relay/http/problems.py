@@ -3,6 +3,7 @@
 import errno
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
@@ -18,6 +19,7 @@ from runlog import (
     BadRunId,
     BatchActive,
     BatchExists,
+    Busy,
     RunActive,
     RunExists,
     RunFinished,
@@ -25,6 +27,7 @@ from runlog import (
     UnknownBatch,
     UnknownMessage,
     UnknownRun,
+    Unusable,
     encode,
 )
 from runlog.errors import BadAnswers, BadDeployment, BrokenDeployment, UnknownDeployment
@@ -43,6 +46,7 @@ __all__ = [
     "problem_handlers",
     "problem_of",
     "told_of",
+    "unreadable_stream",
 ]
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
@@ -83,11 +87,13 @@ KINDS = {
     "batch-removed": "The batch was there, and has been removed.",
     "broken-deployment": "The file of the deployment can't be used.",
     "content-too-large": "The body is over 10 MiB, or has too many values.",
+    "disk-fault": "The system can't read or write a file of the workspaces now.",
     "disk-full": "The disk of the workspaces is full.",
     "fault": "The relay itself has a fault, and has logged it.",
     "foreign-origin": "A web page of elsewhere tried to change something.",
     "host-not-allowed": "The `Host` header names none of the relay's own names.",
     "head-too-large": "The request line and the headers are too large, or too many.",
+    "hard-link": "The file has other names, and may be one of elsewhere.",
     "idempotency-key-reused": "The key was used for another request.",
     "invalid-request": "A field or parameter is missing, unknown or wrong; `errors` has the first 20.",
     "method-not-allowed": "The path is there, the method is not.",
@@ -100,8 +106,10 @@ KINDS = {
     "overloaded": "The relay has no room for more at the moment.",
     "precondition-failed": "`If-Match` or `If-None-Match` does not hold.",
     "range-not-satisfiable": "The file has no such bytes.",
+    "read-only": "Nothing can be written into the workspaces.",
     "request-timeout": "The head or the body did not come.",
     "run-active": "The run has not ended.",
+    "run-busy": "Another process holds a lock of the run, or of the root.",
     "run-exists": "The id is taken.",
     "run-finished": "The run has ended.",
     "run-removed": "The run was there, and has been removed.",
@@ -113,6 +121,7 @@ KINDS = {
     "unknown-file": "There is no such file.",
     "unknown-message": "The inbox holds no such message.",
     "unknown-run": "There is no such run.",
+    "unusable-file": "What stands in the place of a file is none, or not what it should be.",
     "unreadable-stream": "The stream file can't be read.",
 }
 
@@ -185,7 +194,7 @@ def problem_handlers() -> dict[int | type[Exception], Any]:
         RunlogError: _on_own_error,
         Refused: _on_own_error,
         RequestValidationError: _on_invalid_request,
-        OSError: _on_os_error,
+        OSError: _on_own_error,
         HTTPException: _on_http_exception,
         RecursionError: _on_depth,
         Exception: _on_fault,
@@ -212,7 +221,42 @@ def problem_of(error: Exception) -> Problem:
         return _invalid(told_of(error))
     if isinstance(error, RecursionError):
         return Problem(400, "too-deep", _TOO_DEEP)
+    if isinstance(error, OSError) and error.errno is not None:
+        return _of_disk(error)
     return Problem(500, "fault", _HINTS[500])
+
+
+def unreadable_stream(path: Path, error: OSError) -> Problem:
+    """Of a stream that is none, or can't be read now."""
+    why = error.strerror or str(error)
+    return Problem(503, "unreadable-stream", f"{path} can't be read: {why}. Mend the file")
+
+
+def _of_disk(error: OSError) -> Problem:
+    """What the disk of the workspaces answered. The fault is there, and not of the relay: never a 500."""
+    number = error.errno
+    where = f": {error.filename}" if error.filename else ""
+    if isinstance(error, Unusable):
+        told = f"{error}. Mend it, or remove what has it: DELETE works"
+        return Problem(409, "unusable-file", told)
+    if isinstance(error, Busy):
+        return _later("run-busy", f"{error}. Send it again; `fuser` says which process that is")
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        detail = "The disk of the workspaces is full, so nothing was written. Make room and send it again"
+        return Problem(507, "disk-full", detail)
+    if number in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return Problem(
+            503,
+            "read-only",
+            f"Nothing can be written there{where}: {error.strerror}. Mend the root",
+        )
+    if number in (errno.EMFILE, errno.ENFILE):
+        return _later("overloaded", f"{error.strerror}. Send it again, or raise the limit")
+    return _later("disk-fault", f"{error.strerror}{where}. Send it again; `tailcast doctor` looks")
+
+
+def _later(kind: str, detail: str) -> Problem:
+    return Problem(503, kind, detail, headers={"retry-after": "1"})
 
 
 async def _on_problem(request: Request, error: Problem) -> Response:
@@ -294,21 +338,9 @@ async def _on_depth(request: Request, error: RecursionError) -> Response:
     return ProblemResponse(problem_of(error))
 
 
-async def _on_os_error(request: Request, error: OSError) -> Response:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        detail = "The disk of the workspaces is full, so nothing was written. Make room and send it again"
-        return ProblemResponse(Problem(507, "disk-full", detail))
-    if (problem := no_room(error)) is not None:
-        return ProblemResponse(problem)
-    raise error
-
-
 def no_room(error: OSError) -> Problem | None:
     """The problem, if it is that no descriptor is left."""
-    if error.errno not in (errno.EMFILE, errno.ENFILE):
-        return None
-    detail = "The relay has as many files and connections open as it may: come again"
-    return Problem(503, "overloaded", detail, headers={"retry-after": "2"})
+    return _of_disk(error) if error.errno in (errno.EMFILE, errno.ENFILE) else None
 
 
 async def _on_fault(request: Request, error: Exception) -> Response:

@@ -11,13 +11,15 @@ from runlog import (
     RunState,
     StateReader,
     Summary,
+    Unusable,
     Workspace,
     read_manifest,
     run_status,
 )
 from runlog.groups.removal import remove_ended
 from runlog.groups.troubles import read_trouble
-from runlog.run.status import unfinished_bytes
+from runlog.run.manifest import readable_manifest
+from runlog.run.status import broken_state, unfinished_bytes
 from runlog.run.view import state_view
 
 __all__ = ["RunStates", "links_of", "remove_run", "run_view", "summary_view"]
@@ -97,18 +99,22 @@ def run_view(
     :param queue_position: of a run that is queued.
     :raises UnknownRun: there is no such run.
     """
-    manifest = read_manifest(workspace)
-    with states.read(workspace) as state:
-        status = run_status(workspace, state)
-        place = queue_position(workspace.run_id) if status == "queued" else None
-        trouble = read_trouble(workspace.root, workspace.run_id)
-        unfinished = unfinished_bytes(workspace, state)
-        view = state_view(manifest, state, status, place, trouble, unfinished)
+    try:
+        manifest = read_manifest(workspace)
+        with states.read(workspace) as state:
+            status = run_status(workspace, state)
+            place = queue_position(workspace.run_id) if status == "queued" else None
+            trouble = read_trouble(workspace.root, workspace.run_id)
+            unfinished = unfinished_bytes(workspace, state)
+            view = state_view(manifest, state, status, place, trouble, unfinished)
+    except Unusable as error:
+        manifest = readable_manifest(workspace)
+        view = state_view(manifest, broken_state(error), "failed", None)
     return view | {"links": links_of(manifest.run_id)}
 
 
 def remove_run(run: Workspace) -> None:
-    """Remove a run with all its files, for good.
+    """Remove a run with all its files, for good; also one that can't be used, and that no process holds.
 
     :raises RunActive: it has not ended.
     :raises UnknownRun: there is no such run.

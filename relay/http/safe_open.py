@@ -33,7 +33,8 @@ def open_beneath(folder: str | os.PathLike[str], parts: list[str]) -> int:
     """A descriptor of a regular file or a folder.
 
     :raises FileNotFoundError: there is none.
-    :raises Problem: a part of the path is a symlink, or it is neither file nor folder, or may not be read.
+    :raises Problem: a part of the path is a symlink, or it is neither file nor folder, or has several names (hard
+        links), or may not be read.
     """
     try:
         fd = os.open(folder, _FOLDER)
@@ -48,7 +49,12 @@ def open_beneath(folder: str | os.PathLike[str], parts: list[str]) -> int:
         finally:
             os.close(fd)
         fd = below
-    mode = os.fstat(fd).st_mode
+    found = os.fstat(fd)
+    mode = found.st_mode
+    if stat.S_ISREG(mode) and found.st_nlink > 1:
+        os.close(fd)
+        told = f"{parts[-1]!r} has {found.st_nlink} names: it may be a file of elsewhere, and is not given out"
+        raise Problem(403, "hard-link", f"{told}. Make a copy of it")
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         os.close(fd)
         raise Problem(403, "not-a-file", f"{parts[-1]!r} is neither a file nor a folder")

@@ -10,9 +10,11 @@ from runlog import (
     BadCursor,
     Batch,
     BatchActive,
+    Busy,
     RunFinished,
     RunId,
     UnknownRun,
+    Unusable,
     Workspace,
     is_terminal,
     list_batches,
@@ -121,11 +123,11 @@ async def stop(services: Shared, batch: _BatchAt) -> Response:
 )
 async def remove(
     services: Shared,
-    batch: _BatchAt,
+    batch_id: str,
     runs: Annotated[bool, Query(description="Its runs too, with all their files")] = False,
 ) -> Response:
     """Only of a batch that has ended. Without `runs`, its runs stay, and are listed as any other."""
-    await in_thread(_remove, services, batch, runs)
+    await in_thread(_remove, services, batch_id, runs)
     return Response(status_code=204)
 
 
@@ -169,10 +171,17 @@ def _stop(services: Services, batch: Batch) -> dict[str, Any]:
             stopped.append(row.run_id)
         except (RunFinished, UnknownRun):
             pass  # it came first
+        except (Unusable, Busy):
+            pass  # that run can't be told; the others can
     return {"batch_id": batch.batch_id, "stopped": stopped}
 
 
-def _remove(services: Services, batch: Batch, with_runs: bool) -> None:
+def _remove(services: Services, batch_id: str, with_runs: bool) -> None:
+    try:
+        batch = open_batch(services.root, batch_id)
+    except Unusable:
+        remove_batch(services.root, batch_id)
+        return
     rows = [row for row in rows_of(services, batch) if row is not None]
     going = sum(not is_terminal(row.status) for row in rows)
     if going:

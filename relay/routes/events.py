@@ -12,8 +12,9 @@ from starlette.responses import Response
 from runlog import LogFile, LogReplaced, Workspace, parse_cursor
 from runlog.disk.tail import records_of
 
-from ..dependencies import RunAt, Shared, StrictRoute, in_thread
+from ..dependencies import OnRun, RunAt, Shared, StrictRoute
 from ..http.models import EventsPage
+from ..http.problems import unreadable_stream
 from ..streaming.envelope import spliceable
 from ..streaming.registry import TailRegistry
 from ..streaming.shared_tail import SharedTail
@@ -61,6 +62,7 @@ async def events(
     request: Request,
     services: Shared,
     run: RunAt,
+    on_run: OnRun,
     after: Annotated[
         str, Query(description="`next` of the page before; 0 is the beginning", examples=["1482"])
     ] = "0",
@@ -81,7 +83,7 @@ async def events(
     variant = Variant(types=names_of(types), exclude=names_of(exclude) or frozenset())
 
     async def look(start: int) -> _Page:
-        return await in_thread(_read_page, run, start, limit, variant)
+        return await on_run(_read_page, run, start, limit, variant)
 
     page = await look(cursor)
     with services.tails.follow(run) as tail:
@@ -154,17 +156,19 @@ async def _has_ended(
 def _read_page(run: Workspace, start: int, limit: int, variant: Variant) -> _Page:
     try:
         log = LogFile(run.stream)
+        with log:
+            try:
+                page = _Page(log.align(start))
+            except LogReplaced:
+                page = _Page(0, reset=True)
+            try:
+                _fill(page, log, limit, variant)
+            except LogReplaced:  # cut while we read: what we have of it is gone
+                page = _Page(0, reset=True, at_end=True)
     except FileNotFoundError:
         return _Page(0, reset=start > 0, at_end=True)
-    with log:
-        try:
-            page = _Page(log.align(start))
-        except LogReplaced:
-            page = _Page(0, reset=True)
-        try:
-            _fill(page, log, limit, variant)
-        except LogReplaced:  # cut while we read: what we have of it is gone
-            page = _Page(0, reset=True, at_end=True)
+    except OSError as error:
+        raise unreadable_stream(run.stream, error) from error
     return page
 
 

@@ -24,7 +24,7 @@ from starlette.types import Receive, Scope, Send
 from runlog import Workspace
 from runlog.disk.records import to_iso
 
-from ..dependencies import Json, RunAt, StrictRoute, in_thread
+from ..dependencies import Json, OnRun, RunAt, StrictRoute
 from ..http.models import Listing
 from ..http.problems import Problem
 from ..http.safe_open import open_beneath, split_path
@@ -70,10 +70,12 @@ _FIXED_HEADERS = {
     summary="List the workspace",
 )
 async def list_root(
-    run: RunAt, recursive: Annotated[bool, Query(description="with the folders below")] = False
+    run: RunAt,
+    on_run: OnRun,
+    recursive: Annotated[bool, Query(description="with the folders below")] = False,
 ) -> Response:
     """The agent's working directory; and of the run's own folder `run.json`, the logs and the inbox."""
-    return Json(await in_thread(_list_root, run, recursive))
+    return Json(await on_run(_list_root, run, recursive))
 
 
 @router.head("/workflows/{run_id}/files/{path:path}", include_in_schema=False)
@@ -91,10 +93,12 @@ async def list_root(
         304: {"description": "You have it: `If-None-Match` named its ETag"},
     },
 )
-async def read(request: Request, run: RunAt, path: str, recursive: bool = False) -> Response:
+async def read(
+    request: Request, run: RunAt, on_run: OnRun, path: str, recursive: bool = False
+) -> Response:
     """`Range`, `If-Range`, `If-None-Match` and HEAD are understood. Of a file that grows you get what is there."""
     parts = split_path(path)
-    found = await in_thread(_open, run, parts, recursive)
+    found = await on_run(_open, run, parts, recursive)
     if not isinstance(found, _Opened):
         return Json(found)
     return _FileResponse(found, request)

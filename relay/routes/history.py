@@ -4,20 +4,21 @@ import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from runlog import LogFile, LogReplaced, Workspace, read_manifest
+from runlog import LogFile, LogReplaced, Workspace
 from runlog.disk.stamp import Stamp, stamp_of
 from runlog.disk.tail import records_of
 from runlog.run.history import ChatHistory, ChatMessage, may_speak
+from runlog.run.manifest import readable_manifest
 from runlog.run.words import InboxWords
 
-from ..dependencies import Json, RunAt, StrictRoute, in_thread
+from ..dependencies import Json, OnRun, RunAt, StrictRoute
 from ..http.models import HistoryView
+from ..http.problems import unreadable_stream
 
 __all__ = ["router"]
 
@@ -49,6 +50,7 @@ class _Read:
 )
 async def history(
     run: RunAt,
+    on_run: OnRun,
     limit: Annotated[int, Query(ge=1, le=1000, description="The newest N messages")] = 200,
 ) -> Response:
     """What the person and the agent said, in order, with tool calls folded into the agent's messages.
@@ -59,7 +61,7 @@ async def history(
     Follow on with `?after=` the `offset` you get: what was said since comes in the stream. Runs that are not
     Claude's have no chat, unless they write lines of its kind.
     """
-    return Json(await in_thread(partial(_remembered.history, run, limit)))
+    return Json(await on_run(_remembered.history, run, limit))
 
 
 class _Remembered:
@@ -94,10 +96,14 @@ _remembered = _Remembered()
 
 
 def _history(run: Workspace, limit: int) -> dict[str, Any]:
+    earlier = readable_manifest(run).chat_history
     try:
-        read = _read(run, limit)
-    except LogReplaced:  # cut or replaced this moment: what it is now
-        read = _read(run, limit)
+        try:
+            read = _read(run, limit, earlier)
+        except LogReplaced:  # cut or replaced this moment: what it is now
+            read = _read(run, limit, earlier)
+    except OSError as error:
+        raise unreadable_stream(run.stream, error) from error
     kept: list[dict[str, Any]] = []
     chars = 0
     for message in reversed(read.messages):
@@ -110,8 +116,8 @@ def _history(run: Workspace, limit: int) -> dict[str, Any]:
     return {"messages": kept, "offset": read.offset, "truncated": read.truncated}
 
 
-def _read(run: Workspace, limit: int) -> _Read:
-    earlier, words = read_manifest(run).chat_history, InboxWords(run)
+def _read(run: Workspace, limit: int, earlier: list[Any]) -> _Read:
+    words = InboxWords(run)
     try:
         log = LogFile(run.stream)
     except FileNotFoundError:

@@ -12,7 +12,7 @@ from runlog.run.answers import checked_answers
 from runlog.run.inbox import cancel_message
 from runlog.run.inbox_lines import answer_id, input_sha256
 
-from ..dependencies import Json, RunAt, Services, Shared, StrictRoute, in_thread
+from ..dependencies import Json, OnRun, RunAt, Services, Shared, StrictRoute
 from ..http.models import (
     Accepted,
     AnswerPermission,
@@ -62,12 +62,12 @@ def _accepted(operation_id: str, summary: str) -> dict[str, Any]:
 
 
 @router.post("/workflows/{run_id}/messages", **_accepted("send_message", "Say something to a run"))
-async def send(services: Shared, run: RunAt, asked: SendMessage) -> Response:
+async def send(services: Shared, run: RunAt, on_run: OnRun, asked: SendMessage) -> Response:
     """The run tells what becomes of it by `message_received` events: queued, delivered, completed or dropped.
 
     The same `id` again changes nothing, and answers with the offset of the first.
     """
-    return await _post(partial(_send, services, run, asked))
+    return await _post(on_run, partial(_send, services, run, asked))
 
 
 @router.delete(
@@ -75,77 +75,84 @@ async def send(services: Shared, run: RunAt, asked: SendMessage) -> Response:
     **_accepted("cancel_message", "Take a message back"),
 )
 async def cancel(
-    services: Shared, run: RunAt, message_id: Annotated[str, PathParam(max_length=128)]
+    services: Shared,
+    run: RunAt,
+    on_run: OnRun,
+    message_id: Annotated[str, PathParam(max_length=128)],
 ) -> Response:
     """One that was not delivered yet. Whether it came in time, a `message_received` event tells: `dropped`."""
-    return await _post(partial(_cancel, services, run, message_id))
+    return await _post(on_run, partial(_cancel, services, run, message_id))
 
 
 @router.post(
     "/workflows/{run_id}/answers", **_accepted("answer_question", "Answer an open question")
 )
-async def answer(services: Shared, run: RunAt, asked: AnswerQuestion) -> Response:
+async def answer(services: Shared, run: RunAt, on_run: OnRun, asked: AnswerQuestion) -> Response:
     """Each question by its text (or its header, if no other has the same); 422 if one has no answer, or no good one.
 
     409 if there is no such question, or it was answered. The open ones are in the state of the run.
     """
-    return await _post(partial(_answer, services, run, asked))
+    return await _post(on_run, partial(_answer, services, run, asked))
 
 
 @router.post(
     "/workflows/{run_id}/permissions", **_accepted("answer_permission", "Allow or deny a tool call")
 )
-async def permit(services: Shared, run: RunAt, asked: AnswerPermission) -> Response:
+async def permit(services: Shared, run: RunAt, on_run: OnRun, asked: AnswerPermission) -> Response:
     """409 if there is no such request, or it was decided. Undecided in time it is denied."""
-    return await _post(partial(_permit, services, run, asked))
+    return await _post(on_run, partial(_permit, services, run, asked))
 
 
 @router.post("/workflows/{run_id}/model", **_accepted("set_model", "Change the model"))
-async def set_model(run: RunAt, asked: SetModel) -> Response:
-    return await _post(partial(post, run, _line("set_model", asked.id, model=asked.model)))
+async def set_model(run: RunAt, on_run: OnRun, asked: SetModel) -> Response:
+    return await _post(on_run, partial(post, run, _line("set_model", asked.id, model=asked.model)))
 
 
 @router.post(
     "/workflows/{run_id}/permission-mode",
     **_accepted("set_permission_mode", "Change what needs asking"),
 )
-async def set_permission_mode(run: RunAt, asked: SetPermissionMode) -> Response:
-    return await _post(partial(post, run, _line("set_permission_mode", asked.id, mode=asked.mode)))
+async def set_permission_mode(run: RunAt, on_run: OnRun, asked: SetPermissionMode) -> Response:
+    line = _line("set_permission_mode", asked.id, mode=asked.mode)
+    return await _post(on_run, partial(post, run, line))
 
 
 _Command = Annotated[Command | None, Body()]
 
 
 @router.post("/workflows/{run_id}/stop", **_accepted("stop_run", "Stop a run"))
-async def stop(run: RunAt, asked: _Command = None) -> Response:
+async def stop(run: RunAt, on_run: OnRun, asked: _Command = None) -> Response:
     """Asked first, then signalled, and killed after its grace period, with every process it has started."""
-    return await _command(run, "stop", asked)
+    return await _command(on_run, run, "stop", asked)
 
 
 @router.post("/workflows/{run_id}/interrupt", **_accepted("interrupt_run", "End the running turn"))
-async def interrupt(run: RunAt, asked: _Command = None) -> Response:
-    return await _command(run, "interrupt", asked)
+async def interrupt(run: RunAt, on_run: OnRun, asked: _Command = None) -> Response:
+    return await _command(on_run, run, "interrupt", asked)
 
 
 @router.post("/workflows/{run_id}/pause", **_accepted("pause_run", "Pause a run"))
-async def pause(run: RunAt, asked: _Command = None) -> Response:
-    return await _command(run, "pause", asked)
+async def pause(run: RunAt, on_run: OnRun, asked: _Command = None) -> Response:
+    return await _command(on_run, run, "pause", asked)
 
 
 @router.post("/workflows/{run_id}/resume", **_accepted("resume_run", "Go on after a pause"))
-async def resume(run: RunAt, asked: _Command = None) -> Response:
+async def resume(run: RunAt, on_run: OnRun, asked: _Command = None) -> Response:
     """Of a paused run. One that has ended is reopened by a message with `"resume": true`."""
-    return await _command(run, "resume", asked)
+    return await _command(on_run, run, "resume", asked)
 
 
 async def _command(
-    run: Workspace, kind: Literal["stop", "interrupt", "pause", "resume"], asked: Command | None
+    on_run: OnRun,
+    run: Workspace,
+    kind: Literal["stop", "interrupt", "pause", "resume"],
+    asked: Command | None,
 ) -> Response:
-    return await _post(partial(post, run, _line(kind, asked.id if asked else None)))
+    return await _post(on_run, partial(post, run, _line(kind, asked.id if asked else None)))
 
 
-async def _post(call: "partial[Posted]") -> Response:
-    posted = await in_thread(call)
+async def _post(on_run: OnRun, call: "partial[Posted]") -> Response:
+    posted = await on_run(call)
     return Json({"message_id": posted.message_id, "offset": posted.offset}, 202)
 
 

@@ -10,13 +10,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from runlog import (
+    Status,
+    Unusable,
+    Workspace,
     open_workspace,
     parse_cursor,
     run_status,
 )
 from runlog.index import Filters, Order
 
-from ..dependencies import Json, RunAt, Services, Shared, StrictRoute, in_thread
+from ..dependencies import Json, OnRun, RunAt, Services, Shared, StrictRoute, in_thread
 from ..http.models import CatalogView, RunPage, RunStarted, RunView, StartRun, StatusName
 from ..http.runs import links_of, remove_run, run_view, summary_view
 from ..starting.create_run import start_run
@@ -73,9 +76,16 @@ async def start(
         return EventStream(
             services.tails, workspace, query, services.settings.keepalive_s, 201, headers
         )
-    status = await in_thread(run_status, workspace) if started.repeated else "queued"
+    status = await in_thread(_status, workspace) if started.repeated else "queued"
     body = {"run_id": workspace.run_id, "status": status, "links": links_of(workspace.run_id)}
     return Json(body, 201, headers)
+
+
+def _status(run: Workspace) -> Status:
+    try:
+        return run_status(run)
+    except Unusable:
+        return "failed"
 
 
 @router.get(
@@ -157,8 +167,8 @@ def _aware(moment: datetime | None) -> datetime | None:
     tags=["runs"],
     summary="State of a run",
 )
-async def show(services: Shared, run: RunAt) -> Response:
-    return Json(await in_thread(run_view, services.states, run, services.index.queue_position))
+async def show(services: Shared, run: RunAt, on_run: OnRun) -> Response:
+    return Json(await on_run(run_view, services.states, run, services.index.queue_position))
 
 
 @router.delete(
@@ -168,9 +178,9 @@ async def show(services: Shared, run: RunAt) -> Response:
     tags=["runs"],
     summary="Remove a run",
 )
-async def remove(services: Shared, run: RunAt) -> Response:
-    """Its folder and everything in it, for good. Only of a run that has ended."""
-    await in_thread(remove_run, run)
+async def remove(services: Shared, run: RunAt, on_run: OnRun) -> Response:
+    """Its folder and everything in it, for good. Only of a run that has ended, or can't be used."""
+    await on_run(remove_run, run)
     await in_thread(services.states.forget, run)
     return Response(status_code=204)
 

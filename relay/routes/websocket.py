@@ -136,10 +136,10 @@ async def _answer(services: Services, run: Workspace, text: str) -> dict[str, An
             raise Problem(422, "invalid-request", "Send one JSON object, a line of the inbox")
         if isinstance(body.get("id"), str):
             given = {"id": body["id"]}
-        posted = await in_thread(post_line, services, run, body)
+        posted = await services.run_calls(run, post_line, services, run, body)
     except json.JSONDecodeError as error:
         problem = Problem(400, "bad-request", f"This is not JSON: {error.msg}. Send an inbox line")
-    except (Problem, RunlogError, ValidationError, RecursionError) as error:
+    except (Problem, RunlogError, OSError, ValidationError, RecursionError) as error:
         problem = problem_of(error)
     else:
         return {"posted": {"message_id": posted.message_id, "offset": posted.offset}} | given

@@ -3,7 +3,6 @@
 Nothing here is HTTP but the `Problem`s. All of it waits for the disk: call it from a thread.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from runlog import (
     new_run_id,
     read_manifest,
 )
+from runlog.disk.stamp import Stamp, stamp_of
 from runlog.errors import BadDeployment, BadLimit, UnknownDeployment
 from runlog.groups.catalog import CatalogEntry, read_catalog
 from runlog.groups.deployments import read_deployment
@@ -42,19 +42,19 @@ class Catalog:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._stamp: tuple[int, int, int] | None = None
+        self._stamp: Stamp = None
         self._entries: dict[str, CatalogEntry] = {}
 
     def entries(self) -> dict[str, CatalogEntry]:
-        """By name. :raises Problem: 503, no runner has said what it can start."""
-        try:
-            stat = os.stat(self._root / "_catalog.json")
-            stamp = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
-            if stamp == self._stamp:
-                return self._entries
-            found = read_catalog(self._root)
-        except FileNotFoundError:
-            found = None
+        """By name.
+
+        :raises Problem: 503, no runner has said what it can start.
+        :raises Unusable: what stands in the place of the catalog is none.
+        """
+        stamp = stamp_of(self._root / "_catalog.json")
+        if stamp is not None and stamp == self._stamp:
+            return self._entries
+        found = read_catalog(self._root)
         if found is None:
             raise Problem(
                 503,

@@ -16,8 +16,9 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from runlog import BatchExists, Event, RunExists, check_run_id, decode, encode, now_iso
-from runlog.disk.durable import folder_locked, replace_file
+from runlog import BatchExists, Event, RunExists, check_run_id, encode, now_iso
+from runlog.disk.durable import folder_locked, remove_file, replace_file
+from runlog.disk.read import read_object
 
 from ..http.problems import Problem
 
@@ -141,10 +142,10 @@ def _made(
 
 def _read_note(path: Path) -> Event | None:
     try:
-        note = decode(path.read_bytes())
+        note = read_object(path)
     except FileNotFoundError:
         return None
-    return note if note and {"body_sha256", "made"} <= note.keys() else None
+    return note if {"body_sha256", "made"} <= note.keys() else None
 
 
 def _drop_old(folder: Path) -> None:
@@ -157,4 +158,4 @@ def _drop_old(folder: Path) -> None:
         for entry in entries:
             with contextlib.suppress(FileNotFoundError):  # another relay was quicker
                 if entry.stat(follow_symlinks=False).st_mtime < now - _KEY_LIFE_S:
-                    os.unlink(entry.path)
+                    remove_file(Path(entry.path))

@@ -135,7 +135,7 @@ class TailRegistry:
             self._plan_rewatch()
 
     async def on_disk(self, call: Callable[[], T]) -> T:
-        return await anyio.to_thread.run_sync(call, limiter=self._threads)
+        return await anyio.to_thread.run_sync(call, limiter=self._threads, abandon_on_cancel=True)
 
     def _plan_rewatch(self) -> None:
         if self._rewatch is None:
@@ -163,7 +163,7 @@ class TailRegistry:
                 tail.notice()
         for path in list(self._unbegun) if folders is None else folders & self._unbegun.keys():
             workspace, waiting = self._unbegun[path]
-            if os.path.exists(workspace.stream) or not os.path.exists(path):
+            if os.path.lexists(workspace.stream) or not os.path.lexists(path):
                 del self._unbegun[path]
                 for begins in waiting:
                     begins(workspace)
@@ -174,7 +174,7 @@ class TailRegistry:
         for path, tail in list(self._tails.items()):
             if tail.listeners:
                 tail.sweep()
-            elif now - tail.idle_since > _LINGER_S or not path.exists():
+            elif now - tail.idle_since > _LINGER_S or not os.path.lexists(path):
                 tail.close()
                 del self._tails[path]
                 self._plan_rewatch()

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runlog import Workspace
 
-from ..http.problems import Problem, ProblemResponse, no_room
+from ..http.problems import ProblemResponse, unreadable_stream
 from .fold import Fold
 from .folded import FoldedSubscriber
 from .registry import TailRegistry
@@ -89,8 +89,7 @@ class EventStream(LateResponse):
             try:
                 begun = await listener.begin()
             except OSError as error:
-                detail = f"{self._workspace.stream} can't be read ({error.strerror}): mend the file"
-                problem = no_room(error) or Problem(500, "unreadable-stream", detail)
+                problem = unreadable_stream(self._workspace.stream, error)
                 await ProblemResponse(problem)({"type": "http"}, receive, send)
                 return
             if not begun:

@@ -29,7 +29,7 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """There is no such run (any more)."""
+    """There is no such run (any more), or its stream can't be read."""
 
 
 Step = Chunk | Reset | End | Gone
@@ -63,6 +63,12 @@ class Cursor:
 
     async def next(self) -> Step | None:
         """The next chunk, or what happened to the run; None if nothing did yet, and `on_wake` will tell."""
+        try:
+            return await self._next()
+        except OSError:  # for `doctor` to tell; the other runs of the connection go on
+            return self._finish(Gone())
+
+    async def _next(self) -> Step | None:
         tail = self._tail
         while not self.finished:
             if tail.generation != self._generation:
@@ -104,7 +110,7 @@ class Cursor:
             self._tail.forget(self._waiting)
 
     async def _look_for_end(self) -> End | Gone | None:
-        if self._tail.removed:
+        if self._tail.removed or self._tail.fault is not None:
             return Gone()
         if self._asked and not self._tail.suspect:
             return None

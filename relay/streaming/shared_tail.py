@@ -44,6 +44,9 @@ _LET_GO_S = (0.002, 0.01, 0.05)
 # How far before the end a terminal line is looked for: others may write a little after it.
 _LAST_WORDS_BYTES = 1024 * 1024
 
+# Threads that look for a place in one file, of the eight for all: it may be one of terabytes.
+_SEEKERS = 2
+
 # How long to go on listening to a run whose process died without a word: the runner will say so, if there is one.
 _LOST_GRACE_S = 15.0
 
@@ -92,6 +95,7 @@ class SharedTail:
         self.generation = 0
         self.removed = False  # the folder of the run is gone
         self.crowded = False  # there is no descriptor for the file; looked for again each second
+        self.fault: OSError | None = None  # why the stream can't be read, though something is there
         self.listeners = 0
         self.idle_since = 0.0
         self._owner = owner
@@ -103,6 +107,7 @@ class SharedTail:
         self._waiting: set[asyncio.Future[None]] = set()
         self._resting: set[Resting] = set()
         self._disk = asyncio.Lock()
+        self._seeking = asyncio.Semaphore(_SEEKERS)
         self._asking = asyncio.Lock()
         self._ending: Ending | None = None
         self._asked_at = 0.0
@@ -170,14 +175,16 @@ class SharedTail:
             return offset
         if log is None:
             raise LogReplaced(f"{self.workspace.stream} does not exist")
-        return await self._on_disk(log, lambda: log.align(offset))
+        async with self._seeking:
+            return await self._on_disk(log, lambda: log.align(offset))
 
     async def start_of_tail(self, count: int) -> int:
         """See `LogFile.start_of_tail`. :raises LogReplaced: the file was replaced meanwhile."""
         log = self._log
         if log is None:
             return 0
-        return await self._on_disk(log, lambda: log.start_of_tail(count))
+        async with self._seeking:
+            return await self._on_disk(log, lambda: log.start_of_tail(count))
 
     async def ending(self, since: float = 0.0) -> Ending | None:
         """How the run has ended, or None while it goes on; asked of the disk once for all listeners.
@@ -241,8 +248,8 @@ class SharedTail:
         """See whether the file changed, and wake the listeners if so."""
         log = self._log
         if log is None:
-            removed = not self.workspace.path.exists()
-            if self._open() or removed != self.removed:
+            removed, fault = not self.workspace.has_folder(), self.fault
+            if self._open() or removed != self.removed or (self.fault is None) != (fault is None):
                 self.removed = removed
                 self.wake()
             return
@@ -268,10 +275,15 @@ class SharedTail:
         self._close_log()
 
     def _open(self) -> bool:
+        self.fault = None
         try:
             log = LogFile(self.workspace.stream)
+        except FileNotFoundError:
+            self.crowded = False
+            return False
         except OSError as error:
             self.crowded = error.errno in (errno.EMFILE, errno.ENFILE)
+            self.fault = None if self.crowded else error
             return False
         self.crowded = not has_room(log.fileno(), is_stream=True)
         if self.crowded:
@@ -290,7 +302,7 @@ class SharedTail:
         self.size, self._nothing = 0, None
         self._ending, self._ending_stamp = None, None
         self._open()
-        self.removed = self._log is None and not self.workspace.path.exists()
+        self.removed = self._log is None and not self.workspace.has_folder()
         self.wake()
 
     def _keep(self, offset: int, chunk: Chunk | None) -> Framed | None:
@@ -323,8 +335,8 @@ class SharedTail:
         for wait_s in (*_LET_GO_S, None):
             try:
                 status = ended_status(self.workspace)
-            except UnknownRun:
-                return None
+            except (UnknownRun, OSError):
+                return None  # of what can't be used nobody can say how it ended
             told = is_terminal(tail_state(self.workspace).status)
             if status is not None:
                 return status, told
@@ -335,7 +347,10 @@ class SharedTail:
 
     def _seems_dead(self) -> bool:
         workspace = self.workspace
-        return os.path.exists(workspace.manifest) and not is_locked(workspace.lock)
+        try:
+            return os.path.lexists(workspace.manifest) and not is_locked(workspace.lock)
+        except OSError:
+            return False
 
 
 def _span(offset: int) -> int:

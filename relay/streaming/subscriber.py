@@ -107,6 +107,8 @@ class Subscriber:
         self._tail.look()  # what was written before the request came is part of the answer
         if self._tail.crowded:
             raise OSError(errno.EMFILE, "no descriptor is left")
+        if self._tail.fault is not None:
+            raise self._tail.fault
         self._generation = self._tail.generation
         self._until = None if query.follow else self._tail.size
         try:
@@ -147,6 +149,8 @@ class Subscriber:
         while not (self._sender.gone or self._tails.closing or self._over):
             if self._tail.generation != self._generation:
                 await self._start_over()
+            elif self._tail.fault is not None:
+                return  # without `end`: who comes again is told why
             elif self._quiet:
                 await self._write(self._sign_of_life())
             elif await self._advance():
@@ -273,7 +277,7 @@ class Subscriber:
 
     async def _rest(self) -> bool:
         """Wait until there may be more; True if there will be none. To be called in the breath that found nothing."""
-        if self._tail.generation != self._generation:
+        if self._tail.generation != self._generation or self._tail.fault is not None:
             return False
         waiting = self._waiting = self._loop.create_future()
         self._tail.rest(self)

@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+import stat
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -57,8 +58,19 @@ class Workspace:
         return self.path / "files"
 
     def exists(self) -> bool:
-        """A run exists when its folder holds `run.json`, or a stream that someone else writes."""
-        return os.path.exists(self.manifest) or os.path.exists(self.stream)
+        """A run exists when its folder holds `run.json`, or a stream that someone else writes.
+
+        Whatever those are, so that it is seen what is wrong with them; but a link to a folder is no run.
+        """
+        there = os.path.lexists(self.manifest) or os.path.lexists(self.stream)
+        return there and self.has_folder()
+
+    def has_folder(self) -> bool:
+        """Whether its folder is there, and no link to another one."""
+        try:
+            return stat.S_ISDIR(os.lstat(self.path).st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
 
 
 def check_run_id(text: str) -> RunId:

@@ -10,9 +10,12 @@ Python does not know of (made in C) can't be caught here; the runner asks who ho
 import errno
 import fcntl
 import os
+import stat
 import struct
 import weakref
 from pathlib import Path
+
+from .append import open_plain
 
 __all__ = ["RunLock", "holds_lock", "is_locked"]
 
@@ -32,7 +35,10 @@ class RunLock:
         _ours.add(self)
 
     def acquire(self) -> bool:
-        """Take the lock without waiting; False if another open file holds it."""
+        """Take the lock without waiting; False if another open file holds it.
+
+        :raises OSError: see `open_plain`.
+        """
         fd = self._locked()
         if fd is None:
             return False
@@ -60,7 +66,7 @@ class RunLock:
         return True
 
     def _locked(self) -> int | None:
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        fd = open_plain(self._path, os.O_RDWR | os.O_CREAT)
         try:
             fcntl.fcntl(fd, _F_OFD_SETLK, _WRITE_LOCK)
         except OSError as error:
@@ -117,12 +123,22 @@ def holds_lock(pid: int, path: str | Path) -> bool:
 
 
 def is_locked(path: str | Path) -> bool:
-    """Whether someone holds the lock; asks without taking it. False if the file does not exist."""
+    """Whether someone holds the lock; asks without taking it. False if the file does not exist.
+
+    :raises OSError: see `open_plain`.
+    """
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except (
+        FileNotFoundError
+    ):  # as of the thousands that may wait in a queue: not worth the open of its folder
         return False
+    except OSError:
+        fd = open_plain(path)  # says what is wrong with it
     try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+            os.close(open_plain(path))  # likewise
         answer = fcntl.fcntl(fd, _F_OFD_GETLK, _WRITE_LOCK)
     finally:
         os.close(fd)

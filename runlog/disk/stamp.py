@@ -10,9 +10,12 @@ Stamp = tuple[int, int, int] | None
 
 
 def stamp_of(path: str | Path) -> Stamp:
-    """The stamp of a file. The inode alone will not do: the next file often gets that of one just removed."""
+    """The stamp of a file. The inode alone will not do: the next file often gets that of one just removed.
+
+    Of a link it is the link's own.
+    """
     try:
-        stat = os.stat(path)
+        stat = os.stat(path, follow_symlinks=False)
     except OSError:
         return None
     return stat.st_ino, stat.st_size, stat.st_mtime_ns

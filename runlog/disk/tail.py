@@ -5,6 +5,7 @@ because what follows them may be a writer's repair (see `append`). A whole objec
 grown for some seconds is a line too, though nobody wrote its LF.
 """
 
+import errno
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from io import BytesIO
 from pathlib import Path
 
 from ..errors import BadCursor
+from .append import Unusable, open_plain
 from .records import MAX_LINE_BYTES, Event, decode, head_of, is_well_formed, malformed
 
 __all__ = [
@@ -31,6 +33,9 @@ __all__ = [
 CHUNK_BYTES = 128 * 1024
 
 _SCAN_BYTES = 1024 * 1024
+# Of a line that is told as malformed. A file without line ends may say to be longer than any disk: to look through
+# this much takes 0.1 s.
+_LONGEST_LINE_BYTES = 256 * 1024 * 1024
 _LF = 0x0A
 _BOM = b"\xef\xbb\xbf"
 # A file that has not grown for so long has been left by its writer, if its last line is whole.
@@ -85,9 +90,11 @@ class LogFile:
     """
 
     def __init__(self, path: Path) -> None:
-        """:raises FileNotFoundError: there is no such file yet."""
+        """:raises FileNotFoundError: there is no such file yet.
+        :raises OSError: see `open_plain`.
+        """
         self.path = path
-        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        self._fd = open_plain(path)
         held = os.fstat(self._fd)
         self.identity = (held.st_dev, held.st_ino)
         self._unended = (0, 0)  # start of a long line without LF, and how far it was searched
@@ -124,6 +131,7 @@ class LogFile:
 
         :param wait: if false, never wait for the disk: raise `BlockingIOError` where the page cache has no answer.
         :raises LogReplaced: the file is shorter than `start`, or no line starts there.
+        :raises Unusable: the line there is longer than any.
         """
         before = 1 if start else 0
         data, got = self._read_into(start - before, max_bytes + before, wait)
@@ -157,13 +165,16 @@ class LogFile:
     def start_of_tail(self, count: int) -> int:
         """Where the last `count` whole lines begin (0 if there are fewer)."""
         end = self.size()
-        position, seen = end, 0
+        position, seen, ended_at = end, 0, end
         while position > 0:
+            if ended_at - position > _LONGEST_LINE_BYTES:
+                raise self._endless()
             block_start = max(0, position - _SCAN_BYTES)
             block = self._pread(block_start, position - block_start)
             cut = len(block)
             while (cut := block.rfind(b"\n", 0, cut)) >= 0:
                 seen += 1
+                ended_at = block_start
                 if seen > count:
                     return block_start + cut + 1
             position = block_start
@@ -199,12 +210,19 @@ class LogFile:
         return Chunk(start - 1, start + len(rest), rest + b"\n")
 
     def _find_lf(self, position: int) -> int | None:
+        start = position
         while block := self._pread(position, _SCAN_BYTES):
             found = block.find(b"\n")
             if found >= 0:
                 return position + found
             position += len(block)
+            if position - start > _LONGEST_LINE_BYTES:
+                raise self._endless()
         return None
+
+    def _endless(self) -> Unusable:
+        told = f"it has a line of over {_LONGEST_LINE_BYTES:,} bytes"
+        return Unusable(errno.EFBIG, told, os.fspath(self.path))
 
     def _pread(self, offset: int, count: int) -> bytes:
         buffer, got = self._read_into(offset, count, True)
@@ -241,16 +259,19 @@ def records_of(chunk: Chunk) -> Iterator[Record]:
             yield Record(offset, body, len(body))
 
 
-def read_records(path: Path, after: int = 0) -> Iterator[Record]:
+def read_records(path: Path, after: int = 0, max_bytes: int | None = None) -> Iterator[Record]:
     """Every whole record from the cursor `after` up to the present end. An absent file has none.
 
     :raises LogReplaced: `after` is past the end.
+    :raises Unusable: the file is longer than `max_bytes`; or see `open_plain`.
     """
     try:
         log = LogFile(path)
     except FileNotFoundError:
         return
     with log:
+        if max_bytes is not None and log.size() > max_bytes:
+            raise Unusable(errno.EFBIG, f"it is over {max_bytes:,} bytes", os.fspath(path))
         position = log.align(after)
         while position is not None and (chunk := log.read(position)):
             yield from records_of(chunk)
@@ -266,7 +287,7 @@ def follow_records(
 
     :raises LogReplaced: the file was truncated, replaced or removed.
     """
-    while not path.exists():
+    while not os.path.lexists(path):
         if until():
             return
         time.sleep(poll_s)

@@ -6,6 +6,7 @@ maker left behind who died is removed by whoever makes or lists batches next.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 from collections.abc import Iterator, Sequence
@@ -14,8 +15,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..disk.durable import folder_locked, sync_folder
+from ..disk.append import Unusable, open_plain
+from ..disk.durable import folder_locked, names_in, remove_file, sync_folder
 from ..disk.layout import RunId, Workspace, check_run_id, make_root, new_run_id
+from ..disk.read import MAX_FILE_BYTES, read_plain
 from ..disk.records import decode, encode, now_iso
 from ..errors import BadRunId, BatchExists, RunExists, RunlogError, UnknownBatch
 from ..run.manifest import Manifest, read_manifest, remove_building, remove_run, sync_run, write_run
@@ -30,6 +33,7 @@ __all__ = [
     "read_batch",
     "remove_batch",
     "remove_unmade",
+    "unusable_batches",
 ]
 
 # Of one batch. A thousand are made in a second or so.
@@ -119,12 +123,11 @@ def create_batch(
 
 
 def read_batch(root: Path, batch_id: str) -> Batch | None:
-    """The batch of that id; None if there is none, or it is not made yet."""
+    """The batch of that id; None if there is none, or it is not made yet, or its file can't be used."""
     try:
-        raw = _path(root, check_run_id(batch_id)).read_bytes()
+        return _read(root, check_run_id(batch_id))
     except (OSError, BadRunId):
         return None
-    return _parse(batch_id, raw)
 
 
 def open_batch(root: Path, batch_id: str) -> Batch:
@@ -132,23 +135,22 @@ def open_batch(root: Path, batch_id: str) -> Batch:
 
     :raises BadRunId: see `check_run_id`.
     :raises UnknownBatch: there is none.
+    :raises Unusable: its file is none of ours.
     """
-    batch = read_batch(root, check_run_id(batch_id))
-    if batch is None:
+    try:
+        return _read(root, check_run_id(batch_id))
+    except FileNotFoundError:
         raise UnknownBatch(
             f"no batch {batch_id!r} under {root}",
             "List the batches with `tailcast batches ls` or GET /api/v1/batches",
-        )
-    return batch
+        ) from None
 
 
 def list_batches(root: Path) -> list[Batch]:
-    """All batches of a root, newest first."""
-    try:
-        names = os.listdir(root / _FOLDER)
-    except FileNotFoundError:
-        return []
-    ids = (name.removesuffix(".json") for name in names if name.endswith(".json"))
+    """All batches of a root that can be used, newest first."""
+    ids = (
+        name.removesuffix(".json") for name in names_in(root / _FOLDER) if name.endswith(".json")
+    )
     found = [batch for batch_id in ids if (batch := read_batch(root, batch_id)) is not None]
     return sorted(found, key=lambda batch: (batch.created_at, batch.batch_id), reverse=True)
 
@@ -159,9 +161,23 @@ def remove_batch(root: Path, batch_id: str) -> None:
     :raises UnknownBatch: there is none.
     """
     try:
-        os.unlink(_path(root, check_run_id(batch_id)))
+        remove_file(_path(root, check_run_id(batch_id)))
     except FileNotFoundError:
         raise UnknownBatch(f"no batch {batch_id!r} under {root}") from None
+
+
+def unusable_batches(root: Path) -> dict[str, Unusable]:
+    """By id, why a file that should be a batch's is none."""
+    found: dict[str, Unusable] = {}
+    for name in sorted(names_in(root / _FOLDER)):
+        try:
+            if name.endswith(".json"):
+                _read(root, check_run_id(name.removesuffix(".json")))
+        except Unusable as error:
+            found[name.removesuffix(".json")] = error
+        except (OSError, BadRunId):
+            continue
+    return found
 
 
 def remove_unmade(root: Path) -> int:
@@ -169,7 +185,7 @@ def remove_unmade(root: Path) -> int:
 
     Cheap where there is nothing to do.
     """
-    if not any(name.startswith(_UNMADE) for name in _names(root)):
+    if not any(name.startswith(_UNMADE) for name in names_in(root / _FOLDER)):
         return 0
     with folder_locked(root / _FOLDER):
         return _remove_unmade(root)
@@ -177,18 +193,22 @@ def remove_unmade(root: Path) -> int:
 
 def _remove_unmade(root: Path) -> int:
     removed = 0
-    for name in _names(root):
+    for name in names_in(root / _FOLDER):
         if not name.startswith(_UNMADE):
             continue
         path = root / _FOLDER / name
-        with open(path, "rb") as file:
+        try:
+            fd = open_plain(path)
+        except OSError:
+            continue  # none of ours; or for the next who looks
+        with open(fd, "rb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue  # its maker is at work
             # Torn, it was written before the first of its runs.
             batch_id = name.removeprefix(_UNMADE).removesuffix(".json")
-            batch = _parse(batch_id, file.read())
+            batch = _parse(batch_id, file.read(MAX_FILE_BYTES))
             run_ids = batch.run_ids if batch else ()
             removed += sum(_remove_run_of(root, run_id, batch_id) for run_id in run_ids)
             remove_building(root, run_ids)
@@ -203,7 +223,7 @@ def _remove_run_of(root: Path, run_id: str, batch_id: str) -> bool:
         if read_manifest(workspace).batch_id != batch_id:
             return False
         remove_run(workspace)
-    except (RunlogError, FileNotFoundError):
+    except (RunlogError, FileNotFoundError, Unusable):
         return False
     return True
 
@@ -217,13 +237,13 @@ def _reserved(root: Path, batch: Batch) -> Iterator[Path]:
     making = root / _FOLDER / f"{_UNMADE}{batch.batch_id}.json"
     with folder_locked(root / _FOLDER):
         _remove_unmade(root)
-        if making.exists() or _path(root, batch.batch_id).exists():
+        if os.path.lexists(making) or os.path.lexists(_path(root, batch.batch_id)):
             raise BatchExists(
                 f"batch {batch.batch_id!r} exists already",
                 "Choose another batch_id, or leave it out and get one made",
             )
         for run_id in batch.run_ids:
-            if Workspace(root, RunId(run_id)).path.exists():
+            if os.path.lexists(Workspace(root, RunId(run_id)).path):
                 raise RunExists(
                     f"run {run_id!r} exists already",
                     "Choose another run_id, or leave it out and get one made",
@@ -279,11 +299,13 @@ def _path(root: Path, batch_id: str) -> Path:
     return root / _FOLDER / f"{batch_id}.json"
 
 
-def _names(root: Path) -> list[str]:
-    try:
-        return os.listdir(root / _FOLDER)
-    except FileNotFoundError:
-        return []
+def _read(root: Path, batch_id: str) -> Batch:
+    """:raises OSError: see `read_plain`."""
+    path = _path(root, batch_id)
+    batch = _parse(batch_id, read_plain(path))
+    if batch is None:
+        raise Unusable(errno.EINVAL, "it is not a JSON object", os.fspath(path))
+    return batch
 
 
 def _parse(batch_id: str, raw: bytes) -> Batch | None:

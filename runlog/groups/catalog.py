@@ -1,12 +1,12 @@
 """`_catalog.json` in the root: what the runner can start. The runner writes it, the relay reads it."""
 
-import os
-import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ..disk.records import decode, encode
+from ..disk.durable import replace_file
+from ..disk.read import read_object
+from ..disk.records import encode
 
 __all__ = ["CatalogEntry", "read_catalog", "write_catalog"]
 
@@ -33,19 +33,18 @@ class CatalogEntry:
 
 def write_catalog(root: Path, entries: list[CatalogEntry]) -> None:
     """Replace the catalog of a root, atomically."""
-    temporary = root / f".catalog-{secrets.token_hex(4)}"
-    temporary.write_bytes(encode({"workflows": [asdict(entry) for entry in entries]}))
-    os.chmod(temporary, 0o600)
-    os.replace(temporary, root / _NAME)
+    replace_file(root / _NAME, encode({"workflows": [asdict(entry) for entry in entries]}))
 
 
 def read_catalog(root: Path) -> list[CatalogEntry] | None:
-    """What a runner of this root last said it can start; None if none ever did."""
+    """What a runner of this root last said it can start; None if none ever did.
+
+    :raises Unusable: what stands there is no catalog.
+    """
     try:
-        data = decode((root / _NAME).read_bytes())
+        entries = read_object(root.resolve() / _NAME).get("workflows")
     except FileNotFoundError:
         return None
-    entries = data.get("workflows") if data else None
     if not isinstance(entries, list):
         return None
     return [

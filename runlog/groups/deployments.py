@@ -1,15 +1,14 @@
 """`_deployments/<name>.json`: a workflow with params and limits under a name. Whether they fit is for the caller."""
 
-import os
 import re
-import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from ..disk.durable import folder_locked, replace_file, sync_folder
-from ..disk.records import decode, encode, now_iso
+from ..disk.durable import folder_locked, names_in, remove_file, replace_file
+from ..disk.read import read_object
+from ..disk.records import encode, now_iso
 from ..errors import BadDeployment, BadLimit, BrokenDeployment, UnknownDeployment
 from ..run.limits import check_limits
 from ..run.manifest import MAX_PRIORITY
@@ -107,16 +106,14 @@ def read_deployment(root: Path, name: str) -> Deployment:
     """
     path = _path(root, name)
     try:
-        body = decode(_read(path))
-        if body is None:
-            raise ValueError("it is not a JSON object")
+        body = read_object(path, _MAX_BYTES)
         return deployment_of(name, body)
     except (FileNotFoundError, NotADirectoryError):
         raise UnknownDeployment(
             f"no deployment {name!r} under {root}",
             "List them with `tailcast deployments ls` or GET /api/v1/deployments",
         ) from None
-    except (OSError, ValueError, BadDeployment) as error:
+    except (OSError, BadDeployment) as error:
         told = error.strerror if isinstance(error, OSError) else getattr(error, "message", error)
         raise BrokenDeployment(
             f"{path} can't be used: {told}", "Mend the file, put the deployment anew, or remove it"
@@ -127,11 +124,7 @@ def list_deployments(root: Path) -> tuple[list[Deployment], dict[str, BrokenDepl
     """All of a root in the order of their names; and by name, why the others can't be used."""
     found: list[Deployment] = []
     broken: dict[str, BrokenDeployment] = {}
-    try:
-        names = sorted(os.listdir(root / _FOLDER))
-    except (FileNotFoundError, NotADirectoryError):
-        return found, broken
-    for file_name in names:
+    for file_name in sorted(names_in(root / _FOLDER)):
         name = file_name.removesuffix(".json")
         if name == file_name or not _NAME.fullmatch(name):
             continue
@@ -177,8 +170,7 @@ def remove_deployment(root: Path, name: str, precondition: Precondition | None =
             read_deployment(root, name)  # tells that there is none
         if precondition is not None:
             precondition(present)
-        path.unlink()
-        sync_folder(path.parent)
+        remove_file(path)
 
 
 def _path(root: Path, name: str) -> Path:
@@ -192,18 +184,6 @@ def _present(root: Path, name: str) -> Deployment | BrokenDeployment | None:
         return error
     except UnknownDeployment:
         return None
-
-
-def _read(path: Path) -> bytes:
-    # Without waiting, should someone have put a pipe there.
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise ValueError("it is not a file")
-        body = file.read(_MAX_BYTES + 1)
-    if len(body) > _MAX_BYTES:
-        raise ValueError(f"it is over {_MAX_BYTES:,} bytes")
-    return body
 
 
 def _bad(name: str, told: str) -> BadDeployment:

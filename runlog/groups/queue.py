@@ -1,5 +1,6 @@
 """Which queued runs are started, and in which order: the same for the runner that starts them and for who asks."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -72,5 +73,5 @@ def _bound(root: Path, group: _Group) -> int | None:
 def _has_room(root: Path, run: Manifest, bound: int | None, taken: int) -> bool:
     if bound == _NO_BATCH:
         # Reopened, it began once, and so its batch was made.
-        return Workspace(root, RunId(run.run_id)).stream.exists()
+        return os.path.lexists(Workspace(root, RunId(run.run_id)).stream)
     return bound is None or taken < bound

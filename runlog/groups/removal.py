@@ -4,12 +4,14 @@ What has not ended stays: a run that lives, one that waits for its turn, and one
 stream saying so yet, for then something that it started may still be at work in its folder.
 """
 
+import contextlib
 import os
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ..disk.append import Unusable
 from ..disk.layout import RunId, Workspace
 from ..disk.lock import RunLock
 from ..disk.records import from_iso, to_iso
@@ -18,7 +20,7 @@ from ..index import RunIndex
 from ..run.events import Status, is_terminal
 from ..run.inbox import inbox_closed
 from ..run.manifest import remove_run
-from ..run.status import Summary, run_status, tail_state
+from ..run.status import Summary, check_usable, is_alive, run_status, tail_state
 
 __all__ = [
     "EndedRun",
@@ -54,12 +56,14 @@ def remove_ended(workspace: Workspace, *, stop_by: str = "", force: bool = False
     """
     with inbox_closed(workspace):
         check_ended(workspace, stop_by=stop_by, force=force)
-        if not workspace.manifest.exists():  # written by others, who know no lock
+        if not os.path.lexists(workspace.manifest):  # written by others, who know no lock
             _remove(workspace)
             return
         lock = RunLock(workspace.lock)
-        if not lock.acquire():
-            raise RunActive(f"the process of {workspace.run_id} is about to end", "Try again soon")
+        with contextlib.suppress(Unusable):  # what is no file can't be held
+            if not lock.acquire():
+                told = f"the process of {workspace.run_id} is about to end"
+                raise RunActive(told, "Try again soon")
         try:
             _remove(workspace)
         finally:
@@ -72,8 +76,15 @@ def check_ended(workspace: Workspace, *, stop_by: str = "", force: bool = False)
     :raises RunActive: it has not ended.
     :raises UnknownRun: there is no such run.
     """
-    status = run_status(workspace)
-    if not workspace.manifest.exists():
+    try:
+        check_usable(workspace)
+        status = run_status(workspace)
+    except Unusable as error:
+        if is_alive(workspace):
+            hint = f"Stop it first: {stop_by}" if stop_by else "Stop it first"
+            raise RunActive(f"{workspace.run_id} still has a process", hint) from error
+        return
+    if not os.path.lexists(workspace.manifest):
         if not force and not is_terminal(status):
             raise RunActive(
                 f"{workspace.run_id} is written by others and has not said that it ended",
@@ -91,7 +102,7 @@ def check_ended(workspace: Workspace, *, stop_by: str = "", force: bool = False)
 
 def is_untold(workspace: Workspace) -> bool:
     """Of a run that has ended: whether its process died, and no terminal line says so."""
-    return workspace.manifest.exists() and not is_terminal(tail_state(workspace).status)
+    return os.path.lexists(workspace.manifest) and not is_terminal(tail_state(workspace).status)
 
 
 def ended_before(

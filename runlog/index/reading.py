@@ -12,7 +12,7 @@ from ..disk.lock import is_locked
 from ..disk.stamp import Stamp, stamp_of
 from ..errors import RunlogError
 from ..run.events import is_terminal
-from ..run.manifest import Manifest, read_manifest
+from ..run.manifest import Manifest, readable_manifest
 from ..run.state import RunState
 from ..run.status import prompt_text, summary_of, title_of
 from .row import Row
@@ -60,7 +60,7 @@ def is_alive(root: str, run_id: str) -> bool:
     try:
         return is_locked(f"{root}/{run_id}/_lock")
     except OSError:
-        return False
+        return False  # what is no file can't be held; what the system refuses, the next look sees
 
 
 def read_slim(workspace: Workspace) -> Manifest | None:
@@ -88,7 +88,9 @@ def read_row(
     except (RunlogError, OSError):
         return None
     # One whose process died is not over before somebody says so in its stream.
-    ended = is_terminal(summary.status) and state.lifecycle == summary.status
+    # One that can't be used is looked at again too: somebody may mend it.
+    over = is_terminal(summary.status) and state.lifecycle == summary.status
+    ended = over and summary.reason != "broken"
     result = _result_text(state.result) if ended else ""
     return Row(summary, manifest.workflow, one_text(stamps), ("", result)), ended
 
@@ -103,7 +105,7 @@ def read_asked(workspace: Workspace) -> str:
 
 def _read(workspace: Workspace) -> Manifest | None:
     try:
-        return read_manifest(workspace)
+        return readable_manifest(workspace)
     except (RunlogError, OSError):
         return None
 

@@ -587,7 +587,9 @@ class RunIndex:
             self._reread(run_id)
             return
         alive = is_alive(self._folder, run_id)
-        if (stamps, alive) == (live.stamps, live.alive):
+        # One that can't be used is looked at each time: what is wrong with its lock shows in no stamp.
+        broken = live.row is not None and live.row.summary.reason == "broken"
+        if (stamps, alive) == (live.stamps, live.alive) and not broken:
             return
         workspace = Workspace(self.root, RunId(run_id))
         live.stamps, live.alive = stamps, alive

@@ -5,14 +5,14 @@ A post and the end of a run exclude each other by a lock on the folder: what was
 """
 
 import contextlib
-import fcntl
+import errno
 import os
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ..disk.append import AppendFile
-from ..disk.durable import sync_folder
+from ..disk.append import AppendFile, Unusable, lock_within
+from ..disk.durable import LOCK_WAIT_S, open_folder
 from ..disk.knock import knock
 from ..disk.layout import Workspace
 from ..disk.lock import is_locked
@@ -20,6 +20,7 @@ from ..disk.records import MAX_LINE_BYTES, Event, encode, now_iso
 from ..disk.tail import LogReplaced, read_records
 from ..errors import BadMessage, RunFinished, UnknownMessage, UnknownRun
 from .inbox_lines import (
+    MAX_INBOX_BYTES,
     PLACE_ID,
     InboxLine,
     RefusedLine,
@@ -30,7 +31,7 @@ from .inbox_lines import (
 from .limits import check_limits, passed_count
 from .manifest import read_manifest
 from .state import RunState
-from .status import ended_status, read_state, tail_state
+from .status import ended_status, is_alive, read_state, tail_state
 from .vouch import vouched
 
 __all__ = ["InboxReader", "Posted", "cancel_message", "inbox_closed", "post"]
@@ -54,6 +55,8 @@ def post(workspace: Workspace, message: Event) -> Posted:
     :raises BadMessage: the line would not be understood.
     :raises RunFinished: the run has ended; or is to be reopened, and has used up one of its limits.
     :raises UnknownRun: there is no such run.
+    :raises Busy: another process has the folder or the inbox locked, and keeps it.
+    :raises Unusable: what stands in the place of the inbox, or of what tells whether the run has ended, is no file.
     """
     given_id = message.get("id")
     body = {"id": given_id or f"msg-{secrets.token_hex(12)}", "timestamp": now_iso()} | message
@@ -66,27 +69,27 @@ def post(workspace: Workspace, message: Event) -> Posted:
         earlier = _find(workspace, body["id"]) if given_id is not None else None
         if earlier is None:
             ended = ended_status(workspace)
-            if ended and not (reopens and workspace.manifest.exists()):
+            if ended and not (reopens and os.path.lexists(workspace.manifest)):
                 raise RunFinished(
                     f"run {workspace.run_id!r} has ended ({ended})",
                     'Send a message with "resume": true to reopen it, or start a new run',
                 )
             if ended:
                 _check_limits(workspace)
-        inbox = AppendFile(workspace.inbox)
+            elif not is_alive(workspace):
+                read_manifest(workspace)  # or nobody would ever begin it
+        inbox = _open_inbox(workspace)
         try:
             offset = inbox.append(line) if earlier is None else earlier.offset
         except BaseException:
             inbox.close()
             raise
     with inbox:  # outside the lock, so that posts of several writers share a disk flush
-        inbox.sync()  # a repeat too: whoever posted first may not have come so far
+        inbox.sync()  # a repeat too, and the name of the file: whoever came first may not have come so far
     if not is_locked(
         workspace.lock
     ):  # nobody reads it now: it may begin, go on, or be stopped before
         knock(workspace.root, workspace.run_id)
-    if offset == len(line):
-        sync_folder(workspace.path)
     return Posted(body["id"], offset, repeated=earlier is not None)
 
 
@@ -114,22 +117,33 @@ def cancel_message(
 
 
 @contextlib.contextmanager
-def inbox_closed(workspace: Workspace) -> Iterator[None]:
+def inbox_closed(workspace: Workspace, wait_s: float = LOCK_WAIT_S) -> Iterator[None]:
     """Keep all others from posting while the block runs: to post, or to end the run. Keep it short.
 
     Locks the folder, since the inbox may not exist yet; lines that are written by hand are not kept out.
 
     :raises UnknownRun: there is no such run.
+    :raises Busy: another process has it locked, and keeps it.
     """
     try:
-        folder = os.open(workspace.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError):
+        folder = open_folder(workspace.path)
+    except (FileNotFoundError, Unusable):
         raise UnknownRun(f"no run {workspace.run_id!r} under {workspace.root}") from None
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
+        lock_within(folder, wait_s, workspace.path)
         yield
     finally:
         os.close(folder)
+
+
+def _open_inbox(workspace: Workspace) -> AppendFile:
+    """To append to. :raises Unusable: among other things, it is longer than the run would read."""
+    inbox = AppendFile(workspace.inbox, LOCK_WAIT_S)
+    if os.lstat(workspace.inbox).st_size > MAX_INBOX_BYTES:
+        inbox.close()
+        told = f"it is over {MAX_INBOX_BYTES:,} bytes"
+        raise Unusable(errno.EFBIG, told, os.fspath(workspace.inbox))
+    return inbox
 
 
 def _check_limits(workspace: Workspace) -> None:
@@ -164,9 +178,12 @@ class InboxReader:
         self.offset = 0
 
     def read(self) -> list[InboxLine | RefusedLine]:
-        """What came since the last call, in order. A repeated id is passed over."""
+        """What came since the last call, in order. A repeated id is passed over.
+
+        :raises OSError: what has the place of the inbox can't be read.
+        """
         try:
-            if os.stat(self._path).st_size == self.offset:
+            if os.lstat(self._path).st_size == self.offset:
                 return []
             fresh = list(read_inbox(self._path, self.offset))
         except FileNotFoundError:
@@ -202,7 +219,7 @@ def _encode(body: Event) -> bytes:
 def _find(workspace: Workspace, message_id: str) -> InboxLine | None:
     # A look at the bytes before the parser's: each post with an id goes through the whole inbox.
     plain, by_place = message_id.encode(errors="replace"), message_id.startswith(PLACE_ID)
-    for record in read_records(workspace.inbox):
+    for record in read_records(workspace.inbox, max_bytes=MAX_INBOX_BYTES):
         if plain in record.line or b"\\u" in record.line or by_place:
             line = parse_line(record)
             if isinstance(line, InboxLine) and line.id == message_id:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ..disk.append import Unusable
 from ..disk.layout import Workspace
 from ..disk.records import Event
 from ..disk.tail import LogReplaced, Record, read_records
@@ -21,6 +22,7 @@ from .state import RunState
 __all__ = [
     "DELIVERIES",
     "INBOX_TYPES",
+    "MAX_INBOX_BYTES",
     "PLACE_ID",
     "Delivery",
     "InboxLine",
@@ -33,6 +35,10 @@ __all__ = [
     "pending_lines",
     "read_inbox",
 ]
+
+# Each post with an id goes through the whole inbox. People don't write that much; and a file may say to hold more
+# than any disk.
+MAX_INBOX_BYTES = 1024 * 1024 * 1024
 
 Delivery = Literal["steer", "queue", "interrupt"]
 DELIVERIES: tuple[Delivery, ...] = ("steer", "queue", "interrupt")
@@ -145,8 +151,9 @@ def read_inbox(path: Path, after: int = 0) -> Iterator[InboxLine | RefusedLine]:
     """The lines from the cursor `after` up to the present end, in order, repeats of an id included.
 
     :raises LogReplaced: the file ends before `after`.
+    :raises Unusable: it is no file of ours, or over `MAX_INBOX_BYTES`.
     """
-    for record in read_records(path, after):
+    for record in read_records(path, after, MAX_INBOX_BYTES):
         yield parse_line(record)
 
 
@@ -170,7 +177,7 @@ def pending_lines(workspace: Workspace, state: RunState) -> list[InboxLine]:
         return []
     try:
         lines = list(read_inbox(workspace.inbox, state.inbox_offset))
-    except LogReplaced:
+    except (LogReplaced, Unusable):  # of what is no inbox nobody was told that it was taken
         return []
     return [line for line in lines if isinstance(line, InboxLine) and line.id not in state.messages]
 

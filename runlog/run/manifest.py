@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..disk.append import Unusable, open_plain
 from ..disk.durable import sync_folder
 from ..disk.layout import RunId, Workspace, check_run_id, make_root, new_run_id
-from ..disk.records import decode, encode, from_iso, now_iso, to_iso
+from ..disk.read import MAX_FILE_BYTES, is_of_file, read_object
+from ..disk.records import encode, from_iso, now_iso, to_iso
 from ..disk.tail import read_records
 from ..errors import RunExists, UnknownRun
 from .earlier import checked_history, usable_history
@@ -23,12 +25,15 @@ __all__ = [
     "Manifest",
     "create_run",
     "read_manifest",
+    "readable_manifest",
     "remove_run",
     "start_order",
 ]
 
 # The workflow of a folder that holds a stream and no run.json: someone else's writing, listed and relayed.
 EXTERNAL = "external"
+# Of one whose run.json can't be read.
+UNKNOWN = "unknown"
 # Of queued runs, either way: enough for any order, and a number that every JSON reader knows.
 MAX_PRIORITY = 100
 # What is being removed has such a name: never a run's.
@@ -76,7 +81,7 @@ def create_run(
 
     :raises BadRunId: the given `run_id` can't be one.
     :raises RunExists: it is taken.
-    :raises ValueError: something in it is not JSON, or `chat_history` holds what is no `{role, content}`.
+    :raises ValueError: what is in it is no JSON, or too long to be read again; or `chat_history` has another form.
     """
     manifest = Manifest(
         run_id=check_run_id(run_id) if run_id is not None else new_run_id(workflow),
@@ -103,6 +108,10 @@ def write_run(root: Path, manifest: Manifest, *, durable: bool = True) -> Worksp
     workspace = Workspace(root, RunId(manifest.run_id))
     # Not by `asdict`, which copies deep and so ends at a far smaller depth of nesting than JSON.
     body = encode({f.name: getattr(manifest, f.name) for f in fields(manifest)})
+    if len(body) > MAX_FILE_BYTES:
+        raise ValueError(
+            f"a run is asked for in at most {MAX_FILE_BYTES:,} bytes, not {len(body):,}"
+        )
     building = root / f"{_building(manifest.run_id)}-{secrets.token_hex(4)}"
     building.mkdir(mode=0o700)
     try:
@@ -113,7 +122,7 @@ def write_run(root: Path, manifest: Manifest, *, durable: bool = True) -> Worksp
         try:
             os.rename(building, workspace.path)
         except OSError as error:
-            if workspace.path.exists():
+            if os.path.lexists(workspace.path):
                 raise RunExists(
                     f"run {manifest.run_id!r} exists already",
                     "Choose another run_id, or leave it out and get one made",
@@ -129,7 +138,7 @@ def write_run(root: Path, manifest: Manifest, *, durable: bool = True) -> Worksp
 
 def sync_run(workspace: Workspace) -> None:
     """Bring what was asked of a run onto the disk."""
-    fd = os.open(workspace.manifest, os.O_RDONLY | os.O_CLOEXEC)
+    fd = open_plain(workspace.manifest)
     try:
         os.fsync(fd)
     finally:
@@ -140,17 +149,13 @@ def sync_run(workspace: Workspace) -> None:
 def read_manifest(workspace: Workspace) -> Manifest:
     """What was asked; for a folder without `run.json`, a manifest of the workflow `external`.
 
-    :raises UnknownRun: the folder holds neither `run.json` nor a stream, or a `run.json` that can't be read.
+    :raises UnknownRun: the folder holds neither `run.json` nor a stream.
+    :raises Unusable: a `run.json` that is no file, or not what one holds.
     """
     try:
-        raw = workspace.manifest.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
+        data = read_object(workspace.manifest)
+    except FileNotFoundError:
         return _external(workspace)
-    data = decode(raw)
-    if data is None:
-        raise UnknownRun(
-            f"{workspace.manifest} is not a JSON object", "Mend the file, or remove the folder"
-        )
     workflow, created_at = data.get("workflow"), data.get("created_at")
     prompt, params, history = data.get("prompt"), data.get("params"), data.get("chat_history")
     deployment, batch_id = data.get("deployment"), data.get("batch_id")
@@ -168,6 +173,19 @@ def read_manifest(workspace: Workspace) -> Manifest:
         priority=priority if type(priority) is int else 0,
         limits=limits if isinstance(limits, dict) else {},
     )
+
+
+def readable_manifest(workspace: Workspace) -> Manifest:
+    """As `read_manifest`; where that can't be used, one that knows no more than the folder tells.
+
+    :raises UnknownRun: see `read_manifest`.
+    """
+    try:
+        return read_manifest(workspace)
+    except OSError as error:
+        if not is_of_file(error):
+            raise
+        return Manifest(workspace.run_id, UNKNOWN, _made_at(workspace))
 
 
 def remove_run(workspace: Workspace) -> None:
@@ -200,6 +218,7 @@ def _remove_grave(grave: Path) -> None:
         if grave.exists():
             _make_writable(grave)
             shutil.rmtree(grave)
+    sync_folder(grave.parent)
 
 
 def start_order(queued: Iterable[Manifest]) -> list[Manifest]:
@@ -228,18 +247,28 @@ def _checked(history: list[Any]) -> list[Any]:
 
 
 def _external(workspace: Workspace) -> Manifest:
+    if not workspace.exists():
+        raise UnknownRun(f"no run {workspace.run_id!r} under {workspace.root}")
+    made_at = _made_at(workspace)
     try:
-        os.stat(workspace.stream)
-        made = os.stat(workspace.path).st_mtime
         first = next(read_records(workspace.stream), None)
-    except (FileNotFoundError, NotADirectoryError):
-        raise UnknownRun(f"no run {workspace.run_id!r} under {workspace.root}") from None
+    except Unusable:
+        first = None  # for whoever reads the stream to tell
     began = from_iso(first.event().get("timestamp")) if first else None
     return Manifest(
         run_id=workspace.run_id,
         workflow=EXTERNAL,
-        created_at=to_iso(began or datetime.fromtimestamp(made, UTC)),
+        created_at=to_iso(began) if began else made_at,
     )
+
+
+def _made_at(workspace: Workspace) -> str:
+    try:
+        return to_iso(datetime.fromtimestamp(os.lstat(workspace.path).st_mtime, UTC))
+    except (FileNotFoundError, NotADirectoryError):
+        raise UnknownRun(f"no run {workspace.run_id!r} under {workspace.root}") from None
+    except (ValueError, OverflowError):  # a time that no year has
+        return ""
 
 
 def _write_new(path: Path, body: bytes) -> None:

@@ -5,14 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ..disk.append import Unusable, open_plain
 from ..disk.layout import Workspace
 from ..disk.lock import is_locked
+from ..disk.read import is_of_file
 from ..disk.records import MAX_LINE_BYTES, Event
 from ..disk.tail import CHUNK_BYTES, LogFile, LogReplaced, Record, records_of
 from ..errors import UnknownRun
 from .events import TERMINAL_STATUS, Status, is_terminal
 from .inbox_lines import has_pending_resume
-from .manifest import Manifest, read_manifest
+from .manifest import UNKNOWN, Manifest, read_manifest, readable_manifest
 from .seal import is_genuine
 from .state import RunState, WaitingFor
 from .view import duration_of, reason_of, waiting_for, workflow_of
@@ -20,7 +22,10 @@ from .view import duration_of, reason_of, waiting_for, workflow_of
 __all__ = [
     "StateReader",
     "Summary",
+    "broken_state",
+    "check_usable",
     "ended_status",
+    "is_alive",
     "prompt_text",
     "read_state",
     "run_status",
@@ -78,7 +83,10 @@ class StateReader:
         self._rested: tuple[int, int] | None = None  # which file it was
 
     def read(self) -> RunState:
-        """Fold up to the present end. The same object is returned each time, and changes with the next read."""
+        """Fold up to the present end. The same object is returned each time, and changes with the next read.
+
+        :raises Unusable: what has the place of the stream is no file.
+        """
         try:
             if self._log is not None and not self._log.is_current():
                 raise LogReplaced
@@ -98,7 +106,7 @@ class StateReader:
         except LogReplaced:
             self.close()
             self._state = RunState()
-            if self.workspace.stream.exists():
+            if os.path.lexists(self.workspace.stream):
                 return self.read()
         return self._state
 
@@ -145,8 +153,34 @@ def run_status(workspace: Workspace, state: RunState | None = None) -> Status:
     yet said so in the stream.
 
     :raises UnknownRun: there is no such run.
+    :raises Unusable: its stream or its lock is no file.
     """
     return _look(workspace, state)[1]
+
+
+def check_usable(workspace: Workspace) -> None:
+    """:raises Unusable: something without which a run can't be told of or go on is no file of ours.
+    :raises UnknownRun: there is no such run.
+    """
+    read_manifest(workspace)
+    run_status(workspace)
+    try:
+        os.close(open_plain(workspace.inbox))
+    except FileNotFoundError:
+        pass
+
+
+def is_alive(workspace: Workspace) -> bool:
+    """Whether a process holds the run; of a lock that is no file, nobody could say so: False."""
+    try:
+        return is_locked(workspace.lock)
+    except Unusable:
+        return False
+
+
+def broken_state(why: OSError) -> RunState:
+    """What is told of a run of which something can't be read."""
+    return RunState(lifecycle="failed", reason="broken", error=str(why), message=str(why))
 
 
 def ended_status(workspace: Workspace) -> Status | None:
@@ -164,24 +198,38 @@ def ended_status(workspace: Workspace) -> Status | None:
 def summarize(workspace: Workspace, manifest: Manifest | None = None) -> Summary:
     """What a listing shows of a run, from `run.json` and the tail of its stream.
 
+    One of which something can't be used is `failed`, `broken`; the `message` says what it is.
+
     :raises UnknownRun: there is no such run.
+    :raises OSError: the system can't open anything now.
     """
-    return summary_of(workspace, manifest or read_manifest(workspace))[0]
+    return summary_of(workspace, manifest)[0]
 
 
 def summary_of(
-    workspace: Workspace, manifest: Manifest, read: Callable[[], RunState] | None = None
+    workspace: Workspace,
+    manifest: Manifest | None = None,
+    read: Callable[[], RunState] | None = None,
 ) -> tuple[Summary, RunState]:
     """The same, and the state that it was taken from.
 
     :param read: gives the state as it is now. Left out, only the tail of the stream is read: that says all of a run
         that has ended, of another one perhaps not the attempt and the beginning.
     :raises UnknownRun: there is no such run.
+    :raises OSError: the system can't open anything now.
     """
-    state, status = _look(workspace, None, read)
     try:
-        size = os.stat(workspace.stream).st_size
-    except FileNotFoundError:
+        if manifest is None or manifest.workflow == UNKNOWN:
+            manifest = read_manifest(workspace)
+        state, status = _look(workspace, None, read)
+    except OSError as error:
+        if not is_of_file(error):
+            raise
+        manifest = manifest or readable_manifest(workspace)
+        state, status = broken_state(error), "failed"
+    try:
+        size = os.lstat(workspace.stream).st_size
+    except OSError:
         size = 0
     summary = Summary(
         run_id=workspace.run_id,
@@ -260,8 +308,8 @@ def _look(
     alive = is_locked(workspace.lock)
     if state is None:
         state = read()
-    owned = os.path.exists(workspace.manifest)
-    if not owned and not os.path.exists(workspace.stream):
+    owned = os.path.lexists(workspace.manifest)
+    if not owned and not os.path.lexists(workspace.stream):
         raise UnknownRun(f"no run {workspace.run_id!r} under {workspace.root}")
     if owned and not alive and state.lifecycle is not None and not is_terminal(state.status):
         # It looks lost. Or it began after we asked for the lock, or ended after `state` was read: look again.

@@ -93,7 +93,9 @@ class LimitWatch:
         if not self.limits:
             return
         now = time.monotonic()
-        output_bytes = os.stat(self._reader.workspace.stream).st_size
+        output_bytes = self._output_bytes
+        with contextlib.suppress(OSError):  # renamed this moment: the next append makes it anew
+            output_bytes = os.lstat(self._reader.workspace.stream).st_size
         if output_bytes != self._output_bytes:
             self._output_bytes, self._written_at = output_bytes, now
             self._check("output_bytes", output_bytes)

@@ -5,18 +5,20 @@ run, and an event that is written later is an event told in the wrong order.
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
 import time
 import traceback
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from runlog import (
     BadLimit,
+    Busy,
     InboxLine,
     InboxReader,
     Manifest,
@@ -49,6 +51,8 @@ __all__ = ["EXIT_REFUSED", "main"]
 
 EXIT_REFUSED = 75  # sysexits.h: EX_TEMPFAIL
 _NO_ROOM_S = 1.0
+# For posts under way to be through, some ms each, before the end is told.
+_END_WAIT_S = 5.0
 # The agent's last words on a stop: it is asked to end its turn first, so that the turn's cost is told. As long as
 # its processes may take after that, if that is longer: who grants those more knows a slow machine.
 _LAST_WORDS_S = 1.5
@@ -173,8 +177,8 @@ def _end_is_told(
 ) -> bool:
     """Write the last receipts and the terminal line, and give the lock back; False if the disk is full."""
     told = reader.read()  # the long part of the fold, before others are kept waiting
-    with inbox_closed(run.workspace):
-        for line in inbox.read():
+    with _posts_kept_out(run.workspace):
+        for line in _rest_of(inbox, run):
             if not isinstance(line, InboxLine):
                 continue
             if line.type == "stop" and outcome.event_type == "workflow_stopped":
@@ -386,6 +390,25 @@ class _Place:
         except OSError:
             return False  # a disk with troubles has not lost it
         return not os.path.samestat(there, os.fstat(self._fd))
+
+
+@contextlib.contextmanager
+def _posts_kept_out(workspace: Workspace) -> Iterator[None]:
+    """As `inbox_closed`; where somebody else keeps the folder locked, that is who keeps posts out."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(inbox_closed(workspace, _END_WAIT_S))
+        except Busy:
+            pass
+        yield
+
+
+def _rest_of(inbox: InboxReader, run: Run) -> list[InboxLine | RefusedLine]:
+    try:
+        return inbox.read()
+    except OSError as error:
+        run.log("error", f"the inbox can't be read to its end: {error}")
+        return []
 
 
 async def _read_inbox(run: Run, inbox: InboxReader, stop: asyncio.Event) -> None:

@@ -2,13 +2,13 @@
 
 import asyncio
 import collections
-import os
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from runlog import Event, InboxLine, Manifest, RunState, Workspace
+from runlog.disk.read import read_tail
 from runlog.run.state import Turn
 from runlog.run.vouch import is_vouched
 from runlog.run.words import PROMPT_ID
@@ -286,8 +286,6 @@ class Inbox:
 def stderr_tail(workspace: Workspace, max_bytes: int = 2000) -> str:
     """The last of what a run's processes wrote on their standard error, as text."""
     try:
-        with open(workspace.stderr, "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - max_bytes))
-            return file.read(max_bytes).decode(errors="replace").strip()
+        return read_tail(workspace.stderr, max_bytes).decode(errors="replace").strip()
     except OSError:
         return ""

@@ -27,7 +27,7 @@ class RunStream:
         self._path = workspace.stream
         self._run_id = workspace.run_id
         self._file = AppendFile(self._path)
-        self.began_at = self._path.stat().st_size
+        self.began_at = os.lstat(self._path).st_size
         # Told of each append how long the stream is now.
         self.on_append: Callable[[int], None] = lambda offset: None
         self._sync_at = 0.0

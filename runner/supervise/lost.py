@@ -1,20 +1,25 @@
 """Say in the stream that a run's process died, once nothing of the run is left alive."""
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
 from runlog import (
+    AppendFile,
+    Busy,
     InboxLine,
+    RefusedLine,
     RunLock,
     RunState,
     StateReader,
+    Unusable,
     Workspace,
-    append_lines,
     encode,
     is_terminal,
     now_iso,
     read_inbox,
 )
+from runlog.disk.durable import LOCK_WAIT_S
 from runlog.disk.records import from_iso
 from runlog.run.inbox import inbox_closed
 from runlog.run.seal import new_seal
@@ -39,6 +44,8 @@ def end_run(
 
     What its dead process left running is ended first. The last of its stderr is added to `error`.
 
+    :raises OSError: it can't be written now: call it again.
+
     :param began: false if its process ended before it wrote a line of its own.
     :param fields: more for the terminal line, such as the `limit` that was passed.
     :raises OSError: the end can't be told (a full disk); the run is as it was.
@@ -53,7 +60,10 @@ def end_run(
             end_marked(mark_of(workspace.path), 1.0)
         except TreeSurvived as survived:
             error = f"{error}; {survived}"
-        with inbox_closed(workspace):
+        with contextlib.ExitStack() as stack:
+            # Where somebody else keeps the folder locked, that is who keeps posts out.
+            with contextlib.suppress(Busy):
+                stack.enter_context(inbox_closed(workspace))
             state = reader.read()
             if event_type == "workflow_stopped":
                 lines, offset = _all_open(workspace, state)
@@ -79,7 +89,9 @@ def end_run(
             ]
             told["seal"] = new_seal(lock)
             stats = {"stats": state.summary_stats(), "inbox_offset": offset}
-            append_lines(workspace.stream, b"".join([*receipts, encode(told | stats)]))
+            with AppendFile(workspace.stream, LOCK_WAIT_S) as stream:
+                stream.append(b"".join([*receipts, encode(told | stats)]))
+                stream.sync()
             lock.release()  # in the same breath: see `process`
         return True
     finally:
@@ -95,7 +107,7 @@ def _lasted_s(state: RunState) -> float:
 
 def _all_open(workspace: Workspace, state: RunState) -> tuple[list[InboxLine], int]:
     """Of a run that ends in order: everything that it has not taken, and the end of its inbox."""
-    lines = list(read_inbox(workspace.inbox))
+    lines = _lines(workspace)
     taken = state.messages.keys()
     opened = {
         li.id: li for li in reversed(lines) if isinstance(li, InboxLine) and li.id not in taken
@@ -112,7 +124,7 @@ def _unanswered(workspace: Workspace, state: RunState, began: bool) -> tuple[lis
     began_at = state.inbox_began if began else None
     unanswered: list[InboxLine] = []
     offset = 0
-    for line in read_inbox(workspace.inbox):
+    for line in _lines(workspace):
         if isinstance(line, InboxLine) and line.id not in state.messages:
             if line.body.get("resume") is True:
                 if began_at is not None and line.offset > began_at:
@@ -128,11 +140,19 @@ def _read_by_agent(workspace: Workspace, state: RunState) -> list[bytes]:
     """Receipts that the dead process did not come to write: the agent's own lines prove that it took the messages."""
     if not state.unreceipted:
         return []
-    lines = {line.id: line for line in read_inbox(workspace.inbox) if isinstance(line, InboxLine)}
+    lines = {line.id: line for line in _lines(workspace) if isinstance(line, InboxLine)}
     return [
         _receipt(workspace, lines[key], state.messages[key], "the agent's own lines say so")
         for key in sorted(state.unreceipted & lines.keys(), key=lambda key: lines[key].offset)
     ]
+
+
+def _lines(workspace: Workspace) -> list[InboxLine | RefusedLine]:
+    """All of the inbox; of something else that has its place, nobody was told that it was taken."""
+    try:
+        return list(read_inbox(workspace.inbox))
+    except Unusable:
+        return []
 
 
 def _dropped(workspace: Workspace, line: InboxLine, reason: str) -> bytes:

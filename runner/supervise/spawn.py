@@ -6,6 +6,7 @@ import sys
 from typing import IO
 
 from runlog import Workspace
+from runlog.disk.append import open_plain
 
 from ..attempt.environment import agent_environment
 from ..attempt.options import RunOptions, run_variables
@@ -34,7 +35,6 @@ def start_run_process(workspace: Workspace, options: RunOptions) -> subprocess.P
 
 
 def open_stderr_log(workspace: Workspace) -> IO[bytes]:
-    """`_stderr.log`, to be appended to (0600). :raises OSError: it can't be written, or is no file."""
-    # O_NONBLOCK: in place of a file there may be a FIFO, which would be waited for.
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-    return open(os.open(workspace.stderr, flags, 0o600), "wb", buffering=0)
+    """`_stderr.log`, to be appended to (0600). :raises OSError: see `open_plain`."""
+    fd = open_plain(workspace.stderr, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    return open(fd, "wb", buffering=0)

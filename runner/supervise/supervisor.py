@@ -38,7 +38,7 @@ from runlog.groups.queue import startable
 from runlog.groups.troubles import write_troubles
 from runlog.run.inbox_lines import InboxLine
 from runlog.run.limits import check_limits, tightest
-from runlog.run.manifest import EXTERNAL
+from runlog.run.manifest import EXTERNAL, UNKNOWN
 from runlog.run.status import tail_state
 
 from ..attempt.catalog import describe_all
@@ -325,7 +325,7 @@ class Supervisor:
             if live.get(run_id) is not run.manifest:
                 _leave(self._runs.pop(run_id))
         for run_id, manifest in live.items():
-            if run_id not in self._runs and manifest.workflow != EXTERNAL:
+            if run_id not in self._runs and manifest.workflow not in (EXTERNAL, UNKNOWN):
                 self._runs[run_id] = _Run(manifest)
         return heard
 

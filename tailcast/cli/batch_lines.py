@@ -1,6 +1,7 @@
 """The inputs of a batch as lines of a file: each a JSON object, or a JSON string that is a prompt."""
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,7 +138,7 @@ def _resolve(
 
 def _is_taken(root: Path, run_id: str) -> bool:
     try:
-        return Workspace(root, check_run_id(run_id)).path.exists()
+        return os.path.lexists(Workspace(root, check_run_id(run_id)).path)
     except RunlogError:
         return False  # told by its other check
 

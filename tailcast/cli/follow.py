@@ -1,5 +1,6 @@
 """Follow a run to its end: its records as they are written, and how it ended. No rendering here."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 
@@ -35,7 +36,7 @@ class Follower:
         self.offset = after
         self.status: Status | None = None
         self._alive = alive
-        self._owned = workspace.manifest.exists()
+        self._owned = os.path.lexists(workspace.manifest)
         self._ended = False  # as the last lifecycle line that was read says
         self._look_at = 0.0
 

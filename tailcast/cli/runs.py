@@ -1,5 +1,6 @@
 """Runs as commands need them: who begins a queued one, and what is told of a run."""
 
+import os
 import subprocess
 import time
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from runlog import (
     RunIndex,
     RunState,
     Status,
+    Unusable,
     Workspace,
     is_terminal,
     read_manifest,
@@ -18,7 +20,8 @@ from runlog import (
     run_status,
 )
 from runlog.groups.troubles import read_trouble
-from runlog.run.status import tail_state, unfinished_bytes
+from runlog.run.manifest import readable_manifest
+from runlog.run.status import broken_state, tail_state, unfinished_bytes
 from runlog.run.view import duration_of, reason_of, state_view, workflow_of
 
 from .errors import CommandError
@@ -64,8 +67,12 @@ class RunView:
 
 def look_at(workspace: Workspace) -> RunView:
     """:raises UnknownRun: it was removed this moment."""
-    state = read_state(workspace)
-    manifest, status = read_manifest(workspace), run_status(workspace, state)
+    try:
+        state = read_state(workspace)
+        manifest, status = read_manifest(workspace), run_status(workspace, state)
+    except Unusable as error:
+        broken = broken_state(error)
+        return RunView(workspace, readable_manifest(workspace), broken, "failed", None)
     queued = status == "queued"
     place = RunIndex(workspace.root).queue_position(workspace.run_id) if queued else None
     trouble = read_trouble(workspace.root, workspace.run_id)
@@ -103,7 +110,7 @@ def tell_if_lost(workspace: Workspace, *, never_began: bool = False) -> None:
 def _is_lost(workspace: Workspace, never_began: bool) -> bool:
     status = run_status(workspace)
     if status == "failed":
-        return workspace.manifest.exists() and not is_terminal(tail_state(workspace).status)
+        return os.path.lexists(workspace.manifest) and not is_terminal(tail_state(workspace).status)
     return never_began and status == "queued"
 
 

@@ -1,5 +1,6 @@
 """What is said to a run: messages and commands, each a line of its inbox."""
 
+import os
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -162,7 +163,7 @@ def _tell_receipt(
 ) -> int:
     receipt: dict[str, Any] = {}
     # Of a run that nobody has begun, or that others write, no receipt is to be expected.
-    if workspace.manifest.exists() and run_status(workspace) != "queued":
+    if os.path.lexists(workspace.manifest) and run_status(workspace) != "queued":
         receipt = _await_receipt(workspace, posted.message_id, after)
     state = receipt.get("state", "posted")
     reason = receipt.get("reason")

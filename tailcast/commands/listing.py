@@ -1,6 +1,7 @@
 """`ls` and `rm`: the runs of a root."""
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from runlog import (
     RunIndex,
     Status,
     Summary,
+    Unusable,
     Workspace,
     is_terminal,
     run_status,
@@ -199,6 +201,8 @@ def run_columns(rows: list[Summary]) -> list[Column]:
 
 
 def _title(row: Summary) -> str:
+    if row.reason == "broken":
+        return row.message or ""
     return without_script(row.title) if row.title else row.message or ""
 
 
@@ -265,7 +269,7 @@ def _confirmed(chosen: list[Workspace], *, asks: bool) -> bool:
 
 
 def remove(workspace: Workspace, *, force: bool = False) -> None:
-    """Remove a run with all its files.
+    """Remove a run with all its files; also one that can't be used.
 
     :param force: also one of others that never says it ended.
     :raises RunActive: it has not ended.
@@ -277,11 +281,12 @@ def remove(workspace: Workspace, *, force: bool = False) -> None:
 
 
 def _check(workspace: Workspace, *, force: bool) -> None:
-    if run_status(workspace) == "failed" and is_untold(workspace):
-        from runner.supervise.lost import end_run
+    with contextlib.suppress(Unusable):
+        if run_status(workspace) == "failed" and is_untold(workspace):
+            from runner.supervise.lost import end_run
 
-        # No runner may be at work here who would; it ends what the dead process left running.
-        end_run(workspace, "workflow_failed", "lost", "the run's process died")
+            # No runner may be at work here who would; it ends what the dead process left running.
+            end_run(workspace, "workflow_failed", "lost", "the run's process died")
     with _explained(workspace):
         check_ended(workspace, stop_by=_stop(workspace), force=force)
 
@@ -295,6 +300,6 @@ def _explained(workspace: Workspace) -> Iterator[None]:
     try:
         yield
     except RunActive as error:
-        if workspace.manifest.exists():
+        if os.path.lexists(workspace.manifest):
             raise
         raise RunActive(error.message, "Add --force to remove it all the same") from error

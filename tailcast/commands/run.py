@@ -1,6 +1,7 @@
 """`run`: start a workflow."""
 
 import contextlib
+import os
 import time
 from typing import Annotated, Any
 
@@ -227,7 +228,7 @@ def _words(workflow: str, words: list[str], file: str | None, params: dict[str, 
 def _tell_if_it_waits(workspace: Workspace) -> None:
     """A runner takes a run up at once, unless it has as many as it may."""
     deadline = time.monotonic() + _TAKEN_UP_S
-    while not workspace.stream.exists() and time.monotonic() < deadline:
+    while not os.path.lexists(workspace.stream) and time.monotonic() < deadline:
         time.sleep(0.02)
     tell_if_queued(workspace)
 

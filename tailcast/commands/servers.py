@@ -150,7 +150,10 @@ def serve(
     limits = limits_of(limit)
     if retain is not None:
         parse_age(retain, "--retain")
-    write_catalog(make_root(root), describe_all())  # so that the first request finds it
+    try:
+        write_catalog(make_root(root), describe_all())  # so that the first request finds it
+    except OSError as error:  # the runner tries again; what is there can be read meanwhile
+        note(f"{shown_path(root)} can't be written: {error.strerror or error}")
     arguments = ["--root", str(root), "runner", "--until-stdin-closes"]
     arguments += ["--max-running", str(max_running), "--grace-s", str(grace_s)]
     arguments += ["--scripted-model"] if scripted_model else []

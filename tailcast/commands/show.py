@@ -62,6 +62,8 @@ def show(
             print_line(f"  {paint(f'{name:<9}', 'dim', colour=colour)} {first}")
             for line in more:
                 print_line(f"  {'':<9} {line}")
+    if view.reason == "broken":
+        return  # there is nothing to read, nor to be said to it
     if last:
         _print_last(view, last)
     _print_next(view)

@@ -15,11 +15,10 @@ from runlog import (
     RunIndex,
     RunLock,
     RunlogError,
-    Workspace,
     check_run_id,
     is_locked,
-    read_manifest,
 )
+from runlog.groups.batches import unusable_batches
 from runlog.groups.deployments import list_deployments
 from runlog.groups.removal import disk_bytes
 
@@ -35,6 +34,7 @@ __all__ = ["run_checks"]
 _OLDEST_PYTHON = (3, 11)
 _FREE_WARN_BYTES = 1_000_000_000
 _FREE_FAIL_BYTES = 100_000_000
+_SHOWN_BROKEN = 5
 _WAKE_S = 10.0
 # One watch for each followed run; one instance for each relay and runner.
 _FEW_WATCHES = 1024
@@ -220,21 +220,27 @@ def _check_workflows(_: Path) -> Check:
 
 
 def _check_runs(root: Path) -> Check:
-    broken = []
-    for name in sorted(os.listdir(root)) if root.is_dir() else []:
-        try:
-            workspace = Workspace(root, check_run_id(name))
-            if workspace.exists():
-                read_manifest(workspace)
-        except (RunlogError, OSError) as error:
-            if (root / name / "run.json").exists():
-                broken.append(f"{name}: {getattr(error, 'message', error)}")
+    index = RunIndex(root)
+    failed = index.page(limit=10**6, status="failed").runs
+    broken = [f"{row.run_id}: {row.message}" for row in failed if row.reason == "broken"]
+    broken += [str(error) for error in unusable_batches(root).values()]
+    broken += [f"{name}: it is a link, so no run" for name in _links(root)]
     if broken:
-        found = f"{plural(len(broken), 'run')} can't be read: {'; '.join(broken[:3])}"
-        return Check("runs", "warn", found, "Mend the file, or remove the folder")
-    by_status = RunIndex(root).counts()["status"]
+        found = f"{len(broken)} can't be used: {'; '.join(broken[:_SHOWN_BROKEN])}"
+        return Check("runs", "warn", found, "Mend the file, or remove it: `tailcast rm RUN`")
+    by_status = index.counts()["status"]
     going = sum(by_status.get(status, 0) for status in ("running", "waiting", "paused"))
     return Check("runs", "ok", f"{plural(sum(by_status.values()), 'run')}, {going} going on")
+
+
+def _links(root: Path) -> list[str]:
+    """Names of runs that are links: to follow them would lead out of the root."""
+    found = []
+    for entry in os.scandir(root) if root.is_dir() else ():
+        with contextlib.suppress(RunlogError):
+            if check_run_id(entry.name) and entry.is_symlink():
+                found.append(entry.name)
+    return sorted(found)
 
 
 def _check_deployments(root: Path) -> Check:

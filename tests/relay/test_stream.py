@@ -411,7 +411,7 @@ def test_bad_parameters_are_named(relay: Relay, run: Workspace, query: str) -> N
 def test_a_stream_that_can_not_be_read(relay: Relay, run: Workspace) -> None:
     run.stream.mkdir()
     answer = relay.client.get(relay.workflow_url(run, "/stream"))
-    assert answer.status_code == 500
+    assert answer.status_code == 503
     assert str(run.stream) in answer.json()["detail"]
 
 

@@ -66,7 +66,13 @@ def test_what_is_no_run_is_passed_over(root: Path, tmp_path: Path) -> None:
             (root / name / "run.json").write_text("{}")
     (root / "file").write_text("x")
     (root / "link").symlink_to(root / "good")
-    make(root, "broken", "x").manifest.write_text("{")
+    index = RunIndex(root)
+    assert ids(index) == ids(index) == ["good"]
+
+
+def test_what_can_not_be_used_is_shown_as_broken(root: Path, tmp_path: Path) -> None:
+    make(root, "good", "2025-01-01T00:00:00.000Z")
+    make(root, "text", "x").manifest.write_text("{")
     (root / "folder" / "run.json").mkdir(parents=True)
     for name in ("streamlink", "streamfifo", "streamfolder"):
         (root / name).mkdir()
@@ -75,7 +81,24 @@ def test_what_is_no_run_is_passed_over(root: Path, tmp_path: Path) -> None:
     os.mkfifo(root / "streamfifo" / "_stream.jsonl")
     (root / "streamfolder" / "_stream.jsonl").mkdir()
     index = RunIndex(root)
-    assert ids(index) == ids(index) == ["good"]
+    broken = {"text", "folder", "streamlink", "streamfifo", "streamfolder"}
+    for _ in range(2):
+        rows = {row.run_id: row for row in index.page().runs}
+        assert rows.keys() == broken | {"good"}
+        assert all(
+            (rows[name].status, rows[name].reason) == ("failed", "broken") for name in broken
+        )
+        assert all("can't be used" in str(rows[name].message) for name in broken)
+
+
+def test_a_run_json_that_was_mended(root: Path) -> None:
+    run = make(root, "bad", "2025-01-02T00:00:00.000Z")
+    body = run.manifest.read_bytes()
+    run.manifest.write_text("{")
+    index = RunIndex(root)
+    assert [row.reason for row in index.page().runs] == ["broken"]
+    run.manifest.write_bytes(body)
+    assert [row.status for row in index.page().runs] == ["queued"]
 
 
 def test_a_run_that_came_to_hold_what_is_no_file(root: Path) -> None:
@@ -84,7 +107,9 @@ def test_a_run_that_came_to_hold_what_is_no_file(root: Path) -> None:
     index = RunIndex(root)
     assert ids(index) == ["bad", "good"]
     bad.stream.mkdir()
-    assert ids(index) == ["good"]
+    assert [row.reason for row in index.page().runs] == ["broken", None]
+    bad.stream.rmdir()
+    assert [row.status for row in index.page().runs] == ["queued", "queued"]
 
 
 def test_pages(root: Path) -> None:

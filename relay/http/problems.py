@@ -42,7 +42,6 @@ __all__ = [
     "PROBLEM_MEDIA_TYPE",
     "Problem",
     "ProblemResponse",
-    "no_room",
     "problem_handlers",
     "problem_of",
     "told_of",
@@ -228,6 +227,8 @@ def problem_of(error: Exception) -> Problem:
 
 def unreadable_stream(path: Path, error: OSError) -> Problem:
     """Of a stream that is none, or can't be read now."""
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return _of_disk(error)
     why = error.strerror or str(error)
     return Problem(503, "unreadable-stream", f"{path} can't be read: {why}. Mend the file")
 
@@ -336,11 +337,6 @@ def _methods_at(request: Request) -> set[str]:
 
 async def _on_depth(request: Request, error: RecursionError) -> Response:
     return ProblemResponse(problem_of(error))
-
-
-def no_room(error: OSError) -> Problem | None:
-    """The problem, if it is that no descriptor is left."""
-    return _of_disk(error) if error.errno in (errno.EMFILE, errno.ENFILE) else None
 
 
 async def _on_fault(request: Request, error: Exception) -> Response:

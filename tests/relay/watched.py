@@ -12,6 +12,7 @@ from blockbuster import BlockBuster
 
 from relay.streaming.registry import TailRegistry
 from relay.streaming.shared_tail import SharedTail
+from runlog.disk import append
 from runlog.disk.layout import Workspace
 
 __all__ = ["blocking_calls"]
@@ -23,6 +24,7 @@ _STATS: tuple[tuple[Callable[..., Any], str], ...] = (
     (SharedTail._seems_dead, "once a second for each followed run"),
     (TailRegistry._on_change, "whether a folder that changed is there still"),
     (TailRegistry._sweep, "once a second for each followed run"),
+    (append._reason, "only where something else has the place of a file"),
     (Workspace.exists, "once for each call about a run"),
 )
 # In libraries.

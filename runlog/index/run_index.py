@@ -417,7 +417,7 @@ class RunIndex:
         self._root_mtime_ns = mtime_ns if settled else None
         try:
             names = os.listdir(self.root)
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
             names = []
         # In loops, not by the operators of sets: those would keep the other threads waiting meanwhile.
         there: set[str] = set()

@@ -30,6 +30,7 @@ from runlog import (
     is_locked,
     is_terminal,
     read_inbox,
+    read_manifest,
     run_status,
 )
 from runlog.disk.layout import make_root
@@ -268,10 +269,6 @@ class Supervisor:
             run.left = left
 
     def _keep_on(self, run_id: str, run: _Run, left: threading.Event) -> None:
-        try:
-            limits = tightest(check_limits(run.manifest.limits), self._options.limits)
-        except BadLimit:
-            limits = {}  # the run itself says so
         overdue: Overdue | None = None
         verdict: Verdict | None = None
         pause_s = _KEEP_S
@@ -282,6 +279,7 @@ class Supervisor:
                 if overdue is None:
                     workspace = self._workspace(run_id)
                     pid = run.process.pid if run.process else None
+                    limits = _limits_of(workspace, self._options)
                     overdue = Overdue(workspace, limits, self._options.grace_s, pid)
                 verdict = verdict or overdue.look()
                 if verdict:
@@ -468,6 +466,14 @@ def _end_not_startable(workspace: Workspace, why: str) -> str:
 def _end_stopped(workspace: Workspace) -> str:
     end_run(workspace, "workflow_stopped", "stopped before it began")
     return f"{workspace.run_id} stopped before it began"
+
+
+def _limits_of(workspace: Workspace, options: RunOptions) -> dict[str, float]:
+    """From its own `run.json`: the view keeps no limits."""
+    try:
+        return tightest(check_limits(read_manifest(workspace).limits), options.limits)
+    except BadLimit:
+        return {}  # the run itself says so
 
 
 def _stop_asked(workspace: Workspace, run: _Run) -> bool:

@@ -19,9 +19,9 @@ import signal, sys, threading
 from pathlib import Path
 from runner.attempt.options import RunOptions
 from runner.supervise.supervisor import Supervisor
+grace_s = float(sys.argv[3]) if len(sys.argv) > 3 else 1.0
 supervisor = Supervisor(
-    Path(sys.argv[1]), max_running=int(sys.argv[2]),
-    options=RunOptions(float(sys.argv[3]), True), tell=print
+    Path(sys.argv[1]), max_running=int(sys.argv[2]), options=RunOptions(grace_s, True), tell=print
 )
 stop = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: (stop.set(), supervisor.wake()))

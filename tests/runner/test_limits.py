@@ -239,7 +239,7 @@ def test_limits_that_are_none(root: Path, limits: dict[str, Any]) -> None:
 
 
 def test_no_run_has_higher_limits_than_the_operator(root: Path) -> None:
-    strict = RUNNER.replace("]), True)", "]), True, (), {'turns': 2})")
+    strict = RUNNER.replace("(grace_s, True)", "(grace_s, True, (), {'turns': 2})")
     assert strict != RUNNER
     with runner_process(root, 4, grace_s=20, program=strict):
         plain, more, less = (claude(root, CALLS, **own) for own in ({}, {"turns": 9}, {"turns": 1}))

@@ -171,5 +171,7 @@ def test_too_many_too_few_and_none(cli: Cli, lines: Any, tmp_path: Path) -> None
     assert "1,001 inputs" in many and "Split it" in many
     nowhere = str(tmp_path / "nowhere")
     assert "can't be read" in cli("batch", nowhere, "-w", "command", code=2).stderr
+    assert "does not exist" in cli("batches", "ls").stderr
+    cli.root.mkdir()
     assert "No batches" in cli("batches", "ls").stderr
     assert "no batch" in cli("batches", "show", "last", code=2).stderr

@@ -151,4 +151,5 @@ def test_stop_that_comes_to_nothing_is_told(cli: Cli) -> None:
 
 @pytest.mark.parametrize("command", ["interrupt", "pause", "resume", "stop"])
 def test_commands_to_a_run_that_was_never(cli: Cli, command: str) -> None:
+    cli.root.mkdir()
     assert "no run" in cli(command, "nothing", code=2).stderr

@@ -110,6 +110,9 @@ class _Relay:
             if cpu_s(self.pid) - before < 0.02 * for_s / 4:
                 return
 
+    def close(self) -> None:
+        self._client.close()
+
     def memory_mb(self) -> float:
         """Of relay and runner, without the spare processes that wait for a run."""
         relay = psutil.Process(self.pid)
@@ -123,7 +126,8 @@ def _serving(root: Path) -> Iterator[_Relay]:
     argv = [sys.executable, "-m", "tailcast", "serve", "--root", str(root), "--port", "0"]
     with started(argv) as process:
         url = first_line(process).split()[-1]
-        yield _Relay(process.pid, url, began)
+        with contextlib.closing(_Relay(process.pid, url, began)) as relay:
+            yield relay
 
 
 def _held(root: Path, *, feed: bool, seconds: float) -> dict[str, float]:

@@ -35,7 +35,7 @@ def test_all_that_is_asked_is_answered_from_any_page(site: Site, page: Page) -> 
         site, {"tools": [bash("touch a")]}, {"text": "Made."}, until="permission_requested"
     )
     page.goto("/")
-    expect(bell(page)).to_have_accessible_name("2 answers are needed")
+    expect(bell(page)).to_have_accessible_name("2 things need you")
     expect(page).to_have_title(re.compile(r"^\(2\) "))
     expect(page.locator('link[rel="icon"]')).to_have_attribute("href", re.compile("asks"))
     expect(row(page, first.run_id).locator(".status")).to_have_text("needs you")
@@ -49,7 +49,7 @@ def test_all_that_is_asked_is_answered_from_any_page(site: Site, page: Page) -> 
     assert serious_faults(page) == []
     menu.get_by_role("button", name="Allow").click()
     assert wait_for(second, "permission_resolved")["decision"] == "allow"
-    expect(bell(page)).to_have_accessible_name("1 answer is needed")
+    expect(bell(page)).to_have_accessible_name("1 thing needs you")
     asked = menu.get_by_role("article").filter(has=page.locator(f'a[href$="{first.run_id}"]'))
     asked.get_by_role("button").first.click()
     asked.get_by_role("radio", name="Postgres").check()

@@ -51,7 +51,7 @@ export function Bell() {
         variant="ghost"
         className={count > 0 ? "bell-button bell-asking" : "bell-button"}
         icon={count > 0 ? BellRing : BellIcon}
-        aria-label={count === 0 ? "Nothing needs you" : count === 1 ? "1 answer is needed" : `${count} answers are needed`}
+        aria-label={count === 0 ? "Nothing needs you" : count === 1 ? "1 thing needs you" : `${count} things need you`}
         aria-expanded={open}
         aria-keyshortcuts="g i"
         title="What needs you (g i)"

@@ -6,7 +6,7 @@ import "./terminal.css";
 const COMMAND_LINES = 6;
 const COMMAND_CHARS = 2000;
 /** More than this is shown from its end on: what a page can lay out without a pause. */
-const OUTPUT_CHARS = 200_000;
+const OUTPUT_CHARS = 100_000;
 
 interface TerminalProps {
   readonly id: string;

@@ -26,7 +26,7 @@ import { UserMessage } from "./user-message";
 /** Between two drawings of a text that grows. */
 const GROWING_MS = 60;
 /** Nothing that people write is longer; shorter texts are never cut, since they were on the screen as they grew. */
-const MAX_CHARS = 150_000;
+const MAX_CHARS = 80_000;
 
 interface ChatRowProps {
   readonly row: Row;

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -68,16 +69,17 @@ def say(page: Page, text: str) -> None:
     page.get_by_role("button", name="Send").click()
 
 
+def asking(*labels: str) -> dict[str, Any]:
+    options = [{"label": label, "description": label} for label in labels]
+    question = {"question": "Which?", "header": "W", "multiSelect": False, "options": options}
+    return {"name": "AskUserQuestion", "input": {"questions": [question]}}
+
+
 def test_ai_sdk(place: Place, tmp_path: Path) -> None:
     lay_out("dialects/ai-sdk.md", place, tmp_path)
-    question = {"question": "Which?", "header": "W", "multiSelect": False}
-    question["options"] = [{"label": one, "description": one} for one in ("Left", "Right")]
     steps = script(
         {"thinking": "Hm.", "text": "I make it.", "tools": [bash("touch made.txt")]},
-        {
-            "text": "Made.",
-            "tools": [{"name": "AskUserQuestion", "input": {"questions": [question]}}],
-        },
+        {"text": "Made.", "tools": [asking("Left", "Right")]},
         {"text": "So it is.", "chunk_delay_s": 0.2},
         {"text": "You said: {{last_user}}"},
     )
@@ -106,3 +108,27 @@ def test_ai_sdk_over_a_reload_and_to_a_stop(place: Place, tmp_path: Path) -> Non
         expect(page.get_by_role("button", name="Stop")).to_have_count(0)
         say(page, script({"text": "Here again."}))
         expect(page.get_by_text("Here again.", exact=True)).to_be_visible()
+
+
+def test_ag_ui(place: Place, tmp_path: Path) -> None:
+    lay_out("dialects/ag-ui.md", place, tmp_path)
+    steps = script(
+        {"thinking": "Hm.", "text": "I make it.", "tools": [bash("touch made.txt")]},
+        {"text": "Made.", "tools": [asking("Left", "Right")]},
+        {"text": "So it is.", "chunk_delay_s": 0.2},
+        {"text": "You said: {{last_user}}"},
+    )
+    with vite(tmp_path) as url, opened(url) as page:
+        say(page, steps)
+        page.get_by_role("button", name="Allow").click()
+        page.get_by_role("button", name="Right").click()
+        expect(page.get_by_text("assistant: So it is.")).to_be_visible()
+        expect(page.get_by_text("reasoning: Hm.")).to_be_visible()
+        expect(page.locator("#state")).to_contain_text('"cost_usd":0.')
+        say(page, "thanks")
+        expect(page.get_by_text("assistant: You said: thanks")).to_be_visible()
+        say(page, script({"text": "Begun.", "tools": [bash("touch more.txt")]}, {"text": "Well."}))
+        page.get_by_role("button", name="Deny").click()
+        expect(page.get_by_text("tool: denied")).to_be_visible()
+        expect(page.get_by_text("assistant: Well.")).to_be_visible()
+        expect(page.locator("#asks")).to_be_empty()

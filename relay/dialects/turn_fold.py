@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from runlog import Event, Record, Status, decode, encode
+from runlog.disk.tail import Chunk, records_of
 from runlog.run.events import TERMINAL_STATUS
 
 from .turns import Turn, begins
@@ -137,7 +138,27 @@ class TurnFold:
 
     # The fold.
 
-    def take(self, record: Record) -> "tuple[bytes, TurnFold]":
+    @property
+    def outlasts(self) -> bool:
+        return False
+
+    @property
+    def always(self) -> bool:
+        return False
+
+    def mark(self, offset: int, *, at_end: bool) -> bytes:
+        return b""  # these protocols have no cursor
+
+    def take(self, chunk: Chunk) -> "tuple[bytes, TurnFold]":
+        frames, now = b"", self
+        for record in records_of(chunk):
+            if now.over:
+                break
+            more, now = now._after(record)
+            frames += more
+        return frames, now
+
+    def _after(self, record: Record) -> "tuple[bytes, TurnFold]":
         now = copy(self)
         frames = now._apply(record.event(), record.offset)
         if self.unseen and not now.over:
@@ -157,7 +178,7 @@ class TurnFold:
         open_ones = {asked.request_id for asked in self.asked} | self.questions
         return frozenset(open_ones) - self.answered
 
-    def end(self, status: Status) -> bytes:
+    def end(self, offset: int, status: Status) -> bytes:
         """Of a run that ended without a word: its process died."""
         now = copy(self)
         now.fault = "" if status in ("completed", "stopped") else f"the run has {status}"

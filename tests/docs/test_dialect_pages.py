@@ -132,3 +132,30 @@ def test_ag_ui(place: Place, tmp_path: Path) -> None:
         expect(page.get_by_text("tool: denied")).to_be_visible()
         expect(page.get_by_text("assistant: Well.")).to_be_visible()
         expect(page.locator("#asks")).to_be_empty()
+
+
+def test_durable_streams(place: Place, tmp_path: Path) -> None:
+    lay_out("dialects/durable-streams.md", place, tmp_path)
+    told = node(tmp_path, "follow.mjs")
+    run = told[0].removeprefix("run ")
+    assert told[1:] == [
+        "workflow_started ",
+        *(f"log tick {n}" for n in range(1, 6)),
+        "workflow_completed ",
+    ]
+    assert node(tmp_path, "follow.mjs", run) == [f"run {run}"]  # it has its place, at the end
+    (tmp_path / f"{run}.offset").unlink()
+    for live in ('"long-poll"', "false"):
+        code = (tmp_path / "follow.mjs").read_text().replace('"sse"', live)
+        (tmp_path / "other.mjs").write_text(code)
+        assert node(tmp_path, "other.mjs", run) == told
+        (tmp_path / f"{run}.offset").unlink()
+
+
+def node(folder: Path, *argv: str) -> list[str]:
+    """The lines that a module prints."""
+    done = subprocess.run(
+        ["node", *argv], cwd=folder, capture_output=True, text=True, timeout=INSTALL_S
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.splitlines()

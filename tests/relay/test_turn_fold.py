@@ -13,7 +13,7 @@ from relay.dialects.ag_ui import AgUiFold
 from relay.dialects.ai_sdk import AiSdkFold
 from relay.dialects.turn_fold import TurnFold
 from relay.dialects.turns import Turn, begins
-from relay.streaming.fold import Fold, fold_chunk
+from relay.streaming.fold import Fold
 from runlog import decode, encode
 from runlog.disk.tail import Chunk
 from tests.relay.ag_ui_events import Thread
@@ -38,7 +38,7 @@ def told(fold: Fold, parts: list[Chunk]) -> tuple[bytes, Fold]:
     """All frames of an answer, and the state at its end."""
     frames = fold.begin()
     for chunk in parts:
-        more, fold = fold_chunk(chunk, fold)
+        more, fold = fold.take(chunk)
         frames += more
     return frames, fold
 
@@ -60,7 +60,7 @@ def answers(kind: type[TurnFold], name: str, said: str) -> Iterator[bytes]:
         fold: Fold = kind(name, Turn(said, 0, known), answered, answered)
         frames = fold.begin()
         for chunk in parts:
-            more, fold = fold_chunk(chunk, fold)
+            more, fold = fold.take(chunk)
             frames += more
             if fold.over:
                 break
@@ -189,4 +189,4 @@ def test_no_line_is_too_odd(fold: type[TurnFold], lines: list[bytes]) -> None:
     frames, state = told(fold("x", TURN), [Chunk(0, len(data), data)])
     hash(state)
     assert frames.endswith(b"\n\n")
-    state.end("failed")
+    state.end(0, "failed")

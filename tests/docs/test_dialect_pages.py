@@ -6,6 +6,7 @@ In CI alone: the npm packages are installed from the registry.
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -159,3 +160,35 @@ def node(folder: Path, *argv: str) -> list[str]:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.splitlines()
+
+
+TWO_TURNS = script({"text": "One.", "tools": [bash("ls")]}, {"text": "Two."})
+
+
+def test_the_sdk_in_python(place: Place, tmp_path: Path) -> None:
+    code = place.here(sample("dialects/claude-agent-sdk.md", "ask.py").code)
+    argv = [sys.executable, "-c", code, TWO_TURNS]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=DEADLINE_S)
+    assert done.stdout.splitlines() == ["One.", "tool_use", "Two.", "success 2"], done.stderr
+
+
+def test_the_sdk_in_typescript(place: Place, tmp_path: Path) -> None:
+    lay_out("dialects/claude-agent-sdk.md", place, tmp_path)
+    argv = ["npx", "tsx", "ask.mts", TWO_TURNS]
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=INSTALL_S)
+    assert done.stdout.splitlines() == ["One.", "tool_use", "Two.", "success 2"], done.stderr
+    options = [
+        "--noEmit",
+        "--strict",
+        "--skipLibCheck",
+        "--target",
+        "es2023",
+        "--module",
+        "nodenext",
+    ]
+    install = ["npm", "install", "--no-save", "typescript@5.9.3", "@types/node@20"]
+    subprocess.run(install, cwd=tmp_path, check=True, capture_output=True, timeout=INSTALL_S)
+    checked = subprocess.run(
+        ["npx", "tsc", *options, "ask.mts"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert checked.returncode == 0, checked.stdout

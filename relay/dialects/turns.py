@@ -24,6 +24,7 @@ from runlog import (
     read_inbox,
 )
 from runlog.disk.tail import records_of
+from runlog.groups.resolution import Refused
 
 from ..dependencies import Json, Services, in_thread
 from ..http.models import MESSAGE_ID_PATTERN, StartRun
@@ -91,6 +92,9 @@ def say(
             return Turn(f"prompt-{run.run_id}", 0, 0)
         except RunExists:
             pass
+        except (Refused, Problem):  # what a start asks for does not matter to a run that is there
+            if not run.exists():
+                raise
     size = _size(run)
     if not re.fullmatch(MESSAGE_ID_PATTERN, message_id):
         message_id = f"said-{hashlib.sha256(message_id.encode(errors='replace')).hexdigest()[:32]}"

@@ -1,7 +1,7 @@
 """A relay whose Durable Streams can be made and written to, for their conformance suite alone.
 
-`python -m tests.relay.durable_mount --root ROOT` serves it. `PUT /v1/stream/NAME` makes a run, `POST` appends lines of
-JSON to it; reading goes to the dialect, as it is.
+`python -m tests.relay.durable_mount --root ROOT` serves it. `PUT /v1/stream/NAME` makes a run, `POST` appends to it;
+reading goes to the dialect, as it is.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from typing import Any
 import uvicorn
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from relay.app import create_app
 from relay.http.settings import RelaySettings

@@ -80,6 +80,17 @@ def test_a_message_is_a_turn_of_its_own(relay: Relay, run: Workspace, alive: Ali
     assert (message.text, message.id, message.finish) == ("More.", "answer-m2", "stop")
 
 
+def test_a_page_without_its_history_goes_on_with_a_run_that_is_there(
+    relay: Relay, run: Workspace, alive: Alive
+) -> None:
+    """What it sends along for a start does not matter then."""
+    alive(run)
+    begin(run)
+    answer = send(relay, run.run_id, text("m2", "More"), params={"no": 1}, workflow="nothing")
+    assert answer.status == 200
+    assert [(line.id, line.content) for line in inbox(run)] == [("m2", "More")]
+
+
 def test_a_permission_ends_the_answer_and_the_next_goes_on(
     relay: Relay, run: Workspace, alive: Alive
 ) -> None:

@@ -1,7 +1,7 @@
 """The conformance suite of Durable Streams for servers: what a read side of JSON objects can pass of it.
 
-The other tests write other types than JSON, or JSON that is no object, fork, expire or close streams. In CI alone: the
-suite is installed from npm.
+The other tests write other types than JSON, or JSON that is no object, fork, expire or close streams. In CI alone:
+the suite is installed from npm.
 """
 
 import json

@@ -5,10 +5,10 @@ Each dialect is a module: a `Fold` of a run's lines, and a `router` that is moun
 
 from fastapi import APIRouter
 
-from . import ai_sdk
+from . import ag_ui, ai_sdk, durable_streams
 
 __all__ = ["router"]
 
 router = APIRouter(prefix="/dialects")
-for _dialect in (ai_sdk,):
+for _dialect in (ai_sdk, ag_ui, durable_streams):
     router.include_router(_dialect.router)

@@ -14,15 +14,14 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from runlog import Event, encode, post
+from runlog import Event, encode
 
-from ..dependencies import Json, Services, Shared, StrictRoute, in_thread
+from ..dependencies import Services, Shared, StrictRoute, in_thread
 from ..http.problems import Problem
-from ..routes.messages import post_line
 from ..streaming.responses import EventStream
 from ..streaming.subscriber import StreamQuery
 from .turn_fold import QUESTION_TOOL, Call, Growing, Reason, TurnFold
-from .turns import Turn, current_turn, is_going, run_of, say
+from .turns import Turn, asked_in, current_turn, interrupt, is_going, reply, run_of, say
 
 __all__ = ["AiSdkFold", "router"]
 
@@ -54,6 +53,9 @@ class AiSdkFold(TurnFold):
         told = {"run_id": self.run_id}
         return _chunk("start", messageId=f"answer-{self.turn.said}", messageMetadata=told)
 
+    def say_on(self) -> bytes:
+        return b""
+
     def say_step(self, *, first: bool) -> bytes:
         return (b"" if first else _chunk("finish-step")) + _chunk("start-step")
 
@@ -74,6 +76,9 @@ class AiSdkFold(TurnFold):
 
     def say_call(self, call: Call, *, begun: bool) -> bytes:
         return _tool("tool-input-available", call.id, call.name, input=call.input)
+
+    def say_input_cut(self, call_id: str) -> bytes:
+        return b""
 
     def say_result(self, call_id: str, content: Any, *, is_error: bool) -> bytes:
         if not is_error:
@@ -167,8 +172,7 @@ async def reconnect(services: Shared, chat_id: ChatId) -> Response:
 @router.post("/{chat_id:path}/stop")
 async def stop(services: Shared, chat_id: ChatId) -> Response:
     """End the turn. (`stop()` of `useChat` alone only ends the listening.)"""
-    posted = await in_thread(post, run_of(services, chat_id), {"type": "interrupt"})
-    return Json({"message_id": posted.message_id, "offset": posted.offset}, 202)
+    return await interrupt(services, chat_id)
 
 
 def _stream(services: Services, chat_id: str, turn: Turn, answered: frozenset[str]) -> Response:
@@ -195,11 +199,8 @@ def _take_in(services: Services, chat: Chat) -> tuple[Turn, frozenset[str]]:
 
 def _answer(services: Services, chat: Chat, message: dict[str, Any]) -> tuple[Turn, frozenset[str]]:
     """Hand on the approvals and answers that are in the agent's last message, of what is still open."""
-    run = run_of(services, chat.id)
-    turn = current_turn(run)
-    with services.states.read(run) as state:
-        questions, permissions = dict(state.open_questions), set(state.open_permissions)
-    answered = set()
+    questions, permissions = asked_in(services, chat.id)
+    lines = []
     for part in _dicts(message.get("parts")):
         approval = part.get("approval")
         if isinstance(approval, dict) and approval.get("id") in permissions:
@@ -214,12 +215,8 @@ def _answer(services: Services, chat: Chat, message: dict[str, Any]) -> tuple[Tu
             line["answers"] = _answers(part.get("output"), questions[part["toolCallId"]])
         else:
             continue
-        post_line(services, run, line)
-        answered.add(line.get("request_id") or line["question_id"])
-    if not answered:
-        detail = "The last message is the agent's, and answers nothing that is open: say something"
-        raise Problem(409, "not-open", detail)
-    return turn, frozenset(answered)
+        lines.append(line)
+    return reply(services, chat.id, lines)
 
 
 def _answers(output: Any, asked: Event) -> dict[str, Any]:

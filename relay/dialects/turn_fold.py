@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from runlog import Event, Record, Status, decode, encode
+from runlog.disk.tail import Chunk, records_of
 from runlog.run.events import TERMINAL_STATUS
 
 from .turns import Turn, begins
@@ -78,6 +79,11 @@ class TurnFold:
     # What a protocol says. Each returns frames, and may be empty.
 
     def begin(self) -> bytes:
+        """Before any line. Also of an answer that goes on."""
+        raise NotImplementedError
+
+    def say_on(self) -> bytes:
+        """An answer that goes on is told from here."""
         raise NotImplementedError
 
     def say_step(self, *, first: bool) -> bytes:
@@ -101,6 +107,10 @@ class TurnFold:
 
     def say_call(self, call: Call, *, begun: bool) -> bytes:
         """With its whole input. `begun`: it has grown before, by `say_input_delta`."""
+        raise NotImplementedError
+
+    def say_input_cut(self, call_id: str) -> bytes:
+        """What has grown will not be whole."""
         raise NotImplementedError
 
     def say_result(self, call_id: str, content: Any, *, is_error: bool) -> bytes:
@@ -128,18 +138,47 @@ class TurnFold:
 
     # The fold.
 
-    def take(self, record: Record) -> "tuple[bytes, TurnFold]":
-        now = copy(self)
-        is_told = not self.unseen
-        frames = now._apply(record.event(), record.offset)
-        open_ones = {asked.request_id for asked in now.asked} | now.questions
-        ending = b""
-        # What was asked before the client came may be answered in what he has not read yet.
-        if open_ones - now.answered and record.offset >= now.turn.known and not now.over:
-            ending = now._finish("asks")
-        return (frames if is_told or now.over and not ending else b"") + ending, now
+    @property
+    def outlasts(self) -> bool:
+        return False
 
-    def end(self, status: Status) -> bytes:
+    @property
+    def always(self) -> bool:
+        return False
+
+    def mark(self, offset: int, *, at_end: bool) -> bytes:
+        return b""  # these protocols have no cursor
+
+    def take(self, chunk: Chunk) -> "tuple[bytes, TurnFold]":
+        frames, now = b"", self
+        for record in records_of(chunk):
+            if now.over:
+                break
+            more, now = now._after(record)
+            frames += more
+        return frames, now
+
+    def _after(self, record: Record) -> "tuple[bytes, TurnFold]":
+        now = copy(self)
+        frames = now._apply(record.event(), record.offset)
+        if self.unseen and not now.over:
+            frames = b""
+            if not now.unseen:
+                # To this client nothing has begun. What was in the midst of growing comes in one piece.
+                now.blocks, now.grows = (), False
+                frames = now.say_on()
+        # What was asked before the client came may be answered in what he has not read yet.
+        if now.open_requests and record.offset >= now.turn.known and not now.over:
+            frames += now._finish("asks")
+        return frames, now
+
+    @property
+    def open_requests(self) -> frozenset[str]:
+        """Permissions and questions that wait for an answer the client has not given."""
+        open_ones = {asked.request_id for asked in self.asked} | self.questions
+        return frozenset(open_ones) - self.answered
+
+    def end(self, offset: int, status: Status) -> bytes:
         """Of a run that ended without a word: its process died."""
         now = copy(self)
         now.fault = "" if status in ("completed", "stopped") else f"the run has {status}"
@@ -218,8 +257,8 @@ class TurnFold:
                 return frames
             case "content_block_start":
                 return self._open(at, _object(event.get("content_block")))
-            case "content_block_stop":
-                return self._close(lambda block: block[0] == at)
+            case "content_block_stop":  # a call has ended when it is there whole
+                return self._close(lambda block: block[0] == at and block[1] != "tool")
         delta = _object(event.get("delta"))
         for number, kind, part in self.blocks:
             if number != at:
@@ -248,7 +287,9 @@ class TurnFold:
     def _close(self, ends: Callable[[_Block], bool] = lambda _: True) -> bytes:
         frames = b""
         for _, kind, part in filter(ends, self.blocks):
-            if kind != "tool":
+            if kind == "tool":
+                frames += self.say_input_cut(part)
+            else:
                 frames += self.say_stop(kind, part)
         self.blocks = tuple(block for block in self.blocks if not ends(block))
         return frames
@@ -281,6 +322,7 @@ class TurnFold:
             return b""
         call = Call(call_id, name, encode({"input": block.get("input")}))
         begun = any(part == call_id for _, _, part in self.blocks)
+        self.blocks = tuple(block for block in self.blocks if block[2] != call_id)
         self.calls += (call,)
         return self.say_call(call, begun=begun)
 

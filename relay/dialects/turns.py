@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from starlette.responses import Response
+
 from runlog import (
     BadRunId,
     Event,
@@ -17,16 +19,30 @@ from runlog import (
     check_run_id,
     decode,
     ended_status,
+    open_workspace,
+    post,
     read_inbox,
 )
 from runlog.disk.tail import records_of
+from runlog.groups.resolution import Refused
 
-from ..dependencies import Services
+from ..dependencies import Json, Services, in_thread
 from ..http.models import MESSAGE_ID_PATTERN, StartRun
+from ..http.problems import Problem
 from ..routes.messages import post_line
 from ..starting.create_run import start_run
 
-__all__ = ["Turn", "begins", "current_turn", "is_going", "prompt_id", "run_of", "say"]
+__all__ = [
+    "Turn",
+    "asked_in",
+    "begins",
+    "current_turn",
+    "interrupt",
+    "is_going",
+    "reply",
+    "run_of",
+    "say",
+]
 
 # Looked through from the end for where the last turn began.
 _WINDOW_BYTES = (1024 * 1024, 16 * 1024 * 1024, 256 * 1024 * 1024)
@@ -55,11 +71,6 @@ def run_of(services: Services, chat_id: str) -> Workspace:
         return Workspace(services.root, RunId(f"chat-{digest[:32]}"))
 
 
-def prompt_id(run: Workspace) -> str:
-    """The id of the message that a run was started with."""
-    return f"prompt-{run.run_id}"
-
-
 def say(
     services: Services,
     chat_id: str,
@@ -78,15 +89,49 @@ def say(
     if not run.exists() or not earlier:
         try:
             _start(services, run, f"{chat_id} {message_id}", content, earlier, asked)
-            return Turn(prompt_id(run), 0, 0)
+            return Turn(f"prompt-{run.run_id}", 0, 0)
         except RunExists:
             pass
+        except (Refused, Problem):  # what a start asks for does not matter to a run that is there
+            if not run.exists():
+                raise
     size = _size(run)
     if not re.fullmatch(MESSAGE_ID_PATTERN, message_id):
         message_id = f"said-{hashlib.sha256(message_id.encode(errors='replace')).hexdigest()[:32]}"
     line = {"type": "message", "id": message_id, "content": content, "delivery": "queue"}
     posted = post_line(services, run, line | {"resume": True})
     return Turn(message_id, 0 if posted.repeated else size, size)
+
+
+def asked_in(services: Services, chat_id: str) -> tuple[dict[str, Event], frozenset[str]]:
+    """The questions that are open in a chat, by id, and the ids of the permissions."""
+    with services.states.read(
+        open_workspace(services.root, run_of(services, chat_id).run_id)
+    ) as state:
+        return dict(state.open_questions), frozenset(state.open_permissions)
+
+
+def reply(
+    services: Services, chat_id: str, lines: list[dict[str, Any]]
+) -> tuple[Turn, frozenset[str]]:
+    """Post answers and decisions, as lines of the inbox. The turn that goes on, and what they reply to.
+
+    :raises Problem: 409, there are none, or one came too late.
+    """
+    run = run_of(services, chat_id)
+    turn = current_turn(run)
+    if not lines:
+        detail = "What is sent says nothing new, and answers nothing that is open: say something"
+        raise Problem(409, "not-open", detail)
+    for line in lines:
+        post_line(services, run, line)
+    return turn, frozenset(line.get("request_id") or line["question_id"] for line in lines)
+
+
+async def interrupt(services: Services, chat_id: str) -> Response:
+    """End the turn of a chat."""
+    posted = await in_thread(post, run_of(services, chat_id), {"type": "interrupt"})
+    return Json({"message_id": posted.message_id, "offset": posted.offset}, 202)
 
 
 def _start(
@@ -128,7 +173,7 @@ def current_turn(run: Workspace) -> Turn:
     try:
         log = LogFile(run.stream)
     except FileNotFoundError:
-        return Turn(prompt_id(run), 0, 0)
+        return Turn(f"prompt-{run.run_id}", 0, 0)
     with log:
         size = log.size()
         for window in _WINDOW_BYTES:
@@ -140,7 +185,7 @@ def current_turn(run: Workspace) -> Turn:
                 break
     if (waiting := _last_message(run)) is not None and waiting not in found.seen:
         return Turn(waiting, size, size)
-    said, start = found.last or (prompt_id(run), 0)
+    said, start = found.last or (f"prompt-{run.run_id}", 0)
     return Turn(said, start, size)
 
 
@@ -153,7 +198,7 @@ class _Begun:
     def take(self, at: int, event: Event) -> None:
         said = begins(event)
         if said == "" and event.get("attempt", 1) == 1:
-            said = prompt_id(self.run)
+            said = f"prompt-{self.run.run_id}"
         if said:
             if self.last is None or self.last[0] != said:
                 self.last = (said, at)

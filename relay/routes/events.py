@@ -21,7 +21,7 @@ from ..streaming.shared_tail import SharedTail
 from ..streaming.sse import Variant
 from .runs import Exclude, Types, names_of
 
-__all__ = ["router"]
+__all__ = ["Page", "read_page", "router", "wait_for_page"]
 
 router = APIRouter(route_class=StrictRoute)
 
@@ -30,8 +30,12 @@ _PAGE_BYTES = 8 * 1024 * 1024
 _SEARCH_BYTES = 64 * 1024 * 1024
 
 
+def _item(offset: int, line: bytes) -> bytes:
+    return b'{"offset":%d,"event":%b}' % (offset, line)
+
+
 @dataclass(slots=True)
-class _Page:
+class Page:
     """`items` are spliced together as they are; `after` None means inside a line that is not whole yet."""
 
     after: int | None
@@ -82,28 +86,28 @@ async def events(
     cursor = parse_cursor(after)
     variant = Variant(types=names_of(types), exclude=names_of(exclude) or frozenset())
 
-    async def look(start: int) -> _Page:
-        return await on_run(_read_page, run, start, limit, variant)
+    async def look(start: int) -> Page:
+        return await on_run(read_page, run, start, limit, variant)
 
     page = await look(cursor)
     with services.tails.follow(run) as tail:
         if wait and page.at_end and not page.items and not page.reset:
-            page = await _wait(request, services.tails, tail, page, look, cursor, wait)
+            page = await wait_for_page(request, services.tails, tail, page, look, cursor, wait)
         end = page.at_end and page.after is not None and await _has_ended(tail, page, look)
     body = page.to_json(cursor, end)
     headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
     return Response(body, media_type="application/json; charset=utf-8", headers=headers)
 
 
-async def _wait(
+async def wait_for_page(
     request: Request,
     tails: TailRegistry,
     tail: SharedTail,
-    page: _Page,
-    look: Callable[[int], Awaitable[_Page]],
+    page: Page,
+    look: Callable[[int], Awaitable[Page]],
     cursor: int,
     wait_s: float,
-) -> _Page:
+) -> Page:
     """Look again at each change, until there is something, or never will be, or the time is over."""
     loop = asyncio.get_running_loop()
     waiting = loop.create_future()
@@ -142,9 +146,7 @@ async def _disconnect(request: Request) -> None:
         pass
 
 
-async def _has_ended(
-    tail: SharedTail, page: _Page, look: Callable[[int], Awaitable[_Page]]
-) -> bool:
+async def _has_ended(tail: SharedTail, page: Page, look: Callable[[int], Awaitable[Page]]) -> bool:
     """Whether the run has ended and nothing was written since the page was read."""
     ending = await tail.ending()
     if ending is None or not ending.told or page.after is None:
@@ -153,26 +155,39 @@ async def _has_ended(
     return again.at_end and again.after == page.after and not again.reset
 
 
-def _read_page(run: Workspace, start: int, limit: int, variant: Variant) -> _Page:
+def read_page(
+    run: Workspace,
+    start: int,
+    limit: int,
+    variant: Variant,
+    form: Callable[[int, bytes], bytes] = _item,
+) -> Page:
+    """Up to `limit` items from an offset on, each made by `form` of an offset and the line before it."""
     try:
         log = LogFile(run.stream)
         with log:
             try:
-                page = _Page(log.align(start))
+                page = Page(log.align(start))
             except LogReplaced:
-                page = _Page(0, reset=True)
+                page = Page(0, reset=True)
             try:
-                _fill(page, log, limit, variant)
+                _fill(page, log, limit, variant, form)
             except LogReplaced:  # cut while we read: what we have of it is gone
-                page = _Page(0, reset=True, at_end=True)
+                page = Page(0, reset=True, at_end=True)
     except FileNotFoundError:
-        return _Page(0, reset=start > 0, at_end=True)
+        return Page(0, reset=start > 0, at_end=True)
     except OSError as error:
         raise unreadable_stream(run.stream, error) from error
     return page
 
 
-def _fill(page: _Page, log: LogFile, limit: int, variant: Variant) -> None:
+def _fill(
+    page: Page,
+    log: LogFile,
+    limit: int,
+    variant: Variant,
+    form: Callable[[int, bytes], bytes],
+) -> None:
     size = searched = 0
     while page.after is not None and (chunk := log.read(page.after)):
         for record in records_of(chunk):
@@ -181,7 +196,7 @@ def _fill(page: _Page, log: LogFile, limit: int, variant: Variant) -> None:
             searched += record.length
             told = spliceable(record, variant)
             if told is not None:
-                item = b'{"offset":%d,"event":%b}' % (record.offset, told.line)
+                item = form(record.offset, told.line)
                 page.items.append(item)
                 size += len(item)
             page.after = record.offset

@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 from runlog.disk.tail import Chunk
 
-from .fold import Fold, fold_chunk
+from .fold import Fold
 from .sse import Variant, frame_chunk
 
 __all__ = ["Budget", "Framed", "ChunkCache"]
@@ -84,7 +84,7 @@ class ChunkCache:
         """The frames of a chunk in another protocol and the state after it, made once for all of equal states."""
         folded = framed.folded.get(fold)
         if folded is None:
-            folded = fold_chunk(framed.chunk, fold)
+            folded = fold.take(framed.chunk)
             if len(framed.folded) < _KEPT_VARIANTS and self._holds(framed):
                 framed.folded[fold] = folded
                 self._charge(framed, len(folded[0]) + _OVERHEAD_BYTES)

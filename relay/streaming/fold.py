@@ -8,10 +8,10 @@ parsed and said once, however many listen, and wherever each of them began.
 from collections.abc import Hashable
 from typing import Protocol
 
-from runlog import Record, Status
-from runlog.disk.tail import Chunk, records_of
+from runlog import Status
+from runlog.disk.tail import Chunk
 
-__all__ = ["Fold", "fold_chunk"]
+__all__ = ["Fold"]
 
 
 class Fold(Hashable, Protocol):
@@ -21,25 +21,25 @@ class Fold(Hashable, Protocol):
     def over(self) -> bool:
         """The answer ends here, though the run may go on."""
 
+    @property
+    def outlasts(self) -> bool:
+        """The answer goes on when the run has ended, since that may be reopened."""
+
+    @property
+    def always(self) -> bool:
+        """There is an answer, and no 204, though nothing is left to say."""
+
     def begin(self) -> bytes:
         """What comes first, before any line."""
 
-    def take(self, record: Record) -> "tuple[bytes, Fold]":
-        """The frames of one line, and the state after it. Not called once it is `over`."""
+    def take(self, chunk: Chunk) -> "tuple[bytes, Fold]":
+        """The frames of the lines of a chunk, and the state after them. Not called once it is `over`."""
 
-    def end(self, status: Status) -> bytes:
+    def mark(self, offset: int, *, at_end: bool) -> bytes:
+        """What goes after each chunk, to a client who is now at this offset; at the end of the file or before it."""
+
+    def end(self, offset: int, status: Status) -> bytes:
         """What comes last, when the run has ended and its last line has been taken."""
 
     def reset(self, reason: str) -> "tuple[bytes, Fold]":
         """The file is another one: what to say, and the state at its beginning."""
-
-
-def fold_chunk(chunk: Chunk, fold: Fold) -> tuple[bytes, Fold]:
-    """All frames of a chunk, and the state after it."""
-    parts: list[bytes] = []
-    for record in records_of(chunk):
-        if fold.over:
-            break
-        frames, fold = fold.take(record)
-        parts.append(frames)
-    return b"".join(parts), fold

@@ -1,5 +1,7 @@
 """A listener who is told a run in another protocol."""
 
+import asyncio
+
 from starlette.types import Send
 
 from runlog import Status
@@ -16,7 +18,7 @@ __all__ = ["FoldedSubscriber"]
 class FoldedSubscriber(Subscriber):
     """A cursor that carries its `Fold` along. The stream ends when that is over, or with the run."""
 
-    __slots__ = ("_fold", "_next")
+    __slots__ = ("_fold", "_marked", "_next")
 
     def __init__(
         self,
@@ -30,6 +32,7 @@ class FoldedSubscriber(Subscriber):
     ) -> None:
         super().__init__(tails, tail, query, keepalive_s, send)
         self._fold = self._next = fold
+        self._marked = False  # whether the client was told where he is
 
     @property
     def _over(self) -> bool:
@@ -40,13 +43,25 @@ class FoldedSubscriber(Subscriber):
 
     def _frames(self, framed: Framed) -> bytes:
         frames, self._next = self._tail.folded(framed, self._fold)
-        return frames
+        end = framed.chunk.end
+        return frames + self._next.mark(end, at_end=end >= self._tail.size)
 
     def _passed(self) -> None:
-        self._fold = self._next
+        self._fold, self._marked = self._next, True
+
+    async def begin(self) -> bool:
+        return await super().begin() or self._fold.always
+
+    async def _finish(self, waiting: asyncio.Future[None]) -> bool:
+        over = False if self._fold.outlasts else await super()._finish(waiting)
+        if not (over or self._marked or self._offset is None):
+            self._marked = True
+            if mark := self._fold.mark(self._offset, at_end=True):
+                await self._write(mark)
+        return over
 
     def _end_frame(self, status: Status) -> bytes:
-        return self._fold.end(status)
+        return self._fold.end(self._offset or 0, status)
 
     def _reset_frame(self, reason: str) -> bytes:
         frames, self._fold = self._fold.reset(reason)

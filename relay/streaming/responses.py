@@ -100,7 +100,7 @@ class EventStream(LateResponse):
                 {
                     "type": "http.response.start",
                     "status": self.status_code,
-                    "headers": SSE_HEADERS + extra,
+                    "headers": _beside(extra) + extra,
                 }
             )
             await listener.run(receive)
@@ -112,3 +112,8 @@ class EventStream(LateResponse):
         if (speed := self._query.speed) is not None:
             return TimedSubscriber(*args, speed=speed)
         return Subscriber(*args)
+
+
+def _beside(extra: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    given = {name for name, _ in extra}
+    return [pair for pair in SSE_HEADERS if pair[0] not in given]

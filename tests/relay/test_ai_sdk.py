@@ -1,22 +1,18 @@
-"""The dialect `ai-sdk` by HTTP: what `useChat` sends, and what it is answered. Runs are files; see tests/e2e too."""
+"""The dialect `ai-sdk` by HTTP: what `useChat` sends, and what it is answered. Runs are files here."""
 
-import contextlib
 import json
 import re
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import httpx
 import pytest
 
 from runlog import RunLock, Workspace, append_lines, create_run, read_manifest
-from runlog.run.inbox_lines import InboxLine, read_inbox
+from tests.relay.answers import Answer, begin, inbox, wait
 from tests.relay.live import Relay, running_relay, say
 from tests.relay.ui_chunks import UiMessage
-from tests.support import DEADLINE_S, wait_until
 
 ANSWER = {"id": "msg_1", "role": "assistant", "content": [{"type": "text", "text": "Hello!"}]}
 Alive = Callable[[Workspace], RunLock]
@@ -26,10 +22,6 @@ def text(message_id: str, said: str) -> dict[str, Any]:
     return {"id": message_id, "role": "user", "parts": [{"type": "text", "text": said}]}
 
 
-def inbox(run: Workspace) -> list[InboxLine]:
-    return [line for line in read_inbox(run.inbox) if isinstance(line, InboxLine)]
-
-
 @pytest.fixture
 def run(relay: Relay, request: pytest.FixtureRequest) -> Workspace:
     """A claude run with the name of the test."""
@@ -37,52 +29,14 @@ def run(relay: Relay, request: pytest.FixtureRequest) -> Workspace:
     return create_run(relay.root, "claude", run_id=name, prompt="Hello", interactive=True)
 
 
-def begin(run: Workspace) -> None:
-    say(run, "workflow_started", workflow="claude", attempt=1)
-    say(run, "user", message={"content": "Hello"}, uuid=f"prompt-{run.run_id}", isReplay=True)
-
-
-def wait(run: Workspace) -> None:
-    say(run, "progress_update", status="waiting", message="waiting for a message")
-
-
-class Answer:
-    """An answer that is read in a thread of its own."""
-
-    def __init__(self, relay: Relay, method: str, path: str, body: Any = None) -> None:
-        self.raw, self.status, self.headers = b"", 0, {}
-        self._args = (relay, method, path, body)
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-        wait_until(lambda: self.status, "the answer")
-
-    def _read(self) -> None:
-        relay, method, path, body = self._args
-        url = f"/dialects/ai-sdk{path}"
-        with (
-            contextlib.suppress(httpx.ReadError),  # a test that is over does not read on
-            relay.client.stream(method, url, json=body) as response,
-        ):
-            self.headers = dict(response.headers)
-            self.status = response.status_code
-            for data in response.iter_bytes():
-                self.raw += data
-
-    def whole(self) -> bytes:
-        self._thread.join(DEADLINE_S)
-        assert not self._thread.is_alive()
-        return self.raw
-
-    def message(self) -> UiMessage:
-        return UiMessage().feed(self.whole())
-
-    def wait_for(self, text: str) -> None:
-        wait_until(lambda: text.encode() in self.raw, text)
+def message_of(answer: Answer) -> UiMessage:
+    """Once it is whole."""
+    return UiMessage().feed(answer.whole())
 
 
 def send(relay: Relay, chat: str, *messages: dict[str, Any], **more: Any) -> Answer:
     body = {"id": chat, "messages": messages, "trigger": "submit-message"} | more
-    return Answer(relay, "POST", "", body)
+    return Answer(relay, "POST", "/ai-sdk", body)
 
 
 @pytest.mark.parametrize("chat", ["x8Sk3JbAz0qWvT1M", "my-chat", "a/b ü?", "_", "x" * 500])
@@ -103,7 +57,7 @@ def test_a_chat_of_any_id_begins_a_run(relay: Relay, chat: str) -> None:
     begin(run)
     say(run, "assistant", message=ANSWER)
     wait(run)
-    assert answer.message().text == again.message().text == "Hello!"
+    assert message_of(answer).text == message_of(again).text == "Hello!"
     path = f"/dialects/ai-sdk/{quote(chat, safe='')}/stream"
     assert relay.client.get(path).status_code == 204  # it waits for the next message
 
@@ -122,8 +76,19 @@ def test_a_message_is_a_turn_of_its_own(relay: Relay, run: Workspace, alive: Ali
     more = {"id": "msg_3", "role": "assistant", "content": [{"type": "text", "text": "More."}]}
     say(run, "assistant", message=more)
     say(run, "message_received", message_id="m2", state="completed", message_type="message")
-    message = answer.message()
+    message = message_of(answer)
     assert (message.text, message.id, message.finish) == ("More.", "answer-m2", "stop")
+
+
+def test_a_page_without_its_history_goes_on_with_a_run_that_is_there(
+    relay: Relay, run: Workspace, alive: Alive
+) -> None:
+    """What it sends along for a start does not matter then."""
+    alive(run)
+    begin(run)
+    answer = send(relay, run.run_id, text("m2", "More"), params={"no": 1}, workflow="nothing")
+    assert answer.status == 200
+    assert [(line.id, line.content) for line in inbox(run)] == [("m2", "More")]
 
 
 def test_a_permission_ends_the_answer_and_the_next_goes_on(
@@ -137,10 +102,10 @@ def test_a_permission_ends_the_answer_and_the_next_goes_on(
     say(run, "assistant", message={"id": "msg_1", "content": [call]})
     asked = {"tool_name": "Bash", "input": call["input"], "suggestions": [], "timeout_s": 300}
     say(run, "permission_requested", request_id="p-1", **asked)
-    message = answer.message()
+    message = message_of(answer)
     assert (message.finish, message.tools()) == ("tool-calls", {"Bash": "approval"})
 
-    reconnected = Answer(relay, "GET", f"/{run.run_id}/stream").message()
+    reconnected = message_of(Answer(relay, "GET", f"/ai-sdk/{run.run_id}/stream"))
     assert reconnected.parts == message.parts
 
     approval = {"id": "p-1", "approved": False, "reason": "not now"}
@@ -173,7 +138,7 @@ def test_a_question_is_a_tool(relay: Relay, run: Workspace, alive: Alive, output
     begin(run)
     questions = [{"question": "Which?", "options": [{"label": "A"}, {"label": "B"}]}]
     say(run, "questions_presented", question_id="q-1", questions=questions, smart_defaults={})
-    asked = Answer(relay, "GET", f"/{run.run_id}/stream").message()
+    asked = message_of(Answer(relay, "GET", f"/ai-sdk/{run.run_id}/stream"))
     assert asked.tools() == {"AskUserQuestion": "input-available"}
     part = {"type": "tool-AskUserQuestion", "toolCallId": "q-1", "state": "output-available"}
     said = {"id": asked.id, "role": "assistant", "parts": [part | {"output": output}]}
@@ -189,9 +154,9 @@ def test_a_question_is_a_tool(relay: Relay, run: Workspace, alive: Alive, output
 def test_what_a_run_ends_with(relay: Relay, run: Workspace, alive: Alive) -> None:
     alive(run)
     begin(run)
-    answer = Answer(relay, "GET", f"/{run.run_id}/stream")
+    answer = Answer(relay, "GET", f"/ai-sdk/{run.run_id}/stream")
     say(run, "workflow_failed", duration_s=1, reason="error", error="it broke", inbox_offset=0)
-    message = answer.message()
+    message = message_of(answer)
     assert (message.error, message.finish, message.done) == ("it broke", None, True)
 
 
@@ -266,12 +231,12 @@ def test_many_listen_to_one_turn_and_one_leaves(relay: Relay, run: Workspace, al
     begin(run)
     with relay.client.stream("GET", f"/dialects/ai-sdk/{run.run_id}/stream") as leaving:
         next(leaving.iter_bytes())
-    listeners = [Answer(relay, "GET", f"/{run.run_id}/stream") for _ in range(20)]
+    listeners = [Answer(relay, "GET", f"/ai-sdk/{run.run_id}/stream") for _ in range(20)]
     for number in range(200):
         say(run, "reason_card", node="n", reasoning="é" * number)
     say(run, "assistant", message=ANSWER)
     wait(run)
-    messages = [listener.message() for listener in listeners]
+    messages = [message_of(listener) for listener in listeners]
     assert all(message.parts == messages[0].parts for message in messages)
     assert len([p for p in messages[0].parts if p["type"] == "data-reason"]) == 200
 
@@ -280,24 +245,24 @@ def test_a_line_that_is_too_long_to_push(relay: Relay, run: Workspace, alive: Al
     """The tail sends short lines in its own call, long ones wait for the task: each is told once all the same."""
     alive(run)
     begin(run)
-    answer = Answer(relay, "GET", f"/{run.run_id}/stream")
+    answer = Answer(relay, "GET", f"/ai-sdk/{run.run_id}/stream")
     answer.wait_for("start")
     for size in (10, 600_000, 10):
         say(run, "reason_card", node="n", reasoning="x" * size)
         answer.wait_for("data-reason")
     wait(run)
-    sizes = [len(p["data"]["reasoning"]) for p in answer.message().parts]
+    sizes = [len(p["data"]["reasoning"]) for p in message_of(answer).parts]
     assert sizes == [10, 600_000, 10]
 
 
 def test_the_file_is_another_one(relay: Relay, run: Workspace, alive: Alive) -> None:
     alive(run)
     begin(run)
-    answer = Answer(relay, "GET", f"/{run.run_id}/stream")
+    answer = Answer(relay, "GET", f"/ai-sdk/{run.run_id}/stream")
     answer.wait_for("start")
     run.stream.unlink()
     append_lines(run.stream, b'{"type":"log"}\n')
-    message = answer.message()
+    message = message_of(answer)
     assert message.error is not None
     assert "replaced" in message.error
 

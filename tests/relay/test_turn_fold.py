@@ -1,5 +1,6 @@
 """Recorded turns, told in other protocols: the same however they are cut, and never an exception."""
 
+from collections.abc import Iterator
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
@@ -8,17 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.dialects.ag_ui import AgUiFold
 from relay.dialects.ai_sdk import AiSdkFold
 from relay.dialects.turn_fold import TurnFold
 from relay.dialects.turns import Turn, begins
-from relay.streaming.fold import Fold, fold_chunk
+from relay.streaming.fold import Fold
 from runlog import decode, encode
 from runlog.disk.tail import Chunk
+from tests.relay.ag_ui_events import Thread
 from tests.relay.ui_chunks import UiMessage
 
 RECORDED = Path(__file__).resolve().parents[2] / "relay/ui/src/model/fixtures"
 NAMES = sorted(file.stem for file in RECORDED.glob("*.jsonl"))
-FOLDS: list[type[TurnFold]] = [AiSdkFold]
+FOLDS: list[type[TurnFold]] = [AiSdkFold, AgUiFold]
 
 
 def lines_of(name: str) -> list[bytes]:
@@ -35,7 +38,7 @@ def told(fold: Fold, parts: list[Chunk]) -> tuple[bytes, Fold]:
     """All frames of an answer, and the state at its end."""
     frames = fold.begin()
     for chunk in parts:
-        more, fold = fold_chunk(chunk, fold)
+        more, fold = fold.take(chunk)
         frames += more
     return frames, fold
 
@@ -48,6 +51,24 @@ def turns(name: str) -> list[str]:
         if said and said not in found:
             found.append(said)
     return found
+
+
+def answers(kind: type[TurnFold], name: str, said: str) -> Iterator[bytes]:
+    """A turn as it is told live: it ends at each request of the agent's, and the next answer goes on from there."""
+    parts, answered, known = chunks(lines_of(name)), frozenset[str](), 0
+    while True:
+        fold: Fold = kind(name, Turn(said, 0, known), answered, answered)
+        frames = fold.begin()
+        for chunk in parts:
+            more, fold = fold.take(chunk)
+            frames += more
+            if fold.over:
+                break
+        yield frames
+        assert isinstance(fold, TurnFold)
+        known, answered = chunk.end, fold.open_requests
+        if not answered:
+            return
 
 
 EVERY = [pytest.param(name, said, id=said) for name in NAMES for said in turns(name)]
@@ -86,24 +107,37 @@ def test_an_answer_in_pieces_comes_to_the_same_as_a_replay(name: str, said: str)
     lines = lines_of(name)
     parts, size = chunks(lines), sum(map(len, lines))
     replayed = UiMessage().feed(told(AiSdkFold(name, Turn(said, 0, size)), parts)[0])
-    live, answered, known = UiMessage(), frozenset[str](), 0
-    for _ in parts:
-        fold: Fold = AiSdkFold(name, Turn(said, 0, known), answered, answered)
-        frames = fold.begin()
-        for chunk in parts:
-            more, fold = fold_chunk(chunk, fold)
-            frames += more
-            if fold.over:
-                break
+    live = UiMessage()
+    for frames in answers(AiSdkFold, name, said):
         live.feed(frames)
-        assert isinstance(fold, TurnFold)
-        known = chunk.end
-        asked = {one.request_id for one in fold.asked} | fold.questions
-        if live.finish != "tool-calls" or not asked - answered:
-            break
-        answered = frozenset(asked - answered)
     assert live.parts == replayed.parts
     assert (live.finish, live.error) == (replayed.finish, replayed.error)
+
+
+@pytest.mark.parametrize(("name", "said"), EVERY)
+def test_ag_ui_takes_every_turn_replayed_and_in_pieces(name: str, said: str) -> None:
+    lines = lines_of(name)
+    turn = Turn(said, 0, sum(map(len, lines)))
+    replayed = Thread().feed(told(AgUiFold(name, turn), chunks(lines))[0])
+    live = Thread()
+    for frames in answers(AgUiFold, name, said):
+        live.feed(frames)
+    assert live == replayed
+
+
+def test_a_turn_in_ag_ui() -> None:
+    runs = list(answers(AgUiFold, "talk", "prompt-talk"))
+    thread, reasons = Thread(), []
+    for frames in runs:
+        thread.feed(frames)
+        reasons += [interrupt["reason"] for interrupt in thread.interrupts]
+    assert reasons == ["tool_call", "tool_call", "input_required", "tool_call"]
+    assert thread.results.keys() == thread.calls.keys()
+    assert "denied" in thread.results.values()
+    assert thread.state["cost_usd"] > 0
+    research = Thread().feed(b"".join(answers(AgUiFold, "research", "prompt-research")))
+    assert research.state["tasks"]
+    assert research.state["progress"] == 100
 
 
 def test_what_is_in_a_turn() -> None:
@@ -155,4 +189,4 @@ def test_no_line_is_too_odd(fold: type[TurnFold], lines: list[bytes]) -> None:
     frames, state = told(fold("x", TURN), [Chunk(0, len(data), data)])
     hash(state)
     assert frames.endswith(b"\n\n")
-    state.end("failed")
+    state.end(0, "failed")

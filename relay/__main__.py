@@ -5,7 +5,15 @@ import sys
 from pathlib import Path
 from typing import get_args
 
-from .http.settings import LOOPBACK_HOSTS, PAGE, ConnectionLimits, RelayError, RelaySettings, Watch
+from .http.settings import (
+    LOOPBACK_HOSTS,
+    PAGE,
+    ConnectionLimits,
+    RelayError,
+    RelaySettings,
+    ScopeName,
+    Watch,
+)
 from .server import serve
 
 
@@ -15,6 +23,11 @@ def main() -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8700)
     parser.add_argument("--token")
+    parser.add_argument("--token-file", type=Path)
+    parser.add_argument("--trust-proxy", action="append", default=[])
+    parser.add_argument("--trust-user-header")
+    parser.add_argument("--user-scope", choices=get_args(ScopeName), default="start")
+    parser.add_argument("--uds", type=Path)
     parser.add_argument("--allow-host", action="append", default=[])
     parser.add_argument("--keepalive", type=float, default=15.0, metavar="SECONDS")
     parser.add_argument("--watch", choices=get_args(Watch), default="watchfiles")
@@ -29,6 +42,11 @@ def main() -> int:
     settings = RelaySettings(
         root=asked.root,
         token=asked.token,
+        token_file=asked.token_file,
+        trusted_proxies=tuple(asked.trust_proxy),
+        user_header=asked.trust_user_header,
+        user_scope=asked.user_scope,
+        uds=asked.uds,
         allowed_hosts=LOOPBACK_HOSTS | {name.lower() for name in asked.allow_host},
         keepalive_s=asked.keepalive,
         page=asked.page,

@@ -19,6 +19,7 @@ from starlette.responses import Response
 from runlog import RunIndex, Workspace, encode, open_workspace
 
 from .http.bodies import off_loop, parse_json
+from .http.callers import Caller, caller_of
 from .http.problems import Problem, told_of
 from .http.runs import RunStates
 from .http.settings import RelaySettings
@@ -26,7 +27,7 @@ from .starting.create_run import Catalog
 from .streaming.feed import Feed
 from .streaming.registry import TailRegistry
 
-__all__ = ["Json", "RunAt", "Services", "Shared", "StrictRoute", "in_thread"]
+__all__ = ["Json", "RunAt", "Services", "Shared", "StrictRoute", "Who", "in_thread"]
 
 # fsync and folders of thousands of files wait here, apart from the threads that read streams.
 in_thread = anyio.to_thread.run_sync
@@ -59,6 +60,14 @@ async def _services(request: Request) -> Services:
 
 
 Shared = Annotated[Services, Depends(_services)]
+
+
+async def _who(request: Request) -> Caller:
+    return caller_of(request.scope)
+
+
+Who = Annotated[Caller, Depends(_who)]
+"""Whom the doors let in."""
 
 
 async def _run_at(

@@ -110,6 +110,8 @@ _OF_LOG: Schema = {
 _QUESTION: Schema = {"question_id": _of("string", "the answer names it", minLength=1)}
 _REQUEST: Schema = {"request_id": _of("string", "the decision names it", minLength=1)}
 
+_BY: Schema = {"by": _of("string", "who said it, where that is known: a token's name, or a user's")}
+
 # type -> what it says, the fields that it always has beside the common ones, and those that it may have
 _EVENTS: dict[str, tuple[str, Schema, Schema]] = {
     "workflow_started": (
@@ -194,7 +196,7 @@ _EVENTS: dict[str, tuple[str, Schema, Schema]] = {
     "responses_collected": (
         "A question is closed",
         _QUESTION | {"answers": _ANSWERS, "source": _SOURCE},
-        {},
+        _BY,
     ),
     "permission_requested": (
         "A person is asked whether a tool may run; open until `permission_resolved`",
@@ -215,7 +217,7 @@ _EVENTS: dict[str, tuple[str, Schema, Schema]] = {
             "message": _of(["string", "null"], "told to the agent"),
             "source": _SOURCE,
         },
-        {"updated_permissions": _of("array", "the suggestions that were taken up")},
+        {"updated_permissions": _of("array", "the suggestions that were taken up")} | _BY,
     ),
     "message_received": (
         "A receipt: what became of a line of the inbox",
@@ -225,7 +227,7 @@ _EVENTS: dict[str, tuple[str, Schema, Schema]] = {
             "inbox_offset": _of("integer", "bytes, just after the line", minimum=0),
             "message_type": _of("string", "the line's `type`"),
         },
-        {"reason": _of("string", "for people")},
+        {"reason": _of("string", "for people")} | _BY,
     ),
     "log": ("Something to tell, or output that is no event", _TOLD, _OF_LOG),
     "error": ("Something went wrong, and the run goes on", _TOLD, _OF_LOG),
@@ -307,7 +309,7 @@ def event_schema() -> Schema:
 
 def inbox_schema() -> Schema:
     """Of one line of an inbox, and of what a WebSocket takes; by type in `$defs`."""
-    common: Schema = {"id": _ID, "timestamp": _TIMESTAMP}
+    common: Schema = {"id": _ID, "timestamp": _TIMESTAMP} | _BY
     defs = {kind: _line(kind, *told, {}, common) for kind, told in _INBOX.items()}
     return _union("Inbox lines", "One line of `_inbox.jsonl`", defs)
 

@@ -59,6 +59,7 @@ class Questions:
             question_id=question_id,
             answers=answers,
             source="default" if line is None else "human",
+            **({} if line is None else line.by),
         )
         if line is not None:
             self._stream.receipt(line, "completed")
@@ -103,6 +104,7 @@ class Questions:
                 decision=resolved["decision"],
                 message=resolved.get("message"),
                 source=source,
+                **({} if line is None else line.by),
                 **{k: v for k, v in resolved.items() if k == "updated_permissions"},
             )
             if line is not None:

@@ -114,6 +114,7 @@ def _dropped(workspace: Workspace, line: InboxLine, reason: str) -> bytes:
             "state": "completed" if line.type == "stop" else "dropped",
             "inbox_offset": line.offset,
             "message_type": line.type,
+            **line.by,
             "reason": reason,
         }
     )

@@ -161,7 +161,7 @@ def test_open_hands_the_token_to_the_page_alone(cli: Cli, tmp_path: Path) -> Non
     browser = tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {opened}.part && mv {opened}.part {opened}\n')
     browser.chmod(0o700)
-    cli.environment |= {"BROWSER": str(browser), "TAILCAST_TOKEN": "a&b/c"}
+    cli.environment |= {"BROWSER": str(browser), "TAILCAST_TOKEN": "a&b/c-and-more/of/it"}
     with cli.popen("serve", "--open", "--host", "0.0.0.0", "--port", "0") as process:
         port = process.stdout.readline().decode().strip().rpartition(":")[2]
         wait_until(opened.exists, "the browser")

@@ -82,7 +82,9 @@ class Access:
         except Problem as problem:
             await ProblemResponse(problem)(scope, receive, send)
             return
-        if method in _READING or is_socket:
+        if is_socket:
+            await self._app(scope, self._still_let_in(scope, headers, receive, send), send)
+        elif method in _READING:
             await self._app(scope, receive, send)
         else:
             await self._app(scope, _limited(receive), send)
@@ -125,6 +127,23 @@ class Access:
         caller = await self._credentials.caller(scope, headers)
         caller.check_scope(scope_needed(method, scope["path"]))
         set_caller(scope, caller)
+
+    def _still_let_in(
+        self, scope: Scope, headers: Headers, receive: Receive, send: Send
+    ) -> Receive:
+        """A WebSocket lives long: a line counts only if its sender would still come in."""
+
+        async def checked() -> Message:
+            message = await receive()
+            if message["type"] == "websocket.receive":
+                try:
+                    await self._check_caller(scope, headers, "WEBSOCKET")
+                except Problem as problem:
+                    await send({"type": "websocket.close", "code": 1008, "reason": problem.kind})
+                    return {"type": "websocket.disconnect", "code": 1008}
+            return message
+
+        return checked
 
     async def _log_in(self, code: str, scope: Scope, headers: Headers) -> Response:
         # A picture or a frame of a foreign page would use it up.

@@ -67,7 +67,8 @@ def caller_of(scope: Mapping[str, Any]) -> Caller:
 
 
 def set_caller(scope: MutableMapping[str, Any], caller: Caller) -> None:
-    scope["state"] = {**scope.get("state", {}), _KEY: caller}
+    # In place: what is behind the doors may hold a copy of the scope.
+    scope.setdefault("state", {})[_KEY] = caller
 
 
 def scope_needed(method: str, path: str) -> ScopeName:

@@ -146,7 +146,7 @@ class _Diag:
             raise OSError(number, os.strerror(number))
         _, state, _, _, found, _, _, _, uid, inode = _MESSAGE.unpack_from(answer, _HEADER.size)
         # A socket that was closed has no owner; the kernel shows it as root's.
-        is_held = inode != 0 and state != _LISTEN and found[:36] == wanted[:36]
+        is_held = inode != 0 and state != _LISTEN and found[:4] == wanted[:4]
         return int(uid) if is_held else -1
 
 
@@ -160,11 +160,13 @@ def _uid_of_unix(connection: socket.socket) -> int | None:
 
 def _uid_in_proc(peer: _Address, own: _Address) -> int | None:
     """https://docs.kernel.org/networking/proc_net_tcp.html"""
-    table = "tcp6" if ":" in peer[0] else "tcp"
-    wanted = [_hex_of(peer), _hex_of(own)]
-    tables = [table, "tcp6"] if table == "tcp" else [table]  # a socket of IPv6 may speak IPv4
-    mapped = [_hex_of((f"::ffff:{host}", port)) for host, port in (peer, own)]
-    for name in tables:
+    wanted = {"tcp6": [peer, own]}
+    if ":" not in peer[0]:
+        # A socket of IPv6 may speak IPv4.
+        mapped = [(f"::ffff:{host}", port) for host, port in (peer, own)]
+        wanted = {"tcp": [peer, own], "tcp6": mapped}
+    for name, sides in wanted.items():
+        line_of_it = [_hex_of(side) for side in sides]
         try:
             with open(f"/proc/net/{name}") as file:
                 lines = file.read().splitlines()[1:]
@@ -172,7 +174,7 @@ def _uid_in_proc(peer: _Address, own: _Address) -> int | None:
             return None
         for line in lines:
             fields = line.split()
-            if fields[1:3] in (wanted, mapped):
+            if fields[1:3] == line_of_it:
                 return int(fields[7]) if fields[9] != "0" else -1
     return -1
 

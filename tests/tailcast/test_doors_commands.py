@@ -1,18 +1,19 @@
 """`serve --token`, `link`, `tokens`: what they print, and what of it others can see."""
 
+import asyncio
 import json
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
+from runlog import open_workspace
 from tailcast.client import AsyncClient, Client
-from tests.support import DEADLINE_S, wait_for, wait_for_end, wait_until
+from tests.support import DEADLINE_S, bash, events, script, wait_for, wait_for_end, wait_until
 from tests.tailcast.conftest import Cli
 
 TOKEN = "open-sesame-0123456789"
@@ -109,35 +110,41 @@ def test_tokens_add_ls_rm(cli: Cli, tmp_path: Path) -> None:
     assert "no token" in cli("link", "--as", "ben", code=2).stderr
 
 
-def test_a_name_comes_through_to_receipts_and_answers(cli: Cli, tmp_path: Path) -> None:
+def test_a_name_comes_through_to_receipts_and_decisions(cli: Cli, tmp_path: Path) -> None:
     """A real run tells who said what, who allowed and who answered."""
-    file = tmp_path / "tokens.json"
-    cli.environment["TAILCAST_TOKEN_FILE"] = str(file)
+    cli.environment["TAILCAST_TOKEN_FILE"] = str(tmp_path / "tokens.json")
     (anna,) = cli.json("tokens", "add", "anna", "--scope", "admin")
-    module = tmp_path / "asking.py"
-    module.write_text(
-        "from tailcast.workflow import Run, Workflow\n"
-        "class Asking(Workflow):\n"
-        "    async def run(self, run: Run) -> str:\n"
-        "        return 'x'\n"
+    (ben,) = cli.json("tokens", "add", "ben", "--scope", "talk")
+    question = {
+        "question": "Which colour?",
+        "header": "Colour",
+        "options": [{"label": "Red", "description": "r"}, {"label": "Blue", "description": "b"}],
+        "multiSelect": False,
+    }
+    prompt = script(
+        {"tools": [bash("touch a")]},
+        {"tools": [{"name": "AskUserQuestion", "input": {"questions": [question]}}]},
+        {"text": "end"},
     )
-    code = "import sys; print('up', flush=True); print('got', sys.stdin.readline(), flush=True)"
-    with cli.popen("serve", "--port", "0") as process:
+    with cli.popen("serve", "--port", "0", "--scripted-model") as process:
         url = listening(process)
-        with Client(url, token=anna["token"]) as client:
-            argv = [sys.executable, "-c", code]
-            started = client.start("command", params={"argv": argv}, run_id="one")
-            from runlog import open_workspace
-
-            run = open_workspace(cli.root, started.run_id)
-            wait_for(run, "log", message="up")
-            client.send("one", "hello")
-            assert wait_for(run, "message_received", message_type="message")["by"] == "anna"
-            client.stop("one")
+        with Client(url, token=anna["token"]) as one, Client(url, token=ben["token"]) as other:
+            params = {"allowed_tools": [], "ask_permissions": True, "question_timeout_s": 600}
+            one.start("claude", prompt, params=params, run_id="one", interactive=True)
+            run = open_workspace(cli.root, "one")
+            asked = wait_for(run, "permission_requested")
+            other.approve("one", asked["request_id"])
+            assert wait_for(run, "permission_resolved")["by"] == "ben"
+            presented = wait_for(run, "questions_presented")
+            one.answer("one", presented["question_id"], {"Which colour?": "Blue"})
+            assert wait_for(run, "responses_collected")["by"] == "anna"
+            wait_for(run, "result")
+            other.stop("one")
             wait_for_end(run)
-            assert wait_for(run, "message_received", message_type="stop")["by"] == "anna"
         process.terminate()
         process.wait(DEADLINE_S)
+    told = {r["message_type"]: r.get("by") for r in events(run, "message_received")}
+    assert told == {"permission": "ben", "answer": "anna", "stop": "ben"}
 
 
 @pytest.mark.parametrize("way", ["argument", "equals", "environment"])
@@ -178,15 +185,13 @@ async def _listed(url: str) -> int:
 
 
 def test_the_client_speaks_over_a_unix_socket(cli: Cli, tmp_path: Path) -> None:
-    import asyncio
-
     path = tmp_path / "s"
     with cli.popen("serve", "--uds", str(path)) as process:
         url = listening(process)
         assert url == f"unix:{path}"
         with Client(url) as client:
             started = client.start("command", params={"argv": ["echo", "hello"]})
-            told = [event["type"] for event in client.follow(started.run_id)]
+            told = [event.type for event in client.stream(started.run_id)]
         assert told[-1] == "workflow_completed"
         assert asyncio.run(_listed(url)) == 1
         process.terminate()

@@ -12,13 +12,14 @@
 
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import anyio
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .callers import scope_needed, set_caller
+from .callers import ANYONE, scope_needed, set_caller, stays_of, watched
 from .credentials import Credentials, Headers
 from .problems import Problem, ProblemResponse
 
@@ -83,7 +84,10 @@ class Access:
             await ProblemResponse(problem)(scope, receive, send)
             return
         if is_socket:
-            await self._app(scope, self._still_let_in(scope, headers, receive, send), send)
+            if (stays := stays_of(scope)) is not None:
+                receive = watched(scope, stays, receive)
+                receive = self._still_let_in(scope, headers, receive, send)
+            await self._app(scope, receive, send)
         elif method in _READING:
             await self._app(scope, receive, send)
         else:
@@ -126,7 +130,10 @@ class Access:
             return
         caller = await self._credentials.caller(scope, headers)
         caller.check_scope(scope_needed(method, scope["path"]))
-        set_caller(scope, caller)
+        # `--token` alone can't change while the relay lives.
+        is_fixed = caller is ANYONE and b"cookie" not in headers
+        stays = partial(self._credentials.stays, caller, scope, headers)
+        set_caller(scope, caller, None if is_fixed else stays)
 
     def _still_let_in(
         self, scope: Scope, headers: Headers, receive: Receive, send: Send

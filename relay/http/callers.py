@@ -3,19 +3,35 @@
 The scopes form a ladder. Whoever came in without a name (no token, or the one of `--token`) may do all.
 """
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, get_args
+
+import anyio
+from starlette.types import Message, Receive
 
 from .problems import Problem
 from .settings import ScopeName
 
-__all__ = ["ANYONE", "SCOPES", "Caller", "caller_of", "scope_needed", "set_caller"]
+__all__ = [
+    "ANYONE",
+    "SCOPES",
+    "Caller",
+    "caller_of",
+    "scope_needed",
+    "set_caller",
+    "stays_of",
+    "watched",
+]
 
 SCOPES: tuple[ScopeName, ...] = get_args(ScopeName)
 """Each may what those before it may: look; say and answer; start; remove, and change deployments."""
 
-_KEY = "tailcast.caller"
+_KEY, _STAYS_KEY = "tailcast.caller", "tailcast.stays"
+# Between two looks at whether who listens may still do so.
+_LOOK_S = 10.0
+
+Stays = Callable[[], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +82,30 @@ def caller_of(scope: Mapping[str, Any]) -> Caller:
     return caller
 
 
-def set_caller(scope: MutableMapping[str, Any], caller: Caller) -> None:
+def set_caller(scope: MutableMapping[str, Any], caller: Caller, stays: Stays | None) -> None:
+    """:param stays: whether he would still be let in; None: for as long as the relay lives."""
     # In place: what is behind the doors may hold a copy of the scope.
-    scope.setdefault("state", {})[_KEY] = caller
+    scope.setdefault("state", {}).update({_KEY: caller, _STAYS_KEY: stays})
+
+
+def stays_of(scope: Mapping[str, Any]) -> Stays | None:
+    """See `set_caller`."""
+    stays: Stays | None = scope.get("state", {}).get(_STAYS_KEY)
+    return stays
+
+
+def watched(scope: MutableMapping[str, Any], stays: Stays, receive: Receive) -> Receive:
+    """What a connection that lives long receives: `{"type": …disconnect}` soon after its caller would be kept out."""
+
+    async def receive_while_let_in() -> Message:
+        while True:
+            with anyio.move_on_after(_LOOK_S):
+                return await receive()
+            if not await stays():
+                kind = "websocket" if scope["type"] == "websocket" else "http"
+                return {"type": f"{kind}.disconnect", "code": 1008}
+
+    return receive_while_let_in
 
 
 def scope_needed(method: str, path: str) -> ScopeName:

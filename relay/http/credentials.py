@@ -48,15 +48,16 @@ class Credentials:
         """Whether nobody comes in without."""
         return self._are_needed
 
-    async def caller(self, scope: Scope, headers: Headers) -> Caller:
+    async def caller(self, scope: Scope, headers: Headers, *, is_try: bool = True) -> Caller:
         """Who sends the request.
 
+        :param is_try: a wrong token counts as one.
         :raises Problem: he shows nothing that opens, or has tried too often.
         """
         if not self.are_needed:
             return ANYONE
         user = self._user(scope, headers)
-        found = await self._by_token(scope, headers) or await self._by_cookie(headers)
+        found = await self._by_token(scope, headers, is_try) or await self._by_cookie(headers)
         if found is not None:
             return found if user is None else Caller(user, found.scope, found.deployments)
         if user is not None:
@@ -79,21 +80,29 @@ class Credentials:
         cookie = f"{_cookie_name(headers)}={secret}; Path=/; Max-Age={age_s}"
         return f"{cookie}; HttpOnly; SameSite=Strict{secure}"
 
-    async def _by_token(self, scope: Scope, headers: Headers) -> Caller | None:
+    async def stays(self, caller: Caller, scope: Scope, headers: Headers) -> bool:
+        """Whether whom the request has let in would come in as the same."""
+        try:
+            return await self.caller(scope, headers, is_try=False) == caller
+        except Problem:
+            return False
+
+    async def _by_token(self, scope: Scope, headers: Headers, is_try: bool) -> Caller | None:
         shown = _shown_tokens(headers, is_socket=scope["type"] == "websocket")
         if not shown:
             return None
         peer = _peer(scope)
-        wait_s = self._tries.wait_s(peer)
+        wait_s = self._tries.wait_s(peer) if is_try else 0.0
         for token in shown:
             if wait_s and len(token) < _UNGUESSABLE_BYTES:
                 continue
             caller = await self._caller_of_token(digest_of(token))
             if caller is not None:
                 return caller
-        if wait_s:
+        if wait_s and is_try:
             raise _too_many_tries(wait_s)
-        self._tries.add(peer)
+        if is_try:
+            self._tries.add(peer)
         raise _unauthorized()
 
     async def _caller_of_token(self, digest: str) -> Caller | None:

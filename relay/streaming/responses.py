@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runlog import Workspace
 
+from ..http.callers import stays_of, watched
 from ..http.problems import Problem, ProblemResponse, no_room
 from .registry import TailRegistry
 from .subscriber import StreamQuery, Subscriber
@@ -39,8 +40,11 @@ class HandOver:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         handed: list[LateResponse] = []
         # A scope of its own, or all that the app hangs into it would live as long as the stream.
-        await self._app({**scope, _HANDED: handed}, receive, send)
+        own = {**scope, _HANDED: handed}
+        await self._app(own, receive, send)
         if handed:
+            if (stays := stays_of(own)) is not None:
+                receive = watched({"type": "http"}, stays, receive)
             await handed.pop().stream(receive, send)
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -271,6 +272,36 @@ def test_the_file_is_read_anew(root: Path, tmp_path: Path, alive: Hold) -> None:
         wait_until(lambda: status(second) == 200, "the second again")
         file.rename(tmp_path / "moved")
         wait_until(lambda: status(second) != 200, "a file that is gone")
+
+
+def test_who_listens_is_cut_off_with_his_token(root: Path, tmp_path: Path, alive: Hold) -> None:
+    file = tmp_path / "tokens.json"
+    gone, kept = add(file, "gone", "talk"), add(file, "kept")
+    run = new_run(root)
+    alive(run)
+    say(run, "workflow_started")
+    with running_relay(root, "--token-file", str(file)) as relay:
+        base = f"{relay.url.replace('http', 'ws')}/api/v1/workflows/{run.run_id}/ws"
+        streams = (f"/workflows/{run.run_id}/stream", f"/stream?run={run.run_id}", "/stream?feed=1")
+        with ExitStack() as opened:
+            listeners = []
+            for path in streams:
+                for headers in (gone, kept):
+                    stream = relay.client.stream("GET", f"/api/v1{path}", headers=headers)
+                    listeners.append(opened.enter_context(stream).iter_raw())
+                    assert next(listeners[-1])
+            socket = opened.enter_context(
+                connect(base, additional_headers=gone, proxy=None, open_timeout=DEADLINE_S)
+            )
+            assert "workflow_started" in str(socket.recv(DEADLINE_S))
+            remove_token(file, "gone")
+            for listener in listeners[::2]:
+                with pytest.raises(httpx.RemoteProtocolError):
+                    list(listener)
+            with pytest.raises(ConnectionClosed):
+                socket.recv(DEADLINE_S)
+            say(run, "log", message="still here")
+            assert any(b"still here" in part for part in listeners[1])
 
 
 def test_a_token_expires(root: Path, tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ class Access:
             return
         if is_socket:
             if (stays := stays_of(scope)) is not None:
-                receive = watched(scope, stays, receive)
+                receive = watched(receive, stays, "websocket", lambda: None)
                 receive = self._still_let_in(scope, headers, receive, send)
             await self._app(scope, receive, send)
         elif method in _READING:

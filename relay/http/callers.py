@@ -5,7 +5,7 @@ The scopes form a ladder. Whoever came in without a name (no token, or the one o
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import anyio
 from starlette.types import Message, Receive
@@ -17,6 +17,7 @@ __all__ = [
     "ANYONE",
     "SCOPES",
     "Caller",
+    "Stays",
     "caller_of",
     "scope_needed",
     "set_caller",
@@ -94,15 +95,20 @@ def stays_of(scope: Mapping[str, Any]) -> Stays | None:
     return stays
 
 
-def watched(scope: MutableMapping[str, Any], stays: Stays, receive: Receive) -> Receive:
-    """What a connection that lives long receives: `{"type": …disconnect}` soon after its caller would be kept out."""
+def watched(
+    receive: Receive, stays: Stays, kind: Literal["http", "websocket"], on_cut: Callable[[], None]
+) -> Receive:
+    """What a connection that lives long receives: that it is closed, soon after its caller would be kept out.
+
+    :param on_cut: called before that.
+    """
 
     async def receive_while_let_in() -> Message:
         while True:
             with anyio.move_on_after(_LOOK_S):
                 return await receive()
             if not await stays():
-                kind = "websocket" if scope["type"] == "websocket" else "http"
+                on_cut()
                 return {"type": f"{kind}.disconnect", "code": 1008}
 
     return receive_while_let_in

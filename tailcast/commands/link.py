@@ -7,17 +7,18 @@ import typer
 
 from ..cli.errors import CommandError
 from ..cli.options import DEFAULT_ROOT, AsJson, Root, none_in, parse_age
-from ..client.connection import DEFAULT_URL
 from ..terminal.output import print_json, print_line
 from .servers import TOKEN_FILE_VARIABLE
 
 __all__ = ["link"]
 
+_URL = "http://127.0.0.1:8700"  # of `serve` as it is
+
 
 def link(
     url: Annotated[
         str, typer.Option("--url", metavar="URL", help="Where people reach the relay")
-    ] = DEFAULT_URL,
+    ] = _URL,
     name: Annotated[
         str | None,
         typer.Option(
@@ -50,7 +51,7 @@ def link(
     if not root.is_dir():
         raise CommandError(none_in(root, "relay"), "Give the --root of the relay")
     if not url.startswith(("http://", "https://")):
-        raise CommandError(f"--url {url} is no address", f"Write it as {DEFAULT_URL}")
+        raise CommandError(f"--url {url} is no address", f"Write it as {_URL}")
     made = url.rstrip("/") + new_link(
         root, None if name is None else _digest(token_file, name), age
     )

@@ -7,7 +7,15 @@ import threading
 from pathlib import Path
 from typing import NoReturn, get_args
 
-from .http.settings import LOOPBACK_HOSTS, PAGE, ConnectionLimits, RelayError, RelaySettings, Watch
+from .http.settings import (
+    LOOPBACK_HOSTS,
+    PAGE,
+    ConnectionLimits,
+    RelayError,
+    RelaySettings,
+    ScopeName,
+    Watch,
+)
 from .server import serve
 
 
@@ -17,6 +25,11 @@ def main() -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8700)
     parser.add_argument("--token")
+    parser.add_argument("--token-file", type=Path)
+    parser.add_argument("--trust-proxy", action="append", default=[])
+    parser.add_argument("--trust-user-header")
+    parser.add_argument("--user-scope", choices=get_args(ScopeName), default="start")
+    parser.add_argument("--uds", type=Path)
     parser.add_argument("--allow-host", action="append", default=[])
     parser.add_argument("--keepalive", type=float, default=15.0, metavar="SECONDS")
     parser.add_argument("--watch", choices=get_args(Watch), default="watchfiles")
@@ -32,6 +45,11 @@ def main() -> int:
     settings = RelaySettings(
         root=asked.root,
         token=asked.token,
+        token_file=asked.token_file,
+        trusted_proxies=tuple(asked.trust_proxy),
+        user_header=asked.trust_user_header,
+        user_scope=asked.user_scope,
+        uds=asked.uds,
         allowed_hosts=LOOPBACK_HOSTS | {name.lower() for name in asked.allow_host},
         keepalive_s=asked.keepalive,
         page=asked.page,

@@ -18,6 +18,7 @@ from runlog.groups.batches import remove_unmade
 from . import dialects
 from .dependencies import Json, Services, in_thread
 from .http.access import Access
+from .http.credentials import Credentials
 from .http.models import Health
 from .http.problems import Problem, problem_handlers
 from .http.run_calls import RunCalls
@@ -73,7 +74,7 @@ class Relay:
         doors = Access(
             page,
             allowed_hosts=settings.allowed_hosts,
-            token=settings.token,
+            credentials=Credentials(settings),
             is_public=page.takes,
         )
         self._app = HandOver(doors)

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from runlog import RunIndex, Workspace, encode, open_workspace
 
 from .http.bodies import off_loop, parse_json
+from .http.callers import Caller, caller_of
 from .http.problems import Problem, told_of
 from .http.run_calls import RunCalls, in_thread
 from .http.runs import RunStates
@@ -25,7 +26,7 @@ from .starting.create_run import Catalog
 from .streaming.feed import Feed
 from .streaming.registry import TailRegistry
 
-__all__ = ["Json", "OnRun", "RunAt", "Services", "Shared", "StrictRoute", "in_thread"]
+__all__ = ["Json", "OnRun", "RunAt", "Services", "Shared", "StrictRoute", "Who", "in_thread"]
 
 # In place of a body whose faults are known: FastAPI finds one more, which nobody is told.
 _NO_BODY = 0
@@ -51,6 +52,14 @@ async def _services(request: Request) -> Services:
 
 
 Shared = Annotated[Services, Depends(_services)]
+
+
+async def _who(request: Request) -> Caller:
+    return caller_of(request.scope)
+
+
+Who = Annotated[Caller, Depends(_who)]
+"""Whom the doors let in."""
 
 
 async def _run_at(

@@ -5,11 +5,14 @@ import contextlib
 import dataclasses
 import ipaddress
 import logging
+import os
+import re
 import resource
 import signal
 import socket
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
@@ -17,6 +20,8 @@ import uvicorn
 from .app import Relay, create_app
 from .http.access import MAX_BODY_BYTES
 from .http.connection import Connections, HttpConnection
+from .http.peers import Proxies, SameUser
+from .http.secrecy import conceal
 from .http.settings import LOOPBACK_HOSTS, RelayError, RelaySettings
 
 __all__ = ["prepare_process", "serve"]
@@ -30,6 +35,14 @@ _POLITE_S = 0.3
 _CALLS_S = 60.0
 _LOOK_S = 0.02
 
+# Tries are slowed down; so few will do for what only this machine reaches.
+_TOKEN_LENGTH = 6
+_TOKEN_LENGTH_ABROAD = 16
+_TOKEN_VARIETY = 4
+_TOKEN = re.compile(r"[!-~](?:[ -~]*[!-~])?")
+_HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?")
+_HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,100}")
+
 
 def serve(
     settings: RelaySettings,
@@ -40,24 +53,32 @@ def serve(
 ) -> int:
     """Serve until SIGTERM or SIGINT, or until stopped.
 
-    :param host: anything but a loopback address needs `settings.token`.
+    :param host: anything but a loopback address needs a token. Passed over with `settings.uds`, as is `port`.
     :param port: 0 picks a free one.
-    :param announce: called with `http://HOST:PORT` once connections are taken.
+    :param announce: called with `http://HOST:PORT`, or `unix:PATH`, once connections are taken.
     :param on_started: called after that, with a function that stops the server from any thread.
     :return: the number of the signal that ended it; 0 if it was stopped.
     :raises RelayError: it can't be served there.
     """
-    listener = _bind(host, port)
+    check_settings(settings)
+    listener = _bind(host, port) if settings.uds is None else _bind_unix(settings)
+    own_user = None
     try:
         settings = _admit(settings, host, listener)
+        if settings.is_guarded:
+            conceal(settings.token)
+        else:
+            own_user = SameUser(Proxies(settings.trusted_proxies))
         prepare_process()
         # What concerns a person is told by whoever called; uvicorn's own lines are for debugging it.
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
         relay = create_app(settings)
+        refusal = own_user.refusal if own_user else lambda _: None
+        connections = Connections(settings.limits, refusal)
         config = uvicorn.Config(
             relay,
             loop="uvloop",
-            http=Connections(settings.limits).protocol,  # type: ignore[arg-type] # called as the class would be
+            http=connections.protocol,  # type: ignore[arg-type] # called as the class would be
             ws="websockets-sansio",  # the one that is no wrapper of websockets' deprecated server
             ws_max_size=MAX_BODY_BYTES,
             ws_per_message_deflate=False,  # on this machine it costs more than it saves
@@ -75,6 +96,10 @@ def serve(
         return server.ended_by
     finally:
         listener.close()
+        if own_user is not None:
+            own_user.close()
+        if settings.uds is not None:
+            settings.uds.unlink(missing_ok=True)
 
 
 class _Server(uvicorn.Server):
@@ -163,16 +188,109 @@ def _bind(host: str, port: int) -> socket.socket:
     return listener
 
 
+def _bind_unix(settings: RelaySettings) -> socket.socket:
+    path = settings.uds
+    assert path is not None
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        _remove_stale(path)
+        # Who may open it: its user, and where a proxy of another user is told of, its group.
+        old = os.umask(0o117 if "unix" in settings.trusted_proxies else 0o177)
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(old)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        told = error.strerror or str(error)  # a path that is too long has no number
+        hint = "Choose another --uds: a path of up to 107 bytes, in a folder of yours"
+        raise RelayError(f"can't listen on {path}: {told}", hint) from error
+    return listener
+
+
+def _remove_stale(path: Path) -> None:
+    """The socket of a relay that was killed. :raises OSError: someone listens there, or it is something else."""
+    if not path.is_socket():
+        return  # whatever else is there, `bind` refuses
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+
+
+def check_settings(settings: RelaySettings) -> None:
+    """:raises RelayError: they open a door that is meant to be shut, or can't mean what was written."""
+    if settings.token is not None:
+        _check_token(settings.token)
+    for name in sorted(settings.allowed_hosts):
+        _check_name(name)
+    if "*" in settings.allowed_hosts and not settings.is_guarded:
+        raise RelayError(
+            "--allow-host '*' lets any web page in that gets its name to point here",
+            "Name the hosts one by one, or set --token or --token-file",
+        )
+    Proxies(settings.trusted_proxies)
+    if settings.user_header is not None:
+        if not _HEADER_NAME.fullmatch(settings.user_header):
+            raise RelayError(
+                f"--trust-user-header {settings.user_header!r} is no name of a header",
+                "Write it as X-Forwarded-User",
+            )
+        if not settings.trusted_proxies:
+            raise RelayError(
+                "--trust-user-header needs to know whose word counts",
+                "Add --trust-proxy with the proxy's address, or `unix` with --uds",
+            )
+    if "unix" in settings.trusted_proxies and settings.uds is None:
+        raise RelayError("--trust-proxy unix needs a Unix socket", "Add --uds PATH")
+
+
+def _check_token(token: str) -> None:
+    remedy = "Give one that can't be guessed, as `openssl rand -hex 32` prints, or none at all"
+    if not token.strip():
+        raise RelayError("the token is empty", remedy)
+    if not _TOKEN.fullmatch(token):
+        raise RelayError(
+            "the token has spaces around it, or characters that no header can carry",
+            "Use letters, digits and signs of ASCII",
+        )
+    if len(token) < _TOKEN_LENGTH or len(set(token)) < _TOKEN_VARIETY:
+        raise RelayError(
+            f"the token is too easy to guess: under {_TOKEN_LENGTH} characters, or few different ones",
+            remedy,
+        )
+
+
+def _check_name(name: str) -> None:
+    if name == "*" or _HOST_NAME.fullmatch(name) or name in LOOPBACK_HOSTS:
+        return
+    with contextlib.suppress(ValueError):
+        ipaddress.ip_address(name)
+        return
+    raise RelayError(
+        f"--allow-host {name!r} is no name of a host",
+        "Give the name alone, without a scheme, port or path: tail.example",
+    )
+
+
 def _admit(settings: RelaySettings, host: str, listener: socket.socket) -> RelaySettings:
     """The settings with the names that this address goes by."""
+    if settings.uds is not None:
+        return settings
     address = ipaddress.ip_address(listener.getsockname()[0])
-    if settings.token is not None and not settings.token.strip():
-        raise RelayError("the token is empty", "Give one that can't be guessed, or none at all")
-    if not address.is_loopback and settings.token is None:
-        raise RelayError(
-            f"{host} can be reached from other machines, so a token is required",
-            "Set --token or TAILCAST_TOKEN, or listen on 127.0.0.1",
-        )
+    if not address.is_loopback:
+        if not settings.is_guarded:
+            raise RelayError(
+                f"{host} can be reached from other machines, so a token is required",
+                "Set --token, TAILCAST_TOKEN or --token-file, or listen on 127.0.0.1",
+            )
+        if settings.token is not None and len(settings.token) < _TOKEN_LENGTH_ABROAD:
+            raise RelayError(
+                f"{host} can be reached from other machines: a token needs {_TOKEN_LENGTH_ABROAD} characters there",
+                "Give one that can't be guessed, as `openssl rand -hex 32` prints",
+            )
     names = settings.allowed_hosts
     if address.is_unspecified and names == LOOPBACK_HOSTS:
         # It has names we don't know. The token, which a re-pointed page does not have, is the door then.
@@ -181,6 +299,8 @@ def _admit(settings: RelaySettings, host: str, listener: socket.socket) -> Relay
 
 
 def _url(host: str, listener: socket.socket) -> str:
+    if listener.family == socket.AF_UNIX:
+        return f"unix:{listener.getsockname()}"
     shown = f"[{host}]" if ":" in host else host
     return f"http://{shown}:{listener.getsockname()[1]}"
 

@@ -14,6 +14,7 @@ from .commands import (
     demo,
     deployments,
     doctor,
+    link,
     listing,
     prune,
     questions,
@@ -22,6 +23,7 @@ from .commands import (
     show,
     stop,
     tail,
+    tokens,
 )
 
 __all__ = ["app"]
@@ -87,4 +89,6 @@ app.command("rm", rich_help_panel=_HOUSE)(listing.rm)
 app.command("prune", rich_help_panel=_HOUSE)(prune.prune)
 app.command("relay", rich_help_panel=_HOUSE)(servers.relay)
 app.command("runner", rich_help_panel=_HOUSE)(servers.runner)
+app.command("link", rich_help_panel=_HOUSE)(link.link)
+app.add_typer(tokens.app, rich_help_panel=_HOUSE)
 app.command("doctor", rich_help_panel=_HOUSE)(doctor.doctor)

@@ -13,7 +13,8 @@ from starlette.responses import Response
 
 from runlog import Event, decode, encode
 
-from ..dependencies import Services, Shared, StrictRoute, in_thread
+from ..dependencies import Services, Shared, StrictRoute, Who, in_thread
+from ..http.callers import Caller
 from ..http.problems import Problem
 from ..streaming.responses import EventStream
 from ..streaming.subscriber import StreamQuery
@@ -211,9 +212,9 @@ router = APIRouter(prefix="/ag-ui", route_class=StrictRoute, include_in_schema=F
 
 
 @router.post("")
-async def run_agent(services: Shared, asked: RunAgentInput) -> Response:
+async def run_agent(services: Shared, who: Who, asked: RunAgentInput) -> Response:
     """Say what is new on the thread, or resume it, and answer with the turn that this leads to."""
-    turn, answered = await in_thread(_take_in, services, asked)
+    turn, answered = await in_thread(_take_in, services, who, asked)
     run = run_of(services, asked.threadId)
     fold = AgUiFold(run.run_id, turn, answered, answered, thread=asked.threadId, run=asked.runId)
     query = StreamQuery(after=turn.start)
@@ -221,14 +222,16 @@ async def run_agent(services: Shared, asked: RunAgentInput) -> Response:
 
 
 @router.post("/{thread_id:path}/stop")
-async def stop(services: Shared, thread_id: Annotated[str, Path(max_length=1000)]) -> Response:
+async def stop(
+    services: Shared, who: Who, thread_id: Annotated[str, Path(max_length=1000)]
+) -> Response:
     """End the turn. (`abortRun()` alone only ends the listening.)"""
-    return await interrupt(services, thread_id)
+    return await interrupt(services, who, thread_id)
 
 
-def _take_in(services: Services, asked: RunAgentInput) -> tuple[Turn, frozenset[str]]:
+def _take_in(services: Services, who: Caller, asked: RunAgentInput) -> tuple[Turn, frozenset[str]]:
     if asked.resume:
-        return reply(services, asked.threadId, _replies(services, asked))
+        return reply(services, who, asked.threadId, _replies(services, asked))
     if not asked.messages or asked.messages[-1].get("role") != "user":
         raise Problem(422, "invalid-request", "The last of `messages` must be the person's")
     *earlier, last = asked.messages
@@ -240,7 +243,7 @@ def _take_in(services: Services, asked: RunAgentInput) -> tuple[Turn, frozenset[
     fields = asked.forwardedProps if isinstance(asked.forwardedProps, dict) else {}
     content = _content(last.get("content"))
     message_id = str(last.get("id") or asked.runId)
-    return say(services, asked.threadId, message_id, content, told, fields), frozenset()
+    return say(services, who, asked.threadId, message_id, content, told, fields), frozenset()
 
 
 def _replies(services: Services, asked: RunAgentInput) -> list[dict[str, Any]]:

@@ -16,7 +16,8 @@ from starlette.responses import Response
 
 from runlog import Event, encode
 
-from ..dependencies import Services, Shared, StrictRoute, in_thread
+from ..dependencies import Services, Shared, StrictRoute, Who, in_thread
+from ..http.callers import Caller
 from ..http.problems import Problem
 from ..streaming.responses import EventStream
 from ..streaming.subscriber import StreamQuery
@@ -154,9 +155,9 @@ ChatId = Annotated[str, Path(max_length=1000)]
 
 
 @router.post("")
-async def send(services: Shared, chat: Chat) -> Response:
+async def send(services: Shared, who: Who, chat: Chat) -> Response:
     """Say what is new in the chat, and answer with the turn it leads to."""
-    turn, answered = await in_thread(_take_in, services, chat)
+    turn, answered = await in_thread(_take_in, services, who, chat)
     return _stream(services, chat.id, turn, answered)
 
 
@@ -170,9 +171,9 @@ async def reconnect(services: Shared, chat_id: ChatId) -> Response:
 
 
 @router.post("/{chat_id:path}/stop")
-async def stop(services: Shared, chat_id: ChatId) -> Response:
+async def stop(services: Shared, who: Who, chat_id: ChatId) -> Response:
     """End the turn. (`stop()` of `useChat` alone only ends the listening.)"""
-    return await interrupt(services, chat_id)
+    return await interrupt(services, who, chat_id)
 
 
 def _stream(services: Services, chat_id: str, turn: Turn, answered: frozenset[str]) -> Response:
@@ -183,10 +184,10 @@ def _stream(services: Services, chat_id: str, turn: Turn, answered: frozenset[st
     return EventStream(services.tails, run, query, keepalive_s, 200, _HEADERS, fold)
 
 
-def _take_in(services: Services, chat: Chat) -> tuple[Turn, frozenset[str]]:
+def _take_in(services: Services, who: Caller, chat: Chat) -> tuple[Turn, frozenset[str]]:
     last = chat.messages[-1]
     if last.get("role") == "assistant":
-        return _answer(services, chat, last)
+        return _answer(services, who, chat, last)
     message_id = str(last.get("id") or secrets.token_hex(8))
     if chat.trigger == "regenerate-message":
         message_id = secrets.token_hex(8)  # what was said is said again: a run forgets nothing
@@ -194,10 +195,12 @@ def _take_in(services: Services, chat: Chat) -> tuple[Turn, frozenset[str]]:
         {"role": message.get("role"), "content": _plain(message)} for message in chat.messages[:-1]
     ]
     asked = chat.model_extra or {}
-    return say(services, chat.id, message_id, _content(last), earlier, asked), frozenset()
+    return say(services, who, chat.id, message_id, _content(last), earlier, asked), frozenset()
 
 
-def _answer(services: Services, chat: Chat, message: dict[str, Any]) -> tuple[Turn, frozenset[str]]:
+def _answer(
+    services: Services, who: Caller, chat: Chat, message: dict[str, Any]
+) -> tuple[Turn, frozenset[str]]:
     """Hand on the approvals and answers that are in the agent's last message, of what is still open."""
     questions, permissions = asked_in(services, chat.id)
     lines = []
@@ -216,7 +219,7 @@ def _answer(services: Services, chat: Chat, message: dict[str, Any]) -> tuple[Tu
         else:
             continue
         lines.append(line)
-    return reply(services, chat.id, lines)
+    return reply(services, who, chat.id, lines)
 
 
 def _answers(output: Any, asked: Event) -> dict[str, Any]:

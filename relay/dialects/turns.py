@@ -20,13 +20,13 @@ from runlog import (
     decode,
     ended_status,
     open_workspace,
-    post,
     read_inbox,
 )
 from runlog.disk.tail import records_of
 from runlog.groups.resolution import Refused
 
 from ..dependencies import Json, Services, in_thread
+from ..http.callers import Caller
 from ..http.models import MESSAGE_ID_PATTERN, StartRun
 from ..http.problems import Problem
 from ..routes.messages import post_line
@@ -73,6 +73,7 @@ def run_of(services: Services, chat_id: str) -> Workspace:
 
 def say(
     services: Services,
+    who: Caller,
     chat_id: str,
     message_id: str,
     content: Any,
@@ -88,7 +89,7 @@ def say(
     run = run_of(services, chat_id)
     if not run.exists() or not earlier:
         try:
-            _start(services, run, f"{chat_id} {message_id}", content, earlier, asked)
+            _start(services, who, run, f"{chat_id} {message_id}", content, earlier, asked)
             return Turn(f"prompt-{run.run_id}", 0, 0)
         except RunExists:
             pass
@@ -99,7 +100,8 @@ def say(
     if not re.fullmatch(MESSAGE_ID_PATTERN, message_id):
         message_id = f"said-{hashlib.sha256(message_id.encode(errors='replace')).hexdigest()[:32]}"
     line = {"type": "message", "id": message_id, "content": content, "delivery": "queue"}
-    posted = post_line(services, run, line | {"resume": True})
+    # To reopen a run is to start it: who may not do that may talk to one that goes on.
+    posted = post_line(services, who, run, line | ({"resume": True} if who.may("start") else {}))
     return Turn(message_id, 0 if posted.repeated else size, size)
 
 
@@ -112,7 +114,7 @@ def asked_in(services: Services, chat_id: str) -> tuple[dict[str, Event], frozen
 
 
 def reply(
-    services: Services, chat_id: str, lines: list[dict[str, Any]]
+    services: Services, who: Caller, chat_id: str, lines: list[dict[str, Any]]
 ) -> tuple[Turn, frozenset[str]]:
     """Post answers and decisions, as lines of the inbox. The turn that goes on, and what they reply to.
 
@@ -124,18 +126,20 @@ def reply(
         detail = "What is sent says nothing new, and answers nothing that is open: say something"
         raise Problem(409, "not-open", detail)
     for line in lines:
-        post_line(services, run, line)
+        post_line(services, who, run, line)
     return turn, frozenset(line.get("request_id") or line["question_id"] for line in lines)
 
 
-async def interrupt(services: Services, chat_id: str) -> Response:
+async def interrupt(services: Services, who: Caller, chat_id: str) -> Response:
     """End the turn of a chat."""
-    posted = await in_thread(post, run_of(services, chat_id), {"type": "interrupt"})
+    run = run_of(services, chat_id)
+    posted = await in_thread(post_line, services, who, run, {"type": "interrupt"})
     return Json({"message_id": posted.message_id, "offset": posted.offset}, 202)
 
 
 def _start(
     services: Services,
+    who: Caller,
     run: Workspace,
     key: str,
     content: Any,
@@ -153,7 +157,10 @@ def _start(
                 fields["params"] = {"include_partial_messages": True} | fields.get("params", {})
     fields |= {"prompt": content, "run_id": run.run_id, "chat_history": earlier}
     key = hashlib.sha256(key.encode(errors="replace")).hexdigest()
-    start_run(services.root, services.catalog, StartRun.model_validate(fields), f"chat:{key}")
+    start = StartRun.model_validate(fields)
+    who.check_scope("start")
+    who.check_deployment(start.deployment, to="start a run")
+    start_run(services.root, services.catalog, start, f"chat:{key}")
 
 
 def is_going(services: Services, run: Workspace) -> bool:

@@ -3,21 +3,24 @@
 * `Host` is one of ours. A page whose name was re-pointed at 127.0.0.1 (DNS rebinding) sends its own name.
 * `Origin`, if a browser sent one with a call that changes something, is this very host: a page elsewhere can post to
   us without reading the answer. Browsers that send no `Origin` say `Sec-Fetch-Site`.
-* The bearer token, if one is set. The probes need none: who runs them can't always add a header. Nor does the page,
-  which holds nothing of a run: a browser can't send one with an address that is typed in.
-* A WebSocket passes the same doors. It always counts as a change; its token may come as the subprotocol
-  `bearer.TOKEN`.
+* Where nothing has to be shown, nobody stands in between: what came through a proxy came from elsewhere.
+* What opens (`credentials`), and whether its scope is enough. The probes need none: who runs them can't always add a
+  header. Nor does the page, which holds nothing of a run. `/login/CODE` turns a one-time link into a cookie.
+* A WebSocket passes the same doors, and always counts as a change.
 * A body has at most 10 MiB, told or not (chunked).
 """
 
-import hmac
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import anyio
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .callers import ANYONE, scope_needed, set_caller, stays_of, watched
+from .credentials import Credentials, Headers
 from .problems import Problem, ProblemResponse
 
 __all__ = ["MAX_BODY_BYTES", "Access", "chosen_subprotocol"]
@@ -31,9 +34,11 @@ _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
 _ORIGIN = re.compile(rb"(https?)://([^/]+)")
+# Besides X-Forwarded-…
+_OF_PROXIES = frozenset({b"forwarded", b"via", b"x-real-ip"})
 _DEFAULT_PORTS = {b"http": b":80", b"https": b":443"}
 
-_Headers = dict[bytes, list[bytes]]
+_LOGIN = re.compile(r"/login/([A-Za-z0-9_-]{16,64})")
 
 
 class Access:
@@ -47,13 +52,13 @@ class Access:
         app: ASGIApp,
         *,
         allowed_hosts: frozenset[str],
-        token: str | None,
+        credentials: Credentials,
         is_public: Callable[[Scope], bool] = lambda _: False,
     ) -> None:
         self._app = app
         self._is_public = is_public
         self._allowed_hosts = allowed_hosts
-        self._token = None if token is None else token.encode()
+        self._credentials = credentials
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -62,52 +67,111 @@ class Access:
         is_socket = scope["type"] == "websocket"
         # Lines come in by a WebSocket too: it is none of the methods that only read.
         method = "WEBSOCKET" if is_socket else scope["method"]
-        headers: _Headers = {}
+        headers: Headers = {}
         for name, value in scope["headers"]:
             headers.setdefault(name, []).append(value)
-        problem = (
+        try:
             self._check_host(headers)
-            or self._check_token(scope, headers, is_socket)
-            or _check_origin(method, headers)
-            or _check_length(headers)
-        )
-        if problem is not None:
+            self._check_proxy(scope, headers)
+            if self._credentials.are_needed and (login := _login_of(scope)):
+                response = await self._log_in(login, scope, headers)
+                await response(scope, receive, send)
+                return
+            await self._check_caller(scope, headers, method)
+            _check_origin(method, headers)
+            _check_length(headers)
+        except Problem as problem:
             await ProblemResponse(problem)(scope, receive, send)
-        elif method in _READING or is_socket:
+            return
+        if is_socket:
+            if (stays := stays_of(scope)) is not None:
+                receive = watched(receive, stays, "websocket", lambda: None)
+                receive = self._still_let_in(scope, headers, receive, send)
+            await self._app(scope, receive, send)
+        elif method in _READING:
             await self._app(scope, receive, send)
         else:
             await self._app(scope, _limited(receive), send)
 
-    def _check_host(self, headers: _Headers) -> Problem | None:
+    def _check_host(self, headers: Headers) -> None:
         hosts = headers.get(b"host", [])
         match = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
         if match is None:
-            return Problem(400, "bad-host", "Send exactly one `Host` header, a name or an address")
+            raise Problem(400, "bad-host", "Send exactly one `Host` header, a name or an address")
         name = match[1].decode().lower().strip("[]")
         if "*" in self._allowed_hosts or name in self._allowed_hosts:
-            return None
-        return Problem(
+            return
+        raise Problem(
             421,
             "host-not-allowed",
             f"This relay does not go by the name {name!r}. Use one of "
             f"{', '.join(sorted(self._allowed_hosts))}, or start it with --allow-host {name}",
         )
 
-    def _check_token(self, scope: Scope, headers: _Headers, is_socket: bool) -> Problem | None:
-        if self._token is None or scope["path"] in _OPEN_PATHS or self._is_public(scope):
-            return None
-        sent = headers.get(b"authorization", [])
-        scheme, _, credentials = (sent[0] if len(sent) == 1 else b"").partition(b" ")
-        if scheme.lower() == b"bearer" and hmac.compare_digest(credentials.strip(), self._token):
-            return None
-        if is_socket and any(hmac.compare_digest(t, self._token) for t in _offered(headers)):
-            return None
-        return Problem(
-            401,
-            "unauthorized",
-            "Send `Authorization: Bearer TOKEN` with the token that the relay was started with (--token or "
-            "TAILCAST_TOKEN). EventSource can't; read the stream with fetch instead",
-            headers={"www-authenticate": 'Bearer realm="tailcast"'},
+    def _check_proxy(self, scope: Scope, headers: Headers) -> None:
+        if self._credentials.are_needed or self._credentials.trusts(scope):
+            return
+        for name in headers:
+            if name in _OF_PROXIES or name.startswith(b"x-forwarded-"):
+                raise Problem(
+                    403,
+                    "behind-a-proxy",
+                    f"This came through a proxy (`{name.decode('latin-1')}`), and the relay lets everyone in: who "
+                    "reaches the proxy could start commands here. Start it with --token or --token-file; or, if the "
+                    "proxy lets only the right ones through, with --trust-proxy and its address",
+                )
+
+    async def _check_caller(self, scope: Scope, headers: Headers, method: str) -> None:
+        if (
+            not self._credentials.are_needed
+            or scope["path"] in _OPEN_PATHS
+            or self._is_public(scope)
+        ):
+            return
+        caller = await self._credentials.caller(scope, headers)
+        caller.check_scope(scope_needed(method, scope["path"]))
+        # `--token` alone can't change while the relay lives.
+        is_fixed = caller is ANYONE and b"cookie" not in headers
+        stays = partial(self._credentials.stays, caller, scope, headers)
+        set_caller(scope, caller, None if is_fixed else stays)
+
+    def _still_let_in(
+        self, scope: Scope, headers: Headers, receive: Receive, send: Send
+    ) -> Receive:
+        """A WebSocket lives long: a line counts only if its sender would still come in."""
+
+        async def checked() -> Message:
+            message = await receive()
+            if message["type"] == "websocket.receive":
+                try:
+                    await self._check_caller(scope, headers, "WEBSOCKET")
+                except Problem as problem:
+                    await send({"type": "websocket.close", "code": 1008, "reason": problem.kind})
+                    return {"type": "websocket.disconnect", "code": 1008}
+            return message
+
+        return checked
+
+    async def _log_in(self, code: str, scope: Scope, headers: Headers) -> Response:
+        # A picture or a frame of a foreign page would use it up.
+        if headers.get(b"sec-fetch-dest", [b"document"]) != [b"document"]:
+            raise Problem(403, "foreign-origin", "Open the link in a window of its own")
+        cookie = await self._credentials.open_link(code, scope, headers)
+        if cookie is None:
+            raise Problem(
+                410,
+                "link-used",
+                "This link has been used, or is too old: it works once. `tailcast link` makes another one",
+            )
+        return Response(
+            status_code=303,
+            headers={
+                "location": "/",
+                "set-cookie": cookie,
+                "cache-control": "no-store",
+                "referrer-policy": "no-referrer",
+                "x-content-type-options": "nosniff",
+            },
         )
 
 
@@ -118,15 +182,17 @@ def chosen_subprotocol(offered: Sequence[str]) -> str | None:
     return next((name for name in offered if name.startswith("bearer.")), None)
 
 
-def _offered(headers: _Headers) -> list[bytes]:
-    """The tokens among the subprotocols, `bearer.TOKEN`: a page can't set a header of a WebSocket."""
-    names = b",".join(headers.get(b"sec-websocket-protocol", [])).split(b",")
-    return [n.strip().removeprefix(b"bearer.") for n in names if n.strip().startswith(b"bearer.")]
-
-
-def _check_origin(method: str, headers: _Headers) -> Problem | None:
-    if method in _READING:
+def _login_of(scope: Scope) -> str | None:
+    """The code of a link that is opened."""
+    if scope["type"] != "http" or scope["method"] != "GET":
         return None
+    match = _LOGIN.fullmatch(scope["path"])
+    return None if match is None else match[1]
+
+
+def _check_origin(method: str, headers: Headers) -> None:
+    if method in _READING:
+        return
     host = headers[b"host"][0].lower()
     for origin in headers.get(b"origin", []):
         match = _ORIGIN.fullmatch(origin.lower())
@@ -138,8 +204,8 @@ def _check_origin(method: str, headers: _Headers) -> Problem | None:
     else:
         site = headers.get(b"sec-fetch-site", [b"none"])
         if b"origin" in headers or site[-1] in (b"none", b"same-origin"):
-            return None
-    return Problem(
+            return
+    raise Problem(
         403,
         "foreign-origin",
         "A page of another origin may not change anything here. Serve the page from this host and port, or call from "
@@ -147,17 +213,16 @@ def _check_origin(method: str, headers: _Headers) -> Problem | None:
     )
 
 
-def _check_length(headers: _Headers) -> Problem | None:
+def _check_length(headers: Headers) -> None:
     for told in headers.get(b"content-length", []):
         # The server has checked that they are digits; but int() of a very long number is slow, then an error.
         if len(told) > 15 or int(told) > MAX_BODY_BYTES:
-            return Problem(
+            raise Problem(
                 413,
                 "content-too-large",
                 "Send at most 10 MiB; put more into a file of the workspace",
                 headers={"connection": "close"},
             )
-    return None
 
 
 def _limited(receive: Receive) -> Receive:

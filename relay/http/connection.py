@@ -50,10 +50,18 @@ _BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 
 
 class Connections:
-    """All connections of a server. `protocol` makes one, as uvicorn calls it. Lives on one event loop."""
+    """All connections of a server. `protocol` makes one, as uvicorn calls it. Lives on one event loop.
 
-    def __init__(self, limits: ConnectionLimits) -> None:
+    :param refusal: why a new connection can't be served, whatever it costs; None: it can.
+    """
+
+    def __init__(
+        self,
+        limits: ConnectionLimits,
+        refusal: Callable[[Transport], Problem | None] = lambda _: None,
+    ) -> None:
         self.limits = limits
+        self._refusal = refusal
         self._of_peer: Counter[str] = Counter()
         self._admitted: set[HttpConnection] = set()
         # Those that ask for nothing now, the longest first: they make room when there is none.
@@ -68,6 +76,13 @@ class Connections:
         _loop: AbstractEventLoop | None = None,
     ) -> "HttpConnection":
         return HttpConnection(self, config, server_state, app_state, _loop)
+
+    def look_at(self, connection: "HttpConnection", transport: Transport) -> Problem | None:
+        """Whose it is, before it is counted. :return: why it can't be served."""
+        problem = self._refusal(transport)
+        if problem is not None:
+            self._refused.add(connection)
+        return problem
 
     def admit(self, connection: "HttpConnection", descriptor: int) -> Problem | None:
         """Count a new connection. :return: why it can't be served."""
@@ -179,7 +194,9 @@ class HttpConnection(HttpToolsProtocol):
         super().connection_made(transport)
         self._outgoing = cast(Transport, _Outgoing(transport, self._close))
         self.peer = self.peer_of(self.client[0] if self.client else "")
-        self._refused = self._all.admit(self, _descriptor(transport))
+        self._refused = self._all.look_at(self, transport) or self._all.admit(
+            self, _descriptor(transport)
+        )
         if self._refused is None:
             self._all.rests(self)
             self._set_timer(self._limits.head_s)

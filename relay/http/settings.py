@@ -1,6 +1,6 @@
 """What the relay is told once, when it starts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -10,10 +10,12 @@ __all__ = [
     "ConnectionLimits",
     "RelayError",
     "RelaySettings",
+    "ScopeName",
     "Watch",
 ]
 
 PAGE = Path(__file__).parents[1] / "ui" / "dist"
+ScopeName = Literal["read", "talk", "start", "admin"]
 Watch = Literal["watchfiles", "inotify"]
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -50,7 +52,14 @@ class ConnectionLimits:
 
 @dataclass(frozen=True, slots=True)
 class RelaySettings:
-    """:param token: what callers must send as `Authorization: Bearer …`; None lets everyone in who gets here.
+    """:param token: what callers must send as `Authorization: Bearer …`; None lets everyone in who gets here,
+        unless one of the next three is there.
+    :param token_file: tokens with names and scopes, as `http.tokens` reads them.
+    :param links_only: people come in by one-time links, and programs not at all.
+    :param user_header: in which a trusted proxy names the user.
+    :param user_scope: of whom such a proxy names, and who shows no token.
+    :param uds: the path of a Unix socket to listen on, instead of an address.
+    :param trusted_proxies: addresses, networks, or `unix`: as `http.peers.Proxies` takes them.
     :param allowed_hosts: names that a `Host` header may carry, without port, in lower case; `*` allows all.
     :param keepalive_s: silence after which a stream sends a comment, so that nothing between cuts it.
     :param watch: what tells of changes: watchfiles in a thread of its own, or inotify in the event loop.
@@ -59,10 +68,22 @@ class RelaySettings:
     """
 
     root: Path
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
+    token_file: Path | None = None
+    links_only: bool = False
+    user_header: str | None = None
+    user_scope: ScopeName = "start"
+    uds: Path | None = None
+    trusted_proxies: tuple[str, ...] = ()
     allowed_hosts: frozenset[str] = LOOPBACK_HOSTS
     keepalive_s: float = 15.0
     page: Path = PAGE
     watch: Watch = "watchfiles"
     limits: ConnectionLimits = ConnectionLimits()
     dialects: bool = True
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether nobody comes in who shows nothing."""
+        shown = (self.token, self.token_file, self.user_header)
+        return self.links_only or any(each is not None for each in shown)

@@ -27,7 +27,8 @@ from runlog.groups.batches import remove_batch, remove_unmade
 from ..batches.create import start_batch
 from ..batches.models import BatchMade, BatchPage, BatchStopped, BatchView, StartBatch
 from ..batches.views import batch_links, batch_view, rows_of
-from ..dependencies import Json, Services, Shared, StrictRoute, in_thread
+from ..dependencies import Json, Services, Shared, StrictRoute, Who, in_thread
+from ..http.callers import Caller
 from ..http.models import StatusName
 from ..http.runs import remove_run, summary_view
 
@@ -60,6 +61,7 @@ _BatchAt = Annotated[Batch, Depends(_batch_at)]
 )
 async def start(
     services: Shared,
+    who: Who,
     asked: StartBatch,
     idempotency_key: Annotated[
         str | None,
@@ -70,6 +72,7 @@ async def start(
 
     The runs are started in the order of the inputs, those of a higher `priority` first.
     """
+    who.check_deployment(asked.deployment, to="start runs")
     batch = await in_thread(start_batch, services.root, services.catalog, asked, idempotency_key)
     links = batch_links(batch.batch_id)
     body = {"batch_id": batch.batch_id, "run_ids": batch.run_ids, "links": links}
@@ -113,9 +116,10 @@ async def show(
     response_model=BatchStopped,
     summary="Stop a batch",
 )
-async def stop(services: Shared, batch: _BatchAt) -> Response:
+async def stop(services: Shared, who: Who, batch: _BatchAt) -> Response:
     """Every run of it that has not ended. Those that are queued never start."""
-    return Json(await in_thread(_stop, services, batch), 202)
+    who.check_deployment(batch.deployment, to="stop runs")
+    return Json(await in_thread(_stop, services, who, batch), 202)
 
 
 @router.delete(
@@ -160,14 +164,15 @@ def _view(
     }
 
 
-def _stop(services: Services, batch: Batch) -> dict[str, Any]:
+def _stop(services: Services, who: Caller, batch: Batch) -> dict[str, Any]:
+    line = {"type": "stop"} if who.name is None else {"type": "stop", "by": who.name}
     going = [row for row in rows_of(services, batch) if row and not is_terminal(row.status)]
     # What waits first: a place that becomes free would be taken by one of those.
     going.sort(key=lambda row: row.status != "queued")
     stopped = []
     for row in going:
         try:
-            post(Workspace(services.root, RunId(row.run_id)), {"type": "stop"})
+            post(Workspace(services.root, RunId(row.run_id)), line)
             stopped.append(row.run_id)
         except (RunFinished, UnknownRun):
             pass  # it came first

@@ -19,7 +19,7 @@ from runlog import (
 )
 from runlog.index import Filters, Order
 
-from ..dependencies import Json, OnRun, RunAt, Services, Shared, StrictRoute, in_thread
+from ..dependencies import Json, OnRun, RunAt, Services, Shared, StrictRoute, Who, in_thread
 from ..http.models import CatalogView, RunPage, RunStarted, RunView, StartRun, StatusName
 from ..http.runs import links_of, remove_run, run_view, summary_view
 from ..starting.create_run import start_run
@@ -61,6 +61,7 @@ Exclude = Annotated[
 async def start(
     request: Request,
     services: Shared,
+    who: Who,
     asked: StartRun,
     idempotency_key: Annotated[
         str | None,
@@ -68,6 +69,7 @@ async def start(
     ] = None,
 ) -> Response:
     """The run is queued: a runner on the same root takes it up."""
+    who.check_deployment(asked.deployment, to="start a run")
     started = await in_thread(start_run, services.root, services.catalog, asked, idempotency_key)
     workspace = started.workspace
     headers = {"location": f"/api/v1/workflows/{workspace.run_id}"}

@@ -20,6 +20,7 @@ from runlog.disk.tail import records_of
 from ..dependencies import Services, in_thread
 from ..http.access import chosen_subprotocol
 from ..http.bodies import off_loop, parse_json
+from ..http.callers import Caller, caller_of
 from ..http.problems import Problem, ProblemResponse, problem_of
 from ..streaming.envelope import spliceable
 from ..streaming.run_cursors import Cursor, End, Gone, Reset, Step
@@ -124,10 +125,11 @@ async def _listen(socket: WebSocket, services: Services, run: Workspace) -> None
         if text is None:
             await socket.close(_NO_TEXT, "Send JSON as text")
             return
-        await _send(socket, encode(await _answer(services, run, text)))
+        who = caller_of(socket.scope)
+        await _send(socket, encode(await _answer(services, who, run, text)))
 
 
-async def _answer(services: Services, run: Workspace, text: str) -> dict[str, Any]:
+async def _answer(services: Services, who: Caller, run: Workspace, text: str) -> dict[str, Any]:
     given: dict[str, Any] = {}
     try:
         sent = text.encode()
@@ -136,7 +138,7 @@ async def _answer(services: Services, run: Workspace, text: str) -> dict[str, An
             raise Problem(422, "invalid-request", "Send one JSON object, a line of the inbox")
         if isinstance(body.get("id"), str):
             given = {"id": body["id"]}
-        posted = await services.run_calls(run, post_line, services, run, body)
+        posted = await services.run_calls(run, post_line, services, who, run, body)
     except json.JSONDecodeError as error:
         problem = Problem(400, "bad-request", f"This is not JSON: {error.msg}. Send an inbox line")
     except (Problem, RunlogError, OSError, ValidationError, RecursionError) as error:

@@ -4,11 +4,13 @@ Below Starlette's StreamingResponse, on ASGI's own `send`: many lines in one mes
 beside the request's own (measured: two to four times the events a second; see benchmarks/).
 """
 
+import anyio
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runlog import Workspace
 
+from ..http.callers import Stays, stays_of, watched
 from ..http.problems import ProblemResponse, unreadable_stream
 from .fold import Fold
 from .folded import FoldedSubscriber
@@ -20,6 +22,7 @@ from .timed_replay import TimedSubscriber
 __all__ = ["SSE_HEADERS", "EventStream", "HandOver", "LateResponse"]
 
 _HANDED = "tailcast.streams"
+_LAST_S = 5.0
 
 SSE_HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -42,9 +45,31 @@ class HandOver:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         handed: list[LateResponse] = []
         # A scope of its own, or all that the app hangs into it would live as long as the stream.
-        await self._app({**scope, _HANDED: handed}, receive, send)
-        if handed:
+        own = {**scope, _HANDED: handed}
+        await self._app(own, receive, send)
+        stays = stays_of(own)
+        del own
+        if not handed:
+            return
+        if stays is None:
             await handed.pop().stream(receive, send)
+        else:
+            await _stream_while_let_in(handed.pop(), stays, receive, send)
+
+
+async def _stream_while_let_in(
+    response: "LateResponse", stays: Stays, receive: Receive, send: Send
+) -> None:
+    cut = False
+
+    def on_cut() -> None:
+        nonlocal cut
+        cut = True
+
+    await response.stream(watched(receive, stays, "http", on_cut), send)
+    if cut:
+        with anyio.move_on_after(_LAST_S):  # he may not even take that
+            await send({"type": "http.response.body"})
 
 
 class LateResponse(Response):

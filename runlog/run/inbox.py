@@ -50,8 +50,8 @@ def post(workspace: Workspace, message: Event) -> Posted:
     """Append one line to the inbox of a run; when this returns it is on the disk (fsync).
 
     :param message: `type` (of `inbox_lines.INBOX_TYPES`) and what that type asks for. `id` if the caller has one:
-        posted twice it takes effect once, and the second post changes nothing. A `message` with `"resume": true`
-        reopens a run that has ended.
+        posted twice it takes effect once, and the second post changes nothing. `by`: who says it, if that is known. A
+        `message` with `"resume": true` reopens a run that has ended.
     :raises BadMessage: the line would not be understood.
     :raises RunFinished: the run has ended; or is to be reopened, and has used up one of its limits.
     :raises UnknownRun: there is no such run.
@@ -94,11 +94,16 @@ def post(workspace: Workspace, message: Event) -> Posted:
 
 
 def cancel_message(
-    workspace: Workspace, message_id: str, receipts: Mapping[str, str] | None = None
+    workspace: Workspace,
+    message_id: str,
+    receipts: Mapping[str, str] | None = None,
+    *,
+    by: str | None = None,
 ) -> Posted:
     """Take back a message that was not delivered yet. The run tells by a receipt (`dropped`) that it did.
 
     :param receipts: the last of each message, from a state at hand. Left out, the whole stream is read.
+    :param by: who takes it back, if that is known.
     :raises UnknownMessage: no message of that id.
     :raises RunFinished: it was delivered, completed or dropped already, or the run has ended.
     """
@@ -113,7 +118,8 @@ def cancel_message(
     receipt = receipts.get(message_id, "queued")
     if receipt != "queued":
         raise RunFinished(f"message {message_id!r} is {receipt} already", "It can't be taken back")
-    return post(workspace, {"type": "cancel", "message_id": message_id})
+    cancel = {"type": "cancel", "message_id": message_id}
+    return post(workspace, cancel if by is None else cancel | {"by": by})
 
 
 @contextlib.contextmanager

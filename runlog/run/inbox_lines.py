@@ -87,6 +87,12 @@ class InboxLine:
         return delivery
 
     @property
+    def by(self) -> dict[str, str]:
+        """Who said it, as events have it; nothing if that is not known."""
+        by = self.body.get("by")
+        return {"by": by} if isinstance(by, str) else {}
+
+    @property
     def content(self) -> str | list[Any]:
         """Of a `message`: text, or Claude content blocks."""
         content: str | list[Any] = self.body["content"]

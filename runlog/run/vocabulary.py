@@ -124,6 +124,8 @@ _ASKER: Schema = {
 }
 _REQUEST: Schema = {"request_id": _of("string", "the decision names it", minLength=1)}
 
+_BY: Schema = {"by": _of("string", "who said it, where that is known: a token's name, or a user's")}
+
 # type -> what it says, the fields that it always has beside the common ones, and those that it may have
 _EVENTS: dict[str, tuple[str, Schema, Schema]] = {
     "workflow_started": (
@@ -209,7 +211,7 @@ _EVENTS: dict[str, tuple[str, Schema, Schema]] = {
     "responses_collected": (
         "A question is closed",
         _QUESTION | {"answers": _ANSWERS, "source": _SOURCE},
-        {},
+        _BY,
     ),
     "permission_requested": (
         "A person is asked whether a tool may run; open until `permission_resolved`",
@@ -241,7 +243,8 @@ _EVENTS: dict[str, tuple[str, Schema, Schema]] = {
         {
             "updated_permissions": _of("array", "the suggestions that were taken up"),
             "updated_input": _of("object", "what the tool gets in place of its input"),
-        },
+        }
+        | _BY,
     ),
     "message_received": (
         "A receipt: what became of a line of the inbox",
@@ -251,7 +254,7 @@ _EVENTS: dict[str, tuple[str, Schema, Schema]] = {
             "inbox_offset": _of("integer", "bytes, just after the line", minimum=0),
             "message_type": _of("string", "the line's `type`"),
         },
-        {"reason": _of("string", "for people")},
+        {"reason": _of("string", "for people")} | _BY,
     ),
     "turn_ended": (
         "A turn is over: the agent rests, or goes on with the next",
@@ -343,7 +346,7 @@ def event_schema() -> Schema:
 
 def inbox_schema() -> Schema:
     """Of one line of an inbox, and of what a WebSocket takes; by type in `$defs`."""
-    common: Schema = {"id": _ID, "timestamp": _TIMESTAMP}
+    common: Schema = {"id": _ID, "timestamp": _TIMESTAMP} | _BY
     defs = {kind: _line(kind, *told, {}, common) for kind, told in _INBOX.items()}
     return _union("Inbox lines", "One line of `_inbox.jsonl`", defs)
 

@@ -85,6 +85,7 @@ class Questions:
             question_id=question_id,
             answers=answers,
             source="default" if line is None else self._source(line),
+            **({} if line is None else line.by),
         )
         if line is not None:
             self._stream.receipt(line, "completed")
@@ -159,6 +160,7 @@ class Questions:
                 decision=resolved["decision"],
                 message=resolved.get("message"),
                 source=source,
+                **({} if line is None else line.by),
                 **{k: v for k, v in resolved.items() if k in _TOLD_IF_THERE},
             )
             if line is not None:

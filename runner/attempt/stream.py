@@ -62,6 +62,7 @@ class RunStream:
             state=state,
             inbox_offset=line.offset,
             message_type=line.type,
+            **line.by,
             **fields,
         )
 

@@ -169,6 +169,7 @@ def _receipt(workspace: Workspace, line: InboxLine, state: str, reason: str) -> 
             "state": state,
             "inbox_offset": line.offset,
             "message_type": line.type,
+            **line.by,
             "reason": reason,
         }
     )

@@ -41,7 +41,8 @@ class AsyncClient(AsyncBatchCalls):
     `approve`, `deny`, `cancel`, `remove`, `remove_deployment` and a conditional `put_deployment` only if they can't
     have arrived. A refusal is a `ProblemError` at once.
 
-    :param token: what the relay was started with (`--token`), if it was.
+    :param url: where the relay listens, or `unix:PATH` of its `--uds`.
+    :param token: what the relay was started with (`--token`), or one of its --token-file, if it has any.
     :param give_up_s: how long a relay may be out of reach before `ConnectionLost`; None waits for ever.
     :param timeout_s: for each answer, beside what a call says itself.
     """

@@ -15,6 +15,7 @@ __all__ = [
     "http_options",
     "stream_params",
     "time_left_s",
+    "unix_socket_of",
 ]
 
 DEFAULT_URL = "http://127.0.0.1:8700"
@@ -26,8 +27,16 @@ POLL_S = 20.0
 PAGE_EVENTS = 1000
 
 
+def unix_socket_of(url: str) -> str | None:
+    """The path of `unix:PATH`, as the relay tells where it listens; None of any other URL."""
+    return url.removeprefix("unix:") if url.startswith("unix:") else None
+
+
 def http_options(url: str, token: str | None, timeout_s: float) -> dict[str, Any]:
+    """But for the transport: see `unix_socket_of`."""
     headers = {"authorization": f"Bearer {token}"} if token else {}
+    if unix_socket_of(url) is not None:
+        url = "http://localhost"
     return {
         "base_url": url.rstrip("/").removesuffix("/api/v1") + "/api/v1",
         "headers": headers,

@@ -10,7 +10,7 @@ import httpx
 
 from . import calls
 from .calls import Call
-from .connection import ANSWER_TIMEOUT_S, DEFAULT_URL, GIVE_UP_S, http_options
+from .connection import ANSWER_TIMEOUT_S, DEFAULT_URL, GIVE_UP_S, http_options, unix_socket_of
 from .streams import PASSING, READ_TIMEOUT_S, Backoff, StreamState, is_passing
 
 __all__ = ["AsyncTransport", "Transport"]
@@ -31,7 +31,9 @@ class Transport:
     ) -> None:
         self._give_up_s = give_up_s
         self._timeout_s = timeout_s
-        self._http = httpx.Client(**http_options(url, token, timeout_s))
+        path = unix_socket_of(url)
+        transport = None if path is None else httpx.HTTPTransport(uds=path)
+        self._http = httpx.Client(**http_options(url, token, timeout_s), transport=transport)
 
     def close(self) -> None:
         self._http.close()
@@ -103,7 +105,9 @@ class AsyncTransport:
     ) -> None:
         self._give_up_s = give_up_s
         self._timeout_s = timeout_s
-        self._http = httpx.AsyncClient(**http_options(url, token, timeout_s))
+        path = unix_socket_of(url)
+        transport = None if path is None else httpx.AsyncHTTPTransport(uds=path)
+        self._http = httpx.AsyncClient(**http_options(url, token, timeout_s), transport=transport)
 
     async def aclose(self) -> None:
         await self._http.aclose()

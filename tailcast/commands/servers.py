@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -29,9 +29,10 @@ from .retain import start_retention
 if TYPE_CHECKING:
     from relay.http.settings import RelaySettings, Watch
 
-__all__ = ["relay", "runner", "serve"]
+__all__ = ["TOKEN_FILE_VARIABLE", "relay", "runner", "serve"]
 
 TOKEN_VARIABLE = "TAILCAST_TOKEN"
+TOKEN_FILE_VARIABLE = "TAILCAST_TOKEN_FILE"
 _IDLE_LOOK_S = 0.5
 
 _Host = Annotated[str, typer.Option("--host", help="Beyond this machine only with a token")]
@@ -43,8 +44,42 @@ _Token = Annotated[
         envvar=TOKEN_VARIABLE,
         metavar="TEXT",
         show_default=False,
-        help="What callers must send as `Authorization: Bearer …`",
+        help="What callers must send as `Authorization: Bearer …`; `auto`: come in by links alone",
     ),
+]
+_TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--token-file",
+        envvar=TOKEN_FILE_VARIABLE,
+        metavar="PATH",
+        show_default=False,
+        help="Several tokens, with names and scopes: see `tailcast tokens`",
+    ),
+]
+_TrustProxy = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trust-proxy",
+        metavar="ADDRESS",
+        help="A proxy that lets only the right ones through: an address, a network, or `unix`; repeat it",
+    ),
+]
+_TrustUserHeader = Annotated[
+    str | None,
+    typer.Option(
+        "--trust-user-header",
+        metavar="NAME",
+        help="In which that proxy names the user, e.g. X-Forwarded-User",
+    ),
+]
+_UserScope = Annotated[
+    Literal["read", "talk", "start", "admin"],
+    typer.Option("--user-scope", help="What users may do whom that proxy names"),
+]
+_Uds = Annotated[
+    Path | None,
+    typer.Option("--uds", metavar="PATH", help="Listen on a Unix socket, and on no address"),
 ]
 _AllowHost = Annotated[
     list[str] | None,
@@ -120,7 +155,12 @@ _Retain = Annotated[
 def serve(
     host: _Host = "127.0.0.1",
     port: _Port = 8700,
+    uds: _Uds = None,
     token: _Token = None,
+    token_file: _TokenFile = None,
+    trust_proxy: _TrustProxy = None,
+    trust_user_header: _TrustUserHeader = None,
+    user_scope: _UserScope = "start",
     allow_host: _AllowHost = None,
     max_connections_per_peer: _PerPeer = None,
     max_running: _MaxRunning = 4,
@@ -163,10 +203,23 @@ def serve(
     for name in pass_env or []:
         arguments += ["--pass-env", name]
     environment = {k: v for k, v in os.environ.items() if k != TOKEN_VARIABLE}
+    settings = _settings(
+        root,
+        token,
+        allow_host,
+        watch,
+        max_connections_per_peer,
+        dialects=dialects,
+        uds=uds,
+        token_file=token_file,
+        trusted_proxies=tuple(trust_proxy or ()),
+        user_header=trust_user_header,
+        user_scope=user_scope,
+    )
     child = RunnerProcess(arguments, environment, note)
     try:
         return _serve(
-            _settings(root, token, allow_host, watch, max_connections_per_peer, dialects),
+            settings,
             host,
             port,
             as_json=as_json,
@@ -180,7 +233,12 @@ def serve(
 def relay(
     host: _Host = "127.0.0.1",
     port: _Port = 8700,
+    uds: _Uds = None,
     token: _Token = None,
+    token_file: _TokenFile = None,
+    trust_proxy: _TrustProxy = None,
+    trust_user_header: _TrustUserHeader = None,
+    user_scope: _UserScope = "start",
     allow_host: _AllowHost = None,
     watch: _Watch = "watchfiles",
     dialects: _Dialects = True,
@@ -195,7 +253,19 @@ def relay(
     from runlog.disk.layout import make_root
 
     make_root(root)
-    settings = _settings(root, token, allow_host, watch, max_connections_per_peer, dialects)
+    settings = _settings(
+        root,
+        token,
+        allow_host,
+        watch,
+        max_connections_per_peer,
+        dialects=dialects,
+        uds=uds,
+        token_file=token_file,
+        trusted_proxies=tuple(trust_proxy or ()),
+        user_header=trust_user_header,
+        user_scope=user_scope,
+    )
     return _serve(settings, host, port, as_json=as_json)
 
 
@@ -252,7 +322,7 @@ def _settings(
     allowed: list[str] | None,
     watch: "Watch",
     per_peer: int | None,
-    dialects: bool,
+    **doors: Any,
 ) -> "RelaySettings":
     from relay.http.settings import LOOPBACK_HOSTS, ConnectionLimits, RelaySettings
 
@@ -260,11 +330,12 @@ def _settings(
     usual = ConnectionLimits()
     return RelaySettings(
         root=root,
-        token=token,
+        token=None if token == "auto" else token,
+        links_only=token == "auto",
         allowed_hosts=LOOPBACK_HOSTS | names,
         watch=watch,
         limits=replace(usual, connections_per_peer=per_peer or usual.connections_per_peer),
-        dialects=dialects,
+        **doors,
     )
 
 
@@ -277,19 +348,27 @@ def _serve(
     on_started: Callable[[], None] | None = None,
     open_browser: bool = False,
 ) -> int:
+    from relay.http.sessions import LINK_AGE, new_link
     from relay.http.settings import RelayError
     from relay.routes.static_page import NOT_BUILT, is_built
     from relay.server import serve as serve_relay
 
     def announce(url: str) -> None:
+        page = url_to_open(url)
+        link = None
+        if settings.is_guarded and page is not None:
+            link = page + new_link(settings.root)
         if as_json:
-            print_json({"url": url, "root": str(settings.root)})
+            told = {"url": url, "root": str(settings.root)}
+            print_json(told if link is None else told | {"link": link})
         else:
             print_line(f"listening on {url}")
+            if link is not None:
+                print_line(f"open {link} (once, within {LINK_AGE.seconds // 60} minutes)")
             if not is_built(settings.page):
                 note(NOT_BUILT)
-        if open_browser:
-            _open_browser(url, settings.token)
+        if open_browser and page is not None:
+            _open_browser(page if link is None else page + new_link(settings.root))
 
     try:
         started = None if on_started is None else (lambda _: on_started())
@@ -301,15 +380,16 @@ def _serve(
     return 130 if ended_by == signal.SIGINT else 0
 
 
-def _open_browser(url: str, token: str | None) -> None:
-    import webbrowser
-    from urllib.parse import quote
-
+def url_to_open(url: str) -> str | None:
+    """What a browser on this machine opens of a relay; None: it can't."""
     for any_address, loopback in (("//0.0.0.0:", "//127.0.0.1:"), ("//[::]:", "//[::1]:")):
         url = url.replace(any_address, loopback)
-    if token is not None:
-        # What follows the # stays in the browser: no server sees it, and the page takes it out of the address.
-        url += f"/#token={quote(token, safe='')}"
+    return url if url.startswith("http") else None
+
+
+def _open_browser(url: str) -> None:
+    import webbrowser
+
     # Some browsers stay until they are closed.
     threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 

@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 
 import runlog
 from relay.http import problems
+from relay.http.tokens import read_tokens
 from runlog import RunState, decode
 from runlog.run.events import is_reserved
 from runlog.run.inbox_lines import INBOX_TYPES, check_message
@@ -17,7 +18,7 @@ from runlog.run.manifest import Manifest
 from runlog.disk.records import malformed
 from runlog.run.vocabulary import EVENT_TYPES, event_schema, inbox_schema
 from tests.docs.conftest import Place
-from tests.docs.samples import DOCS, REPOSITORY, samples
+from tests.docs.samples import DOCS, REPOSITORY, sample, samples
 from tests.support import bash, events, script, wait_for, wait_for_end, wait_tool, wait_until
 
 PAGE = "contract.md"
@@ -91,6 +92,14 @@ def test_json_examples_have_the_real_fields() -> None:
     assert bad.keys() == malformed(1, 1, "").keys()
     told = problems.ProblemResponse(problems.Problem(422, "bad-params", "…", errors=[{}]))
     assert problem.keys() == json.loads(bytes(told.body)).keys()
+
+
+def test_the_token_file_is_one(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.json"
+    file.write_text(sample(PAGE, "tokens").code)
+    file.chmod(0o600)
+    (token,) = read_tokens(file)
+    assert {"tokens": [token.as_json()]} == json.loads(file.read_text())
 
 
 def test_every_problem_name_is_listed() -> None:

@@ -1,12 +1,15 @@
 """docs/FRONTEND_INTEGRATION.md: what it says of proxies, with a real nginx."""
 
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
+from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from runlog import Workspace
 from tests.docs.conftest import Place, listening
@@ -60,7 +63,7 @@ def test_nginx_settings(place: Place, recorded: Workspace, tmp_path: Path) -> No
     config = sample(PAGE, "nginx").code
     kept = [line for line in config.splitlines() if "ssl_" not in line and "http2" not in line]
     config = "\n".join(kept).replace("listen 443 ssl", f"listen 127.0.0.1:{port}")
-    arguments = ("relay", "--allow-host", "app.example.com")
+    arguments = ("relay", "--allow-host", "app.example.com", "--trust-proxy", "127.0.0.1")
     with listening(*arguments, root=place.root, environment=place.environment) as (url, _):
         config = config.replace("http://127.0.0.1:8700", url)
         with nginx(config, tmp_path):
@@ -83,6 +86,14 @@ def test_nginx_settings(place: Place, recorded: Workspace, tmp_path: Path) -> No
                 assert any("workflow_started" in line for line in lines)
                 client.post(f"/workflows/{run_id}/stop", headers=headers).raise_for_status()
                 assert any("workflow_stopped" in line for line in lines)
+            with connect(
+                f"ws://app.example.com/api/v1/workflows/{run_id}/ws",
+                sock=socket.create_connection(("127.0.0.1", port)),
+                origin=Origin("http://app.example.com"),
+                proxy=None,
+                open_timeout=DEADLINE_S,
+            ) as followed:
+                assert "workflow_started" in str(followed.recv(DEADLINE_S))
             client.close()
 
 

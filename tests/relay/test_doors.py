@@ -13,6 +13,8 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from relay.http.access import Access
+from relay.http.credentials import Credentials
+from relay.http.settings import RelaySettings
 from runlog import Workspace
 from tests.relay.live import PROJECT, Relay, running_relay
 from tests.relay.sse_client import read_all
@@ -159,11 +161,11 @@ def test_elsewhere_than_loopback_needs_a_token(root: Path) -> None:
         )
         assert done.returncode == 2
         assert "token" in done.stderr and done.stdout == ""
-    with running_relay(root, "--host", "0.0.0.0", "--token", "t") as relay:
+    with running_relay(root, "--host", "0.0.0.0", "--token", "sixteen-and-more") as relay:
         port = relay.url.rpartition(":")[2]
         answer = httpx.get(
             f"http://127.0.0.1:{port}/api/v1/catalog",
-            headers={"authorization": "Bearer t", "host": "any.name.example"},
+            headers={"authorization": "Bearer sixteen-and-more", "host": "any.name.example"},
             timeout=DEADLINE_S,
             trust_env=False,
         )
@@ -283,7 +285,7 @@ def test_a_websocket_is_one_path_only(relay: Relay) -> None:
     assert b" 101 " not in answer.split(b"\r\n")[0]
 
 
-def test_a_websocket_does_not_pass_the_doors() -> None:
+def test_a_websocket_does_not_pass_the_doors(tmp_path: Path) -> None:
     """Whatever server is in front: the app behind is not asked."""
     sent: list[Message] = []
 
@@ -296,7 +298,8 @@ def test_a_websocket_does_not_pass_the_doors() -> None:
     async def behind(scope: Scope, receive: Receive, send: Send) -> None:
         raise AssertionError("the doors let it pass")
 
-    doors = Access(behind, allowed_hosts=frozenset({"*"}), token="sesame")
+    credentials = Credentials(RelaySettings(root=tmp_path, token="sesame"))
+    doors = Access(behind, allowed_hosts=frozenset({"*"}), credentials=credentials)
     token = (b"authorization", b"Bearer sesame")
     own, foreign = (b"host", b"here"), (b"origin", b"http://elsewhere")
     for headers, status in (

@@ -332,7 +332,14 @@ def _own_address() -> str | None:
 
 @pytest.mark.skipif(_own_address() is None, reason="this machine has loopback addresses alone")
 def test_connections_of_a_peer_are_bounded(root: Path) -> None:
-    arguments = ["--host", "0.0.0.0", "--token", "t", "--max-connections-per-peer", "5"]
+    arguments = [
+        "--host",
+        "0.0.0.0",
+        "--token",
+        "sixteen-and-more",
+        "--max-connections-per-peer",
+        "5",
+    ]
     with running_relay(root, *arguments) as relay:
         port = relay.address[1]
         peer = Relay(root, f"http://{_own_address()}:{port}", relay.process, relay.client)

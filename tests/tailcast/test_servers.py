@@ -155,16 +155,19 @@ def test_options_that_can_not_be(cli: Cli, words: list[str]) -> None:
     assert not os.path.exists(cli.root)
 
 
-def test_open_hands_the_token_to_the_page_alone(cli: Cli, tmp_path: Path) -> None:
-    """The page takes it from behind the #, which no server ever sees."""
+def test_open_lets_the_browser_in_by_a_link(cli: Cli, tmp_path: Path) -> None:
+    """The token would stand in the browser's command line, which every user of the machine can read."""
     opened = tmp_path / "opened"
     browser = tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {opened}.part && mv {opened}.part {opened}\n')
     browser.chmod(0o700)
-    cli.environment |= {"BROWSER": str(browser), "TAILCAST_TOKEN": "a&b/c"}
+    cli.environment |= {"BROWSER": str(browser), "TAILCAST_TOKEN": "a&b/c-and-more/of/it"}
     with cli.popen("serve", "--open", "--host", "0.0.0.0", "--port", "0") as process:
         port = process.stdout.readline().decode().strip().rpartition(":")[2]
         wait_until(opened.exists, "the browser")
+        link = opened.read_text()
+        assert link.startswith(f"http://127.0.0.1:{port}/login/") and "a&b" not in link
+        answer = httpx.get(link, trust_env=False, timeout=DEADLINE_S)
+        assert answer.status_code == 303 and "set-cookie" in answer.headers
         process.terminate()
         assert process.wait(DEADLINE_S) == 0
-    assert opened.read_text() == f"http://127.0.0.1:{port}/#token=a%26b%2Fc"

@@ -71,7 +71,7 @@ class LimitWatch:
         """Look at once if the stream has now more bytes than it may have."""
         if output_bytes > self.limits.get("output_bytes", math.inf):
             assert self._folder is not None
-            self._folder.wake()
+            self._folder.wake(at_once=True)
 
     async def watch(self) -> None:
         """Wait until a limit is passed; for ever if there are none.

@@ -39,12 +39,17 @@ class Waiter:
 
     def __init__(self) -> None:
         self._changed = asyncio.Event()
+        self._at_once = False
 
-    def wake(self) -> None:
+    def wake(self, *, at_once: bool = False) -> None:
+        """:param at_once: what there is to see can't wait for what comes with it."""
+        self._at_once = self._at_once or at_once
         self._changed.set()
 
     async def change(self) -> None:
         """Wait for a change since the last call; at once if there was one. The look is the caller's."""
         await self._changed.wait()
-        await asyncio.sleep(_GATHER_S)
+        if not self._at_once:
+            await asyncio.sleep(_GATHER_S)
         self._changed.clear()
+        self._at_once = False

@@ -43,7 +43,7 @@ from .limits import LimitPassed, LimitWatch
 from .options import RunOptions
 from .process_title import show_in_ps
 from .run import Run
-from .stream import is_no_room
+from .stream import can_wait, is_no_room
 from .wakes import Waiter
 from .workflow import RunFailed, RunStopped, Workflow
 
@@ -175,7 +175,7 @@ def _tell_end(
 def _end_is_told(
     run: Run, inbox: InboxReader, outcome: _Outcome, reader: StateReader, lock: RunLock
 ) -> bool:
-    """Write the last receipts and the terminal line, and give the lock back; False if the disk is full."""
+    """Write the last receipts and the terminal line, and give the lock back; False if it has to wait."""
     told = reader.read()  # the long part of the fold, before others are kept waiting
     with _posts_kept_out(run.workspace):
         for line in _rest_of(inbox, run):
@@ -197,7 +197,7 @@ def _end_is_told(
                 inbox_offset=inbox.offset,
             )
         except OSError as error:
-            if not is_no_room(error):
+            if not can_wait(error):
                 raise
             return False
         # In the same breath: a terminal line counts only once the lock is free, and listeners wait for it.

@@ -1,6 +1,7 @@
 """The stream of a run as its own process writes it: events and receipts, brought onto the disk in time.
 
-While the disk is full, what the run itself has to say is kept, in order, and written once there is room.
+While the disk is full, or somebody holds the file, what the run itself has to say is kept, in order, and written
+once that is over.
 """
 
 import asyncio
@@ -9,9 +10,9 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from runlog import AppendFile, Event, InboxLine, Workspace, encode, now_iso, read_records
+from runlog import AppendFile, Busy, Event, InboxLine, Workspace, encode, now_iso, read_records
 
-__all__ = ["RunStream", "is_no_room"]
+__all__ = ["RunStream", "can_wait", "is_no_room"]
 
 # The stream is brought onto the disk at most this often, and at the lines that people wait for.
 _SYNC_S = 1.0
@@ -42,7 +43,7 @@ class RunStream:
         try:
             return self.append(line, sync=event_type in _SYNCED_TYPES)
         except OSError as error:
-            if not is_no_room(error) or len(self._owed) + len(line) > _OWED_BYTES:
+            if not can_wait(error) or len(self._owed) + len(line) > _OWED_BYTES:
                 raise
         self._owed += line
         return os.stat(self._path).st_size + len(self._owed)
@@ -104,6 +105,11 @@ class RunStream:
     def close(self) -> None:
         self._file.sync()
         self._file.close()
+
+
+def can_wait(error: BaseException) -> bool:
+    """Whether a line can be written later: there is no room, or somebody holds the stream."""
+    return is_no_room(error) or isinstance(error, Busy)
 
 
 def is_no_room(error: BaseException) -> bool:

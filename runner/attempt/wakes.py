@@ -1,6 +1,7 @@
 """What wakes a run process: changes in its folder, told by the kernel. While nothing happens, it sleeps."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 from runlog.disk.loop_watch import LoopWatch
@@ -39,17 +40,19 @@ class Waiter:
 
     def __init__(self) -> None:
         self._changed = asyncio.Event()
-        self._at_once = False
+        self._at_once = asyncio.Event()
 
     def wake(self, *, at_once: bool = False) -> None:
         """:param at_once: what there is to see can't wait for what comes with it."""
-        self._at_once = self._at_once or at_once
+        if at_once:
+            self._at_once.set()
         self._changed.set()
 
     async def change(self) -> None:
         """Wait for a change since the last call; at once if there was one. The look is the caller's."""
         await self._changed.wait()
-        if not self._at_once:
-            await asyncio.sleep(_GATHER_S)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_GATHER_S):
+                await self._at_once.wait()
         self._changed.clear()
-        self._at_once = False
+        self._at_once.clear()

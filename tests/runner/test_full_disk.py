@@ -67,8 +67,8 @@ with spawned(sys.executable, "-c", os.environ["RUNNER"], str(root), "4"):
     [
         ("gate", "", ("workflow_completed", None)),
         ("gate", "sys.exit(3)", ("workflow_failed", "exit_code")),
-        ("gate", "print('x' * 300_000)", ("workflow_failed", "disk_full")),
-        ("gate", "print('{\"type\":\"' + 'x' * 300_000 + '\"}')", ("workflow_failed", "disk_full")),
+        ("gate", "print('x' * 900_000)", ("workflow_failed", "disk_full")),
+        ("gate", "print('{\"type\":\"' + 'x' * 900_000 + '\"}')", ("workflow_failed", "disk_full")),
         ("stop", "", ("workflow_stopped", "stop")),
         ("kill", "", ("workflow_failed", "lost")),
     ],

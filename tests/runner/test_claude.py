@@ -506,13 +506,18 @@ def test_cost_over_a_kill_and_a_resume(root: Path, tmp_path: Path) -> None:
     receipt(run, "m3", "completed")
     control(run, "stop")
     end = wait_for_end(run, attempt=3)
-    first, second, third = (e["total_cost_usd"] for e in events(run, "result"))
-    assert second < first + second and third > second
-    assert end["stats"]["cost_usd"] == pytest.approx(first + third)
+    results = events(run, "result")
+    first, second, third = (e["total_cost_usd"] for e in results)
+    added = sum(usage["costUSD"] for usage in results[1]["model_usage_since_last_result"].values())
+    # The killed process may have come to save its total, with what it had told nobody: then the next goes on from it.
+    saved = second - added > first - 1e-9
+    spent = third if saved else first + third
+    assert end["stats"]["cost_usd"] == pytest.approx(spent)
     by_model = runlog.read_state(run).spending.by_model
-    assert sum(usage["cost_usd"] for usage in by_model.values()) == pytest.approx(first + third)
-    usage = [e["usage"]["input_tokens"] for e in events(run, "result")]
-    assert end["stats"]["usage"]["input_tokens"] == sum(usage)
+    assert sum(usage["cost_usd"] for usage in by_model.values()) == pytest.approx(spent)
+    usage = sum(e["usage"]["input_tokens"] for e in results)
+    told = end["stats"]["usage"]["input_tokens"]
+    assert told > usage if saved else told == usage
 
 
 def test_finished_run_is_reopened_on_its_session(root: Path) -> None:

@@ -18,11 +18,11 @@ from runlog.run.manifest import Manifest
 from runlog.disk.records import malformed
 from runlog.run.vocabulary import EVENT_TYPES, event_schema, inbox_schema
 from tests.docs.conftest import Place
-from tests.docs.samples import DOCS, REPOSITORY, sample, samples
+from tests.docs.samples import REPOSITORY, page_text, sample, samples
 from tests.support import bash, events, script, wait_for, wait_for_end, wait_tool, wait_until
 
 PAGE = "contract.md"
-TEXT = (DOCS / PAGE).read_text(encoding="utf-8")
+TEXT = page_text(PAGE)
 LINES = [line for block in samples(PAGE, "events") for line in block.lines]
 
 
@@ -104,7 +104,7 @@ def test_the_token_file_is_one(tmp_path: Path) -> None:
 
 def test_every_problem_name_is_listed() -> None:
     """Those that stand in the relay's code as names of problems."""
-    sources = "\n".join(path.read_text() for path in (REPOSITORY / "relay").glob("*.py"))
+    sources = "\n".join(path.read_text() for path in (REPOSITORY / "relay").rglob("*.py"))
     named = set(re.findall(r"Problem\(\s*\d{3},\s*\"([a-z-]+)\"", sources))
     named |= set(re.findall(r"\(\d{3}, \"([a-z-]+)\"\)", sources))
     listed = set(re.findall(r"`([a-z-]+)`", TEXT.split("| status | names |")[1].split("\n\n")[0]))

@@ -112,7 +112,14 @@ ChatHistory = Annotated[
                     "content": {
                         "anyOf": [
                             {"type": "string"},
-                            {"type": "array", "items": {"type": "object", "required": ["type"]}},
+                            {
+                                "type": "array",
+                                "items": {
+                                    "type": "object",
+                                    "properties": {"type": {"type": "string"}},
+                                    "required": ["type"],
+                                },
+                            },
                         ]
                     },
                 },

@@ -20,7 +20,14 @@ from ..index import RunIndex
 from ..run.events import Status, is_terminal
 from ..run.inbox import inbox_closed
 from ..run.manifest import remove_run
-from ..run.status import Summary, check_usable, is_alive, run_status, tail_state
+from ..run.status import (
+    Summary,
+    check_usable,
+    is_alive,
+    read_state,
+    run_status,
+    tail_state,
+)
 
 __all__ = [
     "EndedRun",
@@ -93,11 +100,20 @@ def check_ended(workspace: Workspace, *, stop_by: str = "", force: bool = False)
     elif not is_terminal(status):
         hint = f"Stop it first: {stop_by}" if stop_by else "Stop it first"
         raise RunActive(f"{workspace.run_id} has not ended: it is {status}", hint)
-    elif is_untold(workspace):
+    elif is_untold(workspace) and _can_be_told(workspace):
         raise RunActive(
             f"the process of {workspace.run_id} died, and what it started may still be at work",
             "A runner on this root ends that within a second, and says so in the stream",
         )
+
+
+def _can_be_told(workspace: Workspace) -> bool:
+    """Whether a runner can read the stream to its end, and so write what is missing there."""
+    try:
+        read_state(workspace)
+    except Unusable:
+        return False
+    return True
 
 
 def is_untold(workspace: Workspace) -> bool:

@@ -142,7 +142,7 @@ def unfinished_bytes(workspace: Workspace, state: RunState) -> int | None:
     try:
         with LogFile(workspace.stream) as log:
             return log.unfinished_bytes(state.offset) or None
-    except FileNotFoundError:
+    except (FileNotFoundError, Unusable):
         return None
 
 

@@ -51,6 +51,7 @@ __all__ = ["EXIT_REFUSED", "main"]
 
 EXIT_REFUSED = 75  # sysexits.h: EX_TEMPFAIL
 _NO_ROOM_S = 1.0
+_MOMENT_S = 0.25
 # For posts under way to be through, some ms each, before the end is told.
 _END_WAIT_S = 5.0
 # The agent's last words on a stop: it is asked to end its turn first, so that the turn's cost is told. As long as
@@ -364,13 +365,19 @@ async def _keep_hold(place: "_Place", lock: RunLock, folder: Waiter) -> None:
 
     :raises RunFailed: another process holds that one.
     """
-    while not place.is_gone():
+    while not (place.is_gone() and await _is_gone_still(place)):
         try:
             if not lock.keep():
                 raise RunFailed("lock_lost", "another process holds the `_lock` that is there now")
         except OSError:
             pass  # no file that can be locked, or no descriptor free: ours is held all the same
         await folder.change()
+
+
+async def _is_gone_still(place: "_Place") -> bool:
+    """A file that is replaced is not there for a moment."""
+    await asyncio.sleep(_MOMENT_S)
+    return place.is_gone()
 
 
 class _Place:

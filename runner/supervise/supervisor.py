@@ -24,6 +24,7 @@ from runlog import (
     RunIndex,
     RunLock,
     Status,
+    Unusable,
     Workspace,
     decode,
     encode,
@@ -370,13 +371,15 @@ class Supervisor:
             self._index.settle(run_id)
             return status
         run.inbox_bytes = inbox_bytes
-        run.unbegun = status == "queued" and not workspace.stream.exists()
+        run.unbegun = status == "queued" and not os.path.lexists(workspace.stream)
         return status
 
     def _is_as_before(self, run_id: str, run: _Run) -> bool:
         """Of a run that waits for its turn: ten times a second, and there may be thousands."""
         folder = f"{self.root}/{run_id}"
-        unbegun = not os.path.exists(f"{folder}/_stream.jsonl") and not is_locked(f"{folder}/_lock")
+        unbegun = not os.path.lexists(f"{folder}/_stream.jsonl") and not is_locked(
+            f"{folder}/_lock"
+        )
         return unbegun and _size(f"{folder}/_inbox.jsonl") == run.inbox_bytes
 
     def _start(self, run: _Run) -> None:
@@ -386,7 +389,7 @@ class Supervisor:
             forked = self._fork_server.start(workspace)
             process: Started = forked or start_run_process(workspace, self._options)
         except OSError as error:
-            if error.errno not in _NOT_OURS:
+            if not isinstance(error, Unusable) and error.errno not in _NOT_OURS:
                 raise
             self._end(run, partial(_end_not_startable, workspace, str(error)))
             return
@@ -477,11 +480,13 @@ def _limits_of(workspace: Workspace, options: RunOptions) -> dict[str, float]:
 
 
 def _stop_asked(workspace: Workspace, run: _Run) -> bool:
-    if not _size(workspace.inbox) or workspace.stream.exists():
+    if not _size(workspace.inbox) or os.path.lexists(workspace.stream):
         return False
-    return any(
-        isinstance(li, InboxLine) and li.type == "stop" for li in read_inbox(workspace.inbox)
-    )
+    try:
+        lines = list(read_inbox(workspace.inbox))
+    except Unusable:
+        return False  # its process says so, in the stream
+    return any(isinstance(line, InboxLine) and line.type == "stop" for line in lines)
 
 
 def _size(path: str | Path) -> int:

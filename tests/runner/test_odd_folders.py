@@ -38,6 +38,7 @@ def test_what_is_no_file_keeps_no_other_waiting(root: Path, name: str) -> None:
         with spawned(sys.executable, "-c", RUNNER, str(root), "1") as runner:
             others_go_on(root)  # it is the newest: all before it have had their turn
             assert runner.poll() is None
+            wait_until(lambda: not _waiting(root), "all to have had their turn")
     rows = {row.run_id: row for row in runlog.list_runs(root)}
     statuses = {kind: rows[run.run_id].status for run, kind in zip(runs, ODD, strict=True)}
     if name in ("_stderr.log", "_lock"):  # what they hold means nothing
@@ -49,6 +50,10 @@ def test_what_is_no_file_keeps_no_other_waiting(root: Path, name: str) -> None:
     else:
         assert set(statuses.values()) == {"failed"}
     assert {path.read_bytes() for path in outside} == {SECRET}
+
+
+def _waiting(root: Path) -> list[str]:
+    return [row.run_id for row in runlog.list_runs(root) if not runlog.is_terminal(row.status)]
 
 
 @pytest.mark.parametrize("kind", ODD)

@@ -26,10 +26,13 @@ export interface Pending {
 /** As far back a merged message is looked for: several that waited come as one line under the last one's id. */
 const LOOK_BACK_ITEMS = 200;
 
+/** The prompt is in `run.json`, not in the inbox. */
+const PROMPT = "prompt-";
+
 /** Whether something waits whose words this page does not know: it was sent from elsewhere. */
 export function hasUnknownWords(sent: readonly Sent[], receipts: ReadonlyMap<string, Receipt>): boolean {
   return [...receipts.values()].some(
-    (receipt) => receipt.messageType === "message" && !receipt.shown && receipt.state === "queued" && !sent.some((message) => message.id === receipt.messageId),
+    (receipt) => receipt.messageType === "message" && !receipt.messageId.startsWith(PROMPT) && !receipt.shown && receipt.state === "queued" && !sent.some((message) => message.id === receipt.messageId),
   );
 }
 

@@ -20,6 +20,7 @@ from runlog import (
     LogReplaced,
     Status,
     UnknownRun,
+    Unusable,
     Workspace,
     ended_status,
     is_locked,
@@ -200,7 +201,14 @@ class SharedTail:
             if stamp == self._ending_stamp and self._asked_at >= since:
                 return self._ending
             self._asked_at = time.monotonic()
-            found = await self._owner.on_disk(self._ask)
+            try:
+                found = await self._owner.on_disk(self._ask)
+            except (
+                Unusable
+            ) as error:  # something else has taken the place of the stream this moment
+                self.fault = error
+                self.wake()
+                return None
             before = self._ending
             if found is None:
                 self._ending = None

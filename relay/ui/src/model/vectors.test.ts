@@ -2,7 +2,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { parseLine } from "../stream/lines.js";
 import type { RunEvent } from "../stream/types.js";
-import { RunModel } from "./index.js";
+import { INTERRUPT_TYPE, RunModel } from "./index.js";
+import type { ChatItem } from "./types.js";
 
 /** Lines of streams and what Python's folds make of them; `python -m tests.vectors --write` derives that anew. */
 const FOLDER = new URL("../../../../tests/vectors/", import.meta.url);
@@ -10,8 +11,11 @@ const NAMES = readdirSync(FOLDER)
   .filter((name) => name.endsWith(".json"))
   .map((name) => name.slice(0, -".json".length));
 
+type Message = Readonly<Record<string, unknown>> & { readonly tool_calls?: readonly Readonly<Record<string, unknown>>[] };
+
 interface Vector {
   readonly lines: readonly string[];
+  readonly history: readonly Message[];
   readonly state: Readonly<Record<string, unknown>> & { readonly counts: { readonly turns: number; readonly tool_calls: number; readonly events: Record<string, number> } };
 }
 
@@ -24,11 +28,56 @@ function eventsOf(lines: readonly string[]): RunEvent[] {
   return lines.map((line) => parseLine((offset += Buffer.byteLength(line) + 1), line));
 }
 
+/** What was said, a line for each: as the chat of the page has it, whose texts and calls are items of their own. */
+function shown(chat: readonly ChatItem[]): string[] {
+  return chat.flatMap((item): string[] => {
+    switch (item.kind) {
+      case "user":
+        return [`user ${item.messageId}: ${item.text}`];
+      case "text":
+        return [`assistant: ${item.text}`];
+      case "tool":
+        return [`call ${item.toolId}: ${JSON.stringify(item.input)} -> ${item.isError} ${item.result}`];
+      case "command":
+        return [`command ${item.messageId}: ${`${item.name} ${item.args}`.trim()} -> ${item.isError} ${item.output}`];
+      case "compaction":
+        return [`compaction: ${item.tokensBefore} -> ${item.tokensAfter}, ${item.command}: ${item.summary}`];
+      case "notice":
+        if (item.eventType === INTERRUPT_TYPE) return [`interrupt: ${item.text === "You interrupted"}`];
+        return item.eventType === "task_notification" || item.eventType === "system" ? [`task: ${item.text}`] : [];
+      default:
+        return [];
+    }
+  });
+}
+
+function told(history: readonly Message[]): string[] {
+  return history.flatMap((m): string[] => {
+    switch (m["kind"]) {
+      case "command":
+        return [`command ${m["message_id"]}: ${m["content"]} -> ${m["is_error"]} ${m["output"]}`];
+      case "compaction":
+        return [`compaction: ${m["tokens_before"]} -> ${m["tokens_after"]}, ${m["command"]}: ${m["content"]}`];
+      case "interrupt":
+        return [`interrupt: ${m["source"] === "person"}`];
+      case "task":
+        return [`task: ${m["content"]}`];
+    }
+    if (m["role"] === "user") return [`user ${m["message_id"]}: ${m["content"]}`];
+    const calls = (m.tool_calls ?? []).map((call) => `call ${call["id"]}: ${JSON.stringify(call["input"])} -> ${call["is_error"]} ${call["result"]}`);
+    return [...(m["content"] === "" ? [] : [`assistant: ${m["content"]}`]), ...calls];
+  });
+}
+
 describe.each(NAMES)("the vector %s", (name) => {
-  const { lines, state } = read(name);
+  const { lines, state, history } = read(name);
   const model = new RunModel();
   model.push(eventsOf(lines));
   const now = model.snapshot();
+
+  it("has the chat that Python folds", () => {
+    expect(shown(now.chat)).toEqual(told(history));
+  });
 
   it("has the state that Python folds", () => {
     const spent = Object.entries(now.totals.usage).filter(([, tokens]) => tokens > 0);

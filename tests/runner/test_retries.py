@@ -67,7 +67,8 @@ def test_runner_outlives_what_it_is_refused(root: Path, kind: int) -> None:
         before = resource.prlimit(runner.pid, kind)
         resource.prlimit(runner.pid, kind, (3, before[1]))
         run = command(root)
-        if kind != resource.RLIMIT_FSIZE:
+        # Without memory a start may succeed all the same: the fork server has its own, and stacks of threads are kept.
+        if kind == resource.RLIMIT_NOFILE:
             assert runner.stdout is not None
             told = b""
             while b"tries again" not in told and b"tried again" not in told:

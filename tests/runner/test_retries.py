@@ -67,7 +67,7 @@ def test_runner_outlives_what_it_is_refused(root: Path, kind: int) -> None:
         before = resource.prlimit(runner.pid, kind)
         resource.prlimit(runner.pid, kind, (3, before[1]))
         run = command(root)
-        # Without memory a start may succeed all the same: the fork server has its own, and stacks of threads are kept.
+        # Without memory a start may succeed all the same: the fork server has its own.
         if kind == resource.RLIMIT_NOFILE:
             assert runner.stdout is not None
             told = b""

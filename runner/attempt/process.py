@@ -372,6 +372,9 @@ async def _keep_hold(place: "_Place", lock: RunLock, folder: Waiter) -> None:
         except OSError:
             pass  # no file that can be locked, or no descriptor free: ours is held all the same
         await folder.change()
+        await asyncio.sleep(
+            _MOMENT_S
+        )  # while the stream grows all the time: not at each of its lines
 
 
 async def _is_gone_still(place: "_Place") -> bool:

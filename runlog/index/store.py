@@ -187,10 +187,6 @@ class Store:
                 raise
             return True
 
-    def drop_live(self, run_id: str) -> None:
-        with _broken_told():
-            self._drop("temp", run_id)
-
     def rows(self, run_ids: Sequence[str]) -> dict[str, Row]:
         with _broken_told():
             found: dict[str, Row] = {}

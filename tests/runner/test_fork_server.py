@@ -31,17 +31,15 @@ def process_of(run: Workspace) -> psutil.Process:
     return psutil.Process(event["pid"])
 
 
-def fork_server() -> psutil.Process:
-    """Of this test's runner, once it is ready: a run that it forked tells."""
-    return wait_until(_find_server, "the fork server")
+def fork_server(root: Path) -> psutil.Process:
+    """Of the root's runner, once it is ready: a run that it forked tells. Other tests may have runners at work."""
+    (runner,) = (child for child in psutil.Process().children() if str(root) in _command(child))
 
+    def server() -> psutil.Process | None:
+        found = [child for child in runner.children() if "--fork-server" in _command(child)]
+        return found[0] if found else None
 
-def _find_server() -> psutil.Process | None:
-    for child in psutil.Process().children(recursive=True):
-        with_name = [word for word in _command(child) if word == "--fork-server"]
-        if with_name and "-P" in _command(child) and not _is_fork(child):
-            return child
-    return None
+    return wait_until(server, "the fork server")
 
 
 def _command(process: psutil.Process) -> list[str]:
@@ -49,14 +47,6 @@ def _command(process: psutil.Process) -> list[str]:
         return process.cmdline()
     except psutil.Error:
         return []
-
-
-def _is_fork(process: psutil.Process) -> bool:
-    try:
-        parent = process.parent()
-    except psutil.Error:
-        return True
-    return parent is not None and "--fork-server" in _command(parent)
 
 
 def forked(root: Path, server: psutil.Process) -> Workspace:
@@ -83,7 +73,7 @@ def test_ps_shows_the_run(root: Path) -> None:
 
 
 def test_a_burst_is_forked_and_each_has_its_own(root: Path) -> None:
-    server = fork_server()
+    server = fork_server(root)
     runlog.post(forked(root, server), {"type": "stop"})
     runs = [start(root, *SHOW_ENVIRONMENT) for _ in range(8)]
     for run in runs:
@@ -95,20 +85,20 @@ def test_a_burst_is_forked_and_each_has_its_own(root: Path) -> None:
 
 
 def test_its_death_ends_no_run_and_a_new_one_comes(root: Path) -> None:
-    server = fork_server()
+    server = fork_server(root)
     run = forked(root, server)
     server.send_signal(signal.SIGKILL)
     server.wait(60)
     after = start(root, "true")
     assert wait_for_end(after)["type"] == "workflow_completed"
     assert runlog.run_status(run) == "running"
-    forked(root, fork_server())
+    forked(root, fork_server(root))
     runlog.post(run, {"type": "stop"})
     assert wait_for_end(run)["type"] == "workflow_stopped"
 
 
 def test_a_run_that_dies_is_reaped_and_told(root: Path) -> None:
-    run = forked(root, fork_server())
+    run = forked(root, fork_server(root))
     process = process_of(run)
     os.kill(process.pid, signal.SIGKILL)
     assert wait_for_end(run)["reason"] == "lost"

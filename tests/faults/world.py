@@ -1,0 +1,409 @@
+"""A whole house under load: relay, runner, runs that count and hear messages, listeners, and the account of it all.
+
+Relay and runner are the real programs, each a process that is started again when it was killed. Whoever does a fault
+to a run says first what may come of it (`Life.may`); whatever else is seen, over HTTP or in the files, is wrong.
+"""
+
+import contextlib
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+import runlog
+from runlog import Workspace
+from runlog.run.events import TERMINAL_STATUS
+from runner.keeper.tree import descendants
+from tests.faults.account import Account
+from tests.faults.listeners import Listener
+from tests.support import DEADLINE_S, end_runs, events, free_port, tree_of
+
+__all__ = ["Life", "Program", "World", "house"]
+
+AGENT = Path(__file__).with_name("agent.py")
+
+_LISTENERS = ("sse", "poll", "slow")
+_PAUSE_S = 0.1
+# What lies in a root when nothing goes on there: all else is left over.
+_OF_THE_ROOT = frozenset({"_catalog.json", "_runner.lock", "_index", "_troubles.json", "_key"})
+
+
+@dataclass
+class Program:
+    """A process of the house, started again whenever it was ended."""
+
+    argv: list[str]
+    log: Path
+    process: "subprocess.Popen[bytes]" = field(init=False)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def start(self) -> None:
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(self.argv, stdout=log, stderr=log)
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def kill(self) -> None:
+        """SIGKILL, and the next one at once."""
+        with self.lock:
+            self.process.kill()
+            self.process.wait()
+            self.start()
+
+    def end(self) -> bool:
+        """SIGTERM; whether it went in time."""
+        self.process.send_signal(signal.SIGCONT)
+        self.process.terminate()
+        try:
+            self.process.wait(DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            return False
+        return True
+
+
+@dataclass
+class Life:
+    """One run, and all that is known of it from outside.
+
+    `may`: the ends that are right, as `status` or `status reason`. `said` are the ids of messages that the relay has
+    taken (202), `asked` those of whom nobody knows: the answer did not come.
+    """
+
+    run: Workspace
+    listeners: list[Listener]
+    may: set[str] = field(default_factory=set)
+    said: set[str] = field(default_factory=set)
+    asked: set[str] = field(default_factory=set)
+    hurt: bool = False  # what it has said last may be missing
+    seen: str = "queued"
+
+    @property
+    def run_id(self) -> str:
+        return self.run.run_id
+
+    def pids(self) -> dict[str, int]:
+        """Of the run process, its guard and the agent, as far as they are there."""
+        found = {}
+        started = events(self.run, "workflow_started")
+        if started:
+            found["run"] = int(started[-1]["pid"])
+            for proc in descendants(found["run"]):
+                with contextlib.suppress(OSError):
+                    line = Path(f"/proc/{proc.pid}/cmdline").read_bytes()
+                    if b"guard.py" in line:
+                        found["guard"] = proc.pid
+                    elif b"agent.py" in line:
+                        found["agent"] = proc.pid
+        return found
+
+
+class World:
+    """:param runs: so many at once. :param listeners: so many of each run."""
+
+    def __init__(self, root: Path, seed: int, *, runs: int, listeners: int) -> None:
+        self.root = root
+        self.account = Account()
+        self.random = random.Random(seed)
+        self.lives: dict[str, Life] = {}
+        self.port = free_port()
+        command = [sys.executable, "-m", "tailcast", "--root", str(root)]
+        self.command = command
+        self.relay = Program(
+            [*command, "relay", "--port", str(self.port)], root.with_name("relay.log")
+        )
+        runner = ["runner", "--grace-s", "1", "--max-running", str(runs), "--scripted-model"]
+        self.runner = Program([*command, *runner], root.with_name("runner.log"))
+        self._size = runs
+        self._listeners = listeners
+        self._number = 0
+        self._ended = threading.Event()
+        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+
+    def call(self, method: str, path: str, *wanted: int, **sent: Any) -> httpx.Response:
+        """Ask the relay until it answers with one of `wanted`, through its deaths and the faults of the system.
+
+        :raises AssertionError: it has not within the deadline, or says that we are wrong.
+        """
+        deadline = time.monotonic() + DEADLINE_S
+        told: object = None
+        while time.monotonic() < deadline:
+            try:
+                answer = httpx.request(
+                    method, f"{self.url}/api/v1{path}", timeout=DEADLINE_S, trust_env=False, **sent
+                )
+                if answer.status_code in wanted:
+                    return answer
+                told = f"{answer.status_code} {answer.text[:200]}"
+                assert answer.status_code in (408, 409, 503, 507), f"{method} {path}: {told}"
+            except httpx.HTTPError as error:
+                told = repr(error)
+            time.sleep(_PAUSE_S)
+        raise AssertionError(f"{method} {path}: no answer but {told}")
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return "127.0.0.1", self.port
+
+    def begin(self) -> None:
+        self.relay.start()
+        self.runner.start()
+        for work in (self._keep_runs, self._talk, self._watch):
+            thread = threading.Thread(target=self._guarded(work), name=work.__name__, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def some_life(self) -> Life | None:
+        """One that is at work."""
+        with self._lock:
+            lives = [life for life in self.lives.values() if life.seen == "running"]
+        return self.random.choice(lives) if lives else None
+
+    def end(self) -> None:
+        """Have all runs end, compare everything, and look for what is left over."""
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+        for life in list(self.lives.values()):
+            self._guarded(lambda life=life: self._finish(life))()
+        self._guarded(self._look_for_leftovers)()
+        for program in (self.relay, self.runner):
+            if not program.end():
+                self.account.wrong("leftovers", f"{program.argv[5]} did not end on SIGTERM")
+
+    def start_run(self) -> Life:
+        self._number += 1
+        run_id = f"run-{self._number}"
+        argv = [sys.executable, "-I", "-S", str(AGENT), str(self.random.uniform(0.001, 0.02))]
+        body = {
+            "workflow": "command",
+            "run_id": run_id,
+            "params": {"argv": argv, "input": "stdin"},
+        }
+        # One of that id is there already: the answer to an earlier try did not come.
+        self.call("POST", "/workflows", 201, 409, json=body)
+        kinds = [_LISTENERS[n % len(_LISTENERS)] for n in range(self._listeners)]
+        listeners = [Listener(self.address, run_id, kind, self.account) for kind in kinds]
+        life = Life(runlog.open_workspace(self.root, run_id), listeners)
+        with self._lock:
+            self.lives[run_id] = life
+        self.account.count("runs")
+        return life
+
+    def say(self, life: Life, text: str) -> str:
+        """Post a message until it is taken, under one id; with the end of the run it is taken back."""
+        message_id = f"m{self.random.randrange(16**8):08x}"
+        life.asked.add(message_id)
+        path = f"/workflows/{life.run_id}/messages"
+        body = {"message": text, "id": message_id}
+        answer = self.call("POST", path, 202, 404, 409, json=body)
+        if answer.status_code == 202:
+            life.said.add(message_id)
+            self.account.count("messages")
+        elif life.seen in ("queued", "running") and not life.may and answer.status_code == 404:
+            self.account.wrong("false statuses", f"{life.run_id}: 404 to a message")
+        return message_id
+
+    def _guarded(self, work: Callable[[], None]) -> Callable[[], None]:
+        def guarded() -> None:
+            try:
+                work()
+            except Exception as error:  # of the world itself, or of what it asks for
+                self.account.wrong(
+                    "false statuses", f"{getattr(work, '__name__', work)}: {error!r}"
+                )
+
+        return guarded
+
+    def _keep_runs(self) -> None:
+        """So many at once; each is told to finish after a while, is compared, and goes."""
+        while not self._ended.is_set():
+            with self._lock:
+                lives = list(self.lives.values())
+            if len(lives) < self._size:
+                self.start_run()
+            elif done := [life for life in lives if life.seen in TERMINAL_STATUS.values()]:
+                self._finish(done[0])
+            elif self.random.random() < 0.1:
+                self._finish(self.random.choice(lives))
+            self._ended.wait(self.random.uniform(0, 0.3))
+
+    def _talk(self) -> None:
+        while not self._ended.wait(self.random.uniform(0, 0.2)):
+            if life := self.some_life():
+                self.say(life, "go on")
+
+    def _watch(self) -> None:
+        """What is shown of each run, all the time."""
+        with httpx.Client(base_url=self.url, timeout=DEADLINE_S, trust_env=False) as client:
+            while not self._ended.wait(_PAUSE_S):
+                with contextlib.suppress(httpx.HTTPError):
+                    answer = client.get("/api/v1/workflows?limit=100")
+                    assert answer.status_code in (200, 503, 507), answer.text
+                    if answer.status_code == 200:
+                        self.account.count("looks")
+                        for row in answer.json()["runs"]:
+                            self._take_status(row)
+
+    def _take_status(self, row: dict[str, Any]) -> None:
+        life = self.lives.get(row["run_id"])
+        if life is None:
+            return
+        status, before = row["status"], life.seen
+        life.seen = status
+        shown = f"{status} {row['reason']}" if row["reason"] else status
+        if status in TERMINAL_STATUS.values():
+            # What is lost is shown as failed before the runner has said so, and may yet be told otherwise.
+            if not {status, shown} & life.may:
+                self.account.wrong(
+                    "false statuses", f"{life.run_id}: {shown}, not one of {life.may}"
+                )
+        elif before in TERMINAL_STATUS.values() or (status == "queued" and before == "running"):
+            self.account.wrong("false statuses", f"{life.run_id}: {status} after {before}")
+
+    def _finish(self, life: Life) -> None:
+        """Have it end, and compare all that is known of it."""
+        life.may.add("completed")
+        if life.seen not in TERMINAL_STATUS.values():
+            self.say(life, "finish")
+        shown = self._wait_for_end(life)
+        told = [e for e in events(life.run) if e["type"] in TERMINAL_STATUS]
+        ends = [f"{TERMINAL_STATUS[e['type']]} {e.get('reason') or ''}".strip() for e in told]
+        if len(told) != 1 or ends[0] != shown:
+            self.account.wrong("false statuses", f"{life.run_id}: {shown}, and its stream: {ends}")
+        if not {shown, shown.split()[0]} & life.may:
+            self.account.wrong("false statuses", f"{life.run_id}: {shown}, not one of {life.may}")
+        for listener in life.listeners:
+            listener.compare(life.run.stream)
+            status = shown.split()[0]
+            if listener.end not in (status, "ended"):
+                who = f"{listener.kind} of {life.run_id}"
+                self.account.wrong("false statuses", f"{who} heard {listener.end}, not {status}")
+        self._compare_counts(life, shown)
+        self._compare_messages(life, shown)
+        self._wait_gone(life)
+        self._remove(life)
+
+    def _wait_for_end(self, life: Life) -> str:
+        deadline = time.monotonic() + DEADLINE_S
+        while time.monotonic() < deadline:
+            state = self.call("GET", f"/workflows/{life.run_id}", 200).json()
+            # Its process died, but nobody has said so in the stream yet: the runner is about to.
+            if state["status"] in TERMINAL_STATUS.values() and state["ended_at"]:
+                reason = state["reason"] or ""
+                return f"{state['status']} {reason}".strip()
+            time.sleep(_PAUSE_S)
+        self.account.wrong("false statuses", f"{life.run_id}: it does not end: {state['status']}")
+        return str(state["status"])
+
+    def _compare_counts(self, life: Life, shown: str) -> None:
+        """The agent's own numbers: one after the other, each once; all of them if it came to its end."""
+        numbers = [e["n"] for e in events(life.run, "count")]
+        if numbers != list(range(len(numbers))):
+            what = "repeats" if len(set(numbers)) < len(numbers) else "losses"
+            self.account.wrong(what, f"{life.run_id}: its numbers are not in order")
+        done = events(life.run, "done")
+        if shown == "completed" and (not done or done[0]["n"] != len(numbers)):
+            self.account.wrong("losses", f"{life.run_id}: {len(numbers)} numbers, and done: {done}")
+
+    def _compare_messages(self, life: Life, shown: str) -> None:
+        inbox = [line.id for line in runlog.read_inbox(life.run.inbox) if line.type == "message"]
+        receipts: dict[str, list[str]] = {}
+        for event in events(life.run, "message_received"):
+            if event["message_type"] == "message":
+                receipts.setdefault(event["message_id"], []).append(event["state"])
+        got = [e["id"] for e in events(life.run, "got")]
+        if len(set(inbox)) < len(inbox) or len(set(got)) < len(got):
+            self.account.wrong("repeats", f"{life.run_id}: messages of one id: {inbox}, {got}")
+        if any(len(set(states)) < len(states) for states in receipts.values()):
+            self.account.wrong("repeats", f"{life.run_id}: receipts: {receipts}")
+        if missing := life.said - set(inbox):
+            self.account.wrong("losses", f"{life.run_id}: taken, but not in its inbox: {missing}")
+        if got != [i for i in inbox if i in got]:
+            self.account.wrong("losses", f"{life.run_id}: heard in another order")
+        if shown.endswith("lost"):
+            return  # nobody was there to say what became of the last of them
+        final = {key: states[-1] for key, states in receipts.items()}
+        for key in inbox:
+            if final.get(key) not in ("delivered", "completed", "dropped"):
+                self.account.wrong(
+                    "losses", f"{life.run_id}: no receipt of {key}: {final.get(key)}"
+                )
+        if shown == "completed":
+            # The agent hears nothing after `finish`.
+            unheard = {key for key, state in final.items() if state == "delivered"} - set(got)
+            before = set(inbox[: inbox.index(got[-1]) + 1]) if got else set()
+            if unheard & before:
+                self.account.wrong("losses", f"{life.run_id}: delivered, not heard: {unheard}")
+
+    def _wait_gone(self, life: Life) -> None:
+        deadline = time.monotonic() + DEADLINE_S
+        while left := tree_of(life.run):
+            if time.monotonic() > deadline:
+                self.account.wrong("leftovers", f"{life.run_id}: processes {left}")
+                return
+            time.sleep(_PAUSE_S)
+        if runlog.is_locked(life.run.lock):
+            self.account.wrong("leftovers", f"{life.run_id}: its lock")
+
+    def _remove(self, life: Life) -> None:
+        with self._lock:
+            self.lives.pop(life.run_id, None)
+        self.call("DELETE", f"/workflows/{life.run_id}", 204, 404)
+        if life.run.path.exists():
+            self.account.wrong("leftovers", f"{life.run_id}: its folder, after DELETE")
+
+    def _look_for_leftovers(self) -> None:
+        """In the root and among the runner's children, once both programs were started a last time."""
+        for program in (self.relay, self.runner):
+            program.kill()
+        self.call("GET", "/workflows", 200)
+        self._complete_one()
+        names = {path.name for path in self.root.iterdir()} - _OF_THE_ROOT
+        if names:
+            self.account.wrong("leftovers", f"in the root: {sorted(names)}")
+        listed = self.call("GET", "/workflows", 200).json()["runs"]
+        if listed:
+            self.account.wrong("false statuses", f"still listed: {[r['run_id'] for r in listed]}")
+
+    def _complete_one(self) -> None:
+        """After all faults the house works."""
+        life = self.start_run()
+        self._finish(life)
+
+
+@contextlib.contextmanager
+def house(folder: Path, seed: int, *, runs: int = 4, listeners: int = 3) -> Iterator[World]:
+    """A world in a folder of its own; at the end all of it is compared, and nothing of it is left."""
+    root = folder / "workspaces"
+    root.mkdir(mode=0o700)
+    world = World(root, seed, runs=runs, listeners=listeners)
+    try:
+        world.begin()
+        yield world
+        world.end()
+    finally:
+        for life in world.lives.values():
+            for listener in life.listeners:
+                listener.leave()
+        for program in (world.relay, world.runner):
+            with contextlib.suppress(AttributeError):  # it was never started
+                program.process.kill()
+                program.process.wait()
+        end_runs(root)

@@ -29,6 +29,7 @@ from runlog.groups.resolution import (
     start_of_deployment,
 )
 from runlog.run.limits import check_limits
+from runlog.run.reserved import take
 
 from ..http.models import StartRun
 from ..http.problems import Problem
@@ -163,7 +164,7 @@ def _create_once(root: Path, catalog: Catalog, asked: StartRun, key: str) -> Sta
             create_run(root, **start.fields(), run_id=run_id)
 
         return Recipe(
-            asked.run_id or new_run_id(start.workflow),
+            asked.run_id or _reserved_id(root, start) or new_run_id(start.workflow),
             make,
             lambda run_id: _is_of(start, Workspace(root, RunId(run_id))),
         )
@@ -173,6 +174,11 @@ def _create_once(root: Path, catalog: Catalog, asked: StartRun, key: str) -> Sta
 
     made = make_once(root, key, "run", asked, resolve, exists)
     return Started(Workspace(root, RunId(made.id)), made.repeated)
+
+
+def _reserved_id(root: Path, start: Start) -> str | None:
+    """Of a folder in which a runner has got ready for such a run."""
+    return take(root, start.workflow, start.params, start.interactive, start.limits)
 
 
 def _is_of(start: Start, workspace: Workspace) -> bool:

@@ -5,7 +5,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from ..disk.records import encode, from_iso, now_iso, to_iso
 from ..disk.tail import read_records
 from ..errors import RunExists, UnknownRun
 from .earlier import checked_history, usable_history
+from .reserved import take, take_over
 
 __all__ = [
     "EXTERNAL",
@@ -79,6 +80,8 @@ def create_run(
 ) -> Workspace:
     """Put a queued run on the disk; when this returns it survives a power cut.
 
+    Where a runner has got ready for just such a run (`reserved`), and no `run_id` is given, it is that one.
+
     :raises BadRunId: the given `run_id` can't be one.
     :raises RunExists: it is taken.
     :raises ValueError: what is in it is no JSON, or too long to be read again; or `chat_history` has another form.
@@ -96,7 +99,13 @@ def create_run(
         priority=priority,
         limits=limits or {},
     )
-    return write_run(make_root(root), manifest)
+    root = make_root(root)
+    if run_id is None:
+        reserved = take(root, workflow, manifest.params, interactive, manifest.limits)
+        if reserved is not None:
+            with contextlib.suppress(RunExists):  # its runner gave it up meanwhile
+                return write_run(root, replace(manifest, run_id=reserved))
+    return write_run(root, manifest)
 
 
 def write_run(root: Path, manifest: Manifest, *, durable: bool = True) -> Workspace:
@@ -123,6 +132,12 @@ def write_run(root: Path, manifest: Manifest, *, durable: bool = True) -> Worksp
             os.rename(building, workspace.path)
         except OSError as error:
             if os.path.lexists(workspace.path):
+                if take_over(workspace, building / "run.json"):
+                    shutil.rmtree(building, ignore_errors=True)
+                    if durable:
+                        sync_folder(workspace.path)
+                        sync_folder(root)
+                    return workspace
                 raise RunExists(
                     f"run {manifest.run_id!r} exists already",
                     "Choose another run_id, or leave it out and get one made",

@@ -47,7 +47,7 @@ from .stream import can_wait, is_no_room
 from .wakes import Waiter
 from .workflow import RunFailed, RunStopped, Workflow
 
-__all__ = ["EXIT_REFUSED", "main"]
+__all__ = ["EXIT_REFUSED", "Begun", "attempt", "began", "main"]
 
 EXIT_REFUSED = 75  # sysexits.h: EX_TEMPFAIL
 _NO_ROOM_S = 1.0
@@ -85,35 +85,51 @@ def main(folder: Path) -> None:
         sys.exit(EXIT_REFUSED)
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A run that this process holds."""
+
+    workspace: Workspace
+    manifest: Manifest
+    reader: StateReader
+    options: RunOptions
+    lock: RunLock
+
+
 def _main(folder: Path) -> None:
     workspace = Workspace(folder.parent, RunId(folder.name))
+    with began(workspace, RunOptions.from_environment()) as begun:
+        if begun is not None:
+            show_in_ps(workspace.run_id)
+            asyncio.run(attempt(begun))
+
+
+@contextlib.contextmanager
+def began(workspace: Workspace, options: RunOptions) -> Iterator[Begun | None]:
+    """Take hold of a run; None if another process has it, or it has ended and nobody asked it to go on."""
     lock = RunLock(workspace.lock)
     if not lock.acquire():
+        yield None
         return
-    show_in_ps(workspace.run_id)
-    options = RunOptions.from_environment()
-    reader = StateReader(workspace)
-    state = reader.read()
-    if state.lifecycle is not None:
-        lock.release()  # our own hold would read as "running"
-        if run_status(workspace, state) != "queued" or not lock.acquire():
-            return
     try:
-        manifest = read_manifest(workspace)
-        asyncio.run(_attempt(workspace, manifest, reader, options, lock))
+        reader = StateReader(workspace)
+        state = reader.read()
+        if state.lifecycle is not None:
+            lock.release()  # our own hold would read as "running"
+            if run_status(workspace, state) != "queued" or not lock.acquire():
+                yield None
+                return
+        yield Begun(workspace, read_manifest(workspace), reader, options, lock)
     finally:
         lock.release()
 
 
-async def _attempt(
-    workspace: Workspace,
-    manifest: Manifest,
-    reader: StateReader,
-    options: RunOptions,
-    lock: RunLock,
-) -> None:
+async def attempt(begun: Begun, made: Workflow | None = None) -> None:
+    """:param made: the run's workflow, where it was got ready ahead."""
+    workspace, manifest, reader = begun.workspace, begun.manifest, begun.reader
+    options, lock = begun.options, begun.lock
     state = reader.read()
-    began = time.monotonic()
+    began_s = time.monotonic()
     first = state.lifecycle is None
     # What was delivered stays taken; what was only queued when the last attempt died is taken again.
     taken = frozenset(key for key, receipt in state.messages.items() if receipt != "queued")
@@ -146,14 +162,14 @@ async def _attempt(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    outcome = await _work_until_ended(run, inbox, stop, options, reader, lock, place)
+    outcome = await _work_until_ended(run, made, inbox, stop, begun, place)
     loop.set_exception_handler(lambda *_: None)
     try:
         # In this thread, with the loop standing still: nothing of the run may be written while its tree ends.
         end_marked(mark_of(workspace.path), options.grace_s, frozenset({os.getpid()}))
     except TreeSurvived as error:
         run.log("error", str(error))
-    fields = {"duration_s": round(time.monotonic() - began, 3)} | outcome.fields | {"seal": seal}
+    fields = {"duration_s": round(time.monotonic() - began_s, 3)} | outcome.fields | {"seal": seal}
     _tell_end(run, inbox, _Outcome(outcome.event_type, fields), reader, lock, place)
 
 
@@ -208,16 +224,16 @@ def _end_is_told(
 
 async def _work_until_ended(
     run: Run,
+    made: Workflow | None,
     inbox: InboxReader,
     stop: asyncio.Event,
-    options: RunOptions,
-    reader: StateReader,
-    lock: RunLock,
+    begun: Begun,
     place: "_Place",
 ) -> _Outcome:
     """The work to its end: by itself, by a stop, or by a limit."""
+    options, reader, lock = begun.options, begun.reader, begun.lock
     try:
-        workflow = _prepare(run, options)
+        workflow = _prepare(run, options, made)
         limits = LimitWatch(run.limits, reader, run.wakes.waiter())
         limits.check_counts()  # of earlier attempts
     except (Exception, SystemExit) as error:
@@ -259,7 +275,7 @@ async def _work_until_ended(
 async def _stop(
     run: Run,
     work: asyncio.Task[_Outcome],
-    workflow: type[Workflow],
+    workflow: Workflow,
     options: RunOptions,
     reason: str,
 ) -> None:
@@ -296,8 +312,8 @@ def _kept(work: asyncio.Task[_Outcome]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name == "result"}
 
 
-def _prepare(run: Run, options: RunOptions) -> type[Workflow]:
-    """The class of the run's workflow; its request is checked. Before the inbox is read: what may be told depends.
+def _prepare(run: Run, options: RunOptions, made: Workflow | None) -> Workflow:
+    """The run's workflow; its request is checked. Before the inbox is read: what may be told depends.
 
     :raises RunFailed: it can't be run.
     """
@@ -309,12 +325,12 @@ def _prepare(run: Run, options: RunOptions) -> type[Workflow]:
         run.limits = tightest(check_limits(run.manifest.limits), options.limits)
     except BadLimit as error:
         raise RunFailed("bad_limit", str(error)) from error
-    return workflow
+    return made or workflow()
 
 
-async def _work(run: Run, workflow: type[Workflow]) -> _Outcome:
+async def _work(run: Run, workflow: Workflow) -> _Outcome:
     try:
-        result = await workflow().run(run)
+        result = await workflow.run(run)
     except RunStopped as stopped:
         return _Outcome("workflow_stopped", {"reason": stopped.reason})
     except (Exception, SystemExit) as error:

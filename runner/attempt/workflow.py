@@ -1,12 +1,17 @@
 """What a workflow is: a class with a schema and one coroutine. Other packages register theirs by entry point."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, StringConstraints
 
+from runlog import Workspace
+
 from .run import Run
 
-__all__ = ["EnvName", "ExtraMissing", "Plain", "RunFailed", "RunStopped", "Workflow"]
+__all__ = ["Ahead", "EnvName", "ExtraMissing", "Plain", "RunFailed", "RunStopped", "Workflow"]
 
 # A text that can stand on a command line and in the environment.
 Plain = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
@@ -43,6 +48,21 @@ class RunStopped(Exception):
         self.reason = reason
 
 
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What is known of a run before it is there, by the names of `Run`: enough to get ready for its first attempt."""
+
+    workspace: Workspace
+    params: Any
+    interactive: bool
+    limits: Mapping[str, float]
+    grace_s: float
+
+    @property
+    def files(self) -> Path:
+        return self.workspace.files
+
+
 class Workflow(Protocol):
     """Made anew for each attempt of a run, in a process of its own.
 
@@ -53,6 +73,11 @@ class Workflow(Protocol):
     `messages`, False: it reads none, and declines them (`run.inbox.decline`).
     `graceful_stop`: it ends by itself, within the grace, when `run.stopping` is set, and what it returns is the
     `result` of the stopped run. `imports`: names of modules that take long, imported ahead, once, for all runs.
+
+    Two methods may be there together. `prepare(ahead)`: an async context manager that gets ready what takes long for
+    a run that is to come, on the object that then runs it, and gives what can be awaited: it ends when that is lost.
+    The context is left once the run is over, or if none comes. It may write nothing into the stream.
+    `can_prepare(params)`, a class method: whether anything can be got ready for these.
     """
 
     Params: ClassVar[type[BaseModel]]

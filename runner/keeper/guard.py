@@ -1,6 +1,6 @@
 """Runs one program and ends its whole process tree with it.
 
-    python -I -S guard.py [--tee STREAM_FILE] [--grace-s 5] --parent PID -- PROGRAM [ARGUMENT...]
+    python -I -S guard.py [--tee STREAM_FILE [--tee-waits]] [--grace-s 5] --parent PID -- PROGRAM [ARGUMENT...]
 
 A program of its own, since only a process between the run and its agent can do all of this: be
 told by the kernel when the run dies, adopt what the agent leaves behind (setsid and double forks
@@ -10,7 +10,8 @@ too), and see every line first.
   at most `grace-s` seconds for it to exit, then SIGKILL to every descendant until none is left. A
   second signal cuts the waiting short.
 * When the program exits, what it left behind gets SIGTERM and at most a second, then SIGKILL.
-* `--tee`: see `tee`. Without it, the program has our standard output itself.
+* `--tee`: see `tee`. Without it, the program has our standard output itself. `--tee-waits`: the
+  file is begun by another process; what comes before is held until then.
 
 Exit code: the program's, or 128 + n if signal n ended it; 127 not found, 126 not startable, 2
 wrong usage, 74 the stream file could not be written, 143 the parent was dead before the start. What
@@ -61,7 +62,7 @@ def main(arguments: list[str]) -> int:
     options = _Options.parse(arguments)
     if options is None:
         _say(
-            "usage: guard.py [--tee FILE] [--grace-s SECONDS] --parent PID -- PROGRAM [ARGUMENT...]"
+            "usage: guard.py [--tee FILE [--tee-waits]] [--grace-s SECONDS] --parent PID -- PROGRAM [ARGUMENT...]"
         )
         return _EXIT_USAGE
     _fill_standard_descriptors()
@@ -69,14 +70,37 @@ def main(arguments: list[str]) -> int:
     if not tree.has_parent(options.parent_pid):
         return 128 + signal.SIGTERM
     tree.become_subreaper()
-    stream = None
+    stream: append.AppendFile | _StreamToCome | None = None
     if options.stream_path is not None:
         try:
-            stream = _load("runlog.disk", "append").AppendFile(options.stream_path)
+            open_stream = _load("runlog.disk", "append").AppendFile
+            if options.stream_waits:
+                stream = _StreamToCome(options.stream_path, open_stream)
+            else:
+                stream = open_stream(options.stream_path)
         except OSError as error:
             _say(f"cannot open the stream file: {error}")
             return _EXIT_IO_ERROR
     return _Guard(options.grace_s).run(options.program, stream)
+
+
+class _StreamToCome:
+    """A stream that another process begins. Only the tee's thread appends."""
+
+    def __init__(self, path: str, open_stream: "Callable[[str], append.AppendFile]") -> None:
+        self._path = path
+        self._open = open_stream
+        self._file: append.AppendFile | None = None
+        self._held = b""
+
+    def append(self, lines: bytes) -> int:
+        self._held += lines
+        if self._file is None:
+            if not os.path.lexists(self._path):
+                return 0
+            self._file = self._open(self._path)
+        lines, self._held = self._held, b""
+        return self._file.append(lines)
 
 
 class _Options:
@@ -84,6 +108,7 @@ class _Options:
 
     def __init__(self) -> None:
         self.stream_path: str | None = None
+        self.stream_waits = False
         self.grace_s = 5.0
         self.parent_pid = 0
         self.program: list[str] = []
@@ -98,6 +123,8 @@ class _Options:
                     options.program = list(rest)
                 elif name == "--tee":
                     options.stream_path = next(rest)
+                elif name == "--tee-waits":
+                    options.stream_waits = True
                 elif name == "--grace-s":
                     options.grace_s = float(next(rest))
                 elif name == "--parent":
@@ -131,7 +158,7 @@ class _Guard:
         # Whoever started us may have had them blocked.
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
-    def run(self, program: list[str], stream: "append.AppendFile | None") -> int:
+    def run(self, program: list[str], stream: "append.AppendFile | _StreamToCome | None") -> int:
         source_fd, out_fd = os.pipe2(os.O_CLOEXEC) if stream else (-1, 1)
         self._child, error = _spawn(program, out_fd)
         if error is not None:

@@ -62,7 +62,7 @@ class Command:
         cwd = run.files / (params.cwd or "")
         if not cwd.is_dir():
             raise RunFailed("bad_params", f"params.cwd: {cwd} is no directory")
-        with claude_environment(run) as environment:
+        with claude_environment(run.workspace) as environment:
             environment |= _told(run) | params.env
             if (
                 shutil.which(params.argv[0], path=environment.get("PATH")) is None

@@ -7,8 +7,8 @@ import typer
 
 from ..cli.errors import CommandError
 from ..cli.options import DEFAULT_ROOT, AsJson, Root, none_in, parse_age
+from ..cli.server_options import TOKEN_FILE_VARIABLE
 from ..terminal.output import print_json, print_line
-from .servers import TOKEN_FILE_VARIABLE
 
 __all__ = ["link"]
 

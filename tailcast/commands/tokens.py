@@ -10,10 +10,10 @@ import typer
 from ..cli.errors import CommandError
 from ..cli.help import Group
 from ..cli.options import AsJson, complete_deployment, parse_age
+from ..cli.server_options import TOKEN_FILE_VARIABLE
 from ..terminal.output import note, print_json, print_line
 from ..terminal.table import Column, colours, print_table, terminal_width
 from ..terminal.text import clean
-from .servers import TOKEN_FILE_VARIABLE
 
 __all__ = ["app"]
 

@@ -12,9 +12,11 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from typer.main import get_command
 
 from runlog import create_run, open_workspace, run_status
 from runner.supervise.supervisor import active_options, runner_is_active
+from tailcast.app import app
 from tests.support import DEADLINE_S, kill, wait_for, wait_for_end, wait_until
 from tests.tailcast.conftest import Cli
 
@@ -105,6 +107,22 @@ def test_options_of_serve_reach_the_runner(cli: Cli) -> None:
         assert "tell-nobody" not in child.environ().values()
         process.terminate()
         process.wait(DEADLINE_S)
+
+
+def test_serve_has_what_relay_and_runner_have() -> None:
+    """With the same defaults: each is told once."""
+    command = get_command(app)
+    told = {
+        name: {
+            each.name: (each.opts, each.default)
+            for each in command.commands[name].params
+            if not each.hidden
+        }
+        for name in ("serve", "relay", "runner")
+    }
+    assert told["relay"] | told["runner"] == {
+        k: v for k, v in told["serve"].items() if k != "open_browser"
+    }
 
 
 def test_a_port_that_is_taken_and_a_door_without_a_token(cli: Cli) -> None:

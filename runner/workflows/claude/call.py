@@ -5,7 +5,6 @@ is told it), and the state sums the cost per session.
 """
 
 import asyncio
-import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ...attempt.run import Run
 from ...attempt.workflow import Plain
 from ...keeper.tree import TreeSurvived, end_marked
-from .environment import claude_environment
+from .environment import process_as_claude
 from .params import ClaudeParams, PermissionMode, claude_options, find_cli
 from .session import write_launcher
 
@@ -76,10 +75,7 @@ def claude_caller(run: Run, params: CallParams) -> Iterator["ClaudeCaller"]:
 
     :raises RunFailed: there is no Claude CLI.
     """
-    with claude_environment(run) as environment:
-        # The SDK hands the CLI the whole of os.environ.
-        os.environ.clear()
-        os.environ.update(environment)
+    with process_as_claude(run.workspace):
         named = CallParams.model_fields
         claude = ClaudeParams(**{name: getattr(params, name) for name in named})
         yield ClaudeCaller(run, claude, write_launcher(run, find_cli(claude)))

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, Field
 
 from ...attempt.run import Run
+from ...attempt.workflow import Ahead
 from .params import ClaudeParams
 from .workflow import Claude
 
@@ -31,3 +32,6 @@ class Chat(Claude):
     async def run(self, run: Run) -> Any:
         run.interactive = True
         return await super().run(run)
+
+    def _asks(self, run: Run | Ahead) -> bool:
+        return bool(run.params.ask_permissions is not False)  # it stays open, whoever asked for it

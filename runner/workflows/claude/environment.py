@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ...attempt.options import OPTION_VARIABLES, RunOptions
-from ...attempt.run import Run
+from runlog import Workspace
 
-__all__ = ["claude_environment", "config_folder"]
+from ...attempt.options import OPTION_VARIABLES, RunOptions
+
+__all__ = ["claude_environment", "config_folder", "process_as_claude"]
 
 # What keeps the CLI from calling anyone but the model, and from retrying for minutes what is scripted to fail.
 _QUIET = {
@@ -29,7 +30,21 @@ _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 
 @contextmanager
-def claude_environment(run: Run) -> Iterator[dict[str, str]]:
+def process_as_claude(workspace: Workspace) -> Iterator[dict[str, str]]:
+    """While the block runs, the agent's environment is that of this process: the SDK hands the whole of it on."""
+    before = dict(os.environ)
+    with claude_environment(workspace) as environment:
+        os.environ.clear()
+        os.environ.update(environment)
+        try:
+            yield environment
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+
+@contextmanager
+def claude_environment(workspace: Workspace) -> Iterator[dict[str, str]]:
     """The environment for the agent; while the block runs, the scripted model (if asked for) answers."""
     environment = {k: v for k, v in os.environ.items() if k not in OPTION_VARIABLES}
     if not RunOptions.from_environment().scripted_model:
@@ -43,8 +58,8 @@ def claude_environment(run: Run) -> Iterator[dict[str, str]]:
         if not name.startswith(("ANTHROPIC_", "CLAUDE_", "AWS_", "GOOGLE_"))
         and name.lower() not in _PROXIES
     }
-    home = run.workspace.path / "_home"
-    temporary = run.workspace.path / "_tmp"
+    home = workspace.path / "_home"
+    temporary = workspace.path / "_tmp"
     for folder in (home, home / ".claude", temporary):
         folder.mkdir(mode=0o700, exist_ok=True)
     with scripted_model() as base_url:

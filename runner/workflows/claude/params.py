@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...attempt.run import Run
-from ...attempt.workflow import EnvName, Plain, RunFailed
+from ...attempt.workflow import Ahead, EnvName, Plain, RunFailed
 
 if TYPE_CHECKING:
     from claude_agent_sdk import CanUseTool, ClaudeAgentOptions
@@ -106,7 +106,12 @@ class ClaudeParams(BaseModel):
 
 
 def claude_options(
-    run: Run, params: ClaudeParams, *, cli: Path, session_id: str | None, ask: "CanUseTool | None"
+    run: Run | Ahead,
+    params: ClaudeParams,
+    *,
+    cli: Path,
+    session_id: str | None,
+    ask: "CanUseTool | None",
 ) -> "ClaudeAgentOptions":
     """The SDK's options; `session_id` is of the session to go on with, `cli` the program to start."""
     from claude_agent_sdk import ClaudeAgentOptions
@@ -161,11 +166,12 @@ def find_cli(params: ClaudeParams) -> Path:
     return Path(found)
 
 
-def _turns_left(run: Run) -> int | None:
+def _turns_left(run: Run | Ahead) -> int | None:
     limit = run.limits.get("turns")
     if limit is None:
         return None
-    return max(1, int(limit) - (run.earlier.turns if run.earlier else 0))
+    earlier = run.earlier if isinstance(run, Run) else None
+    return max(1, int(limit) - (earlier.turns if earlier else 0))
 
 
 def _lower(one: _Number | None, other: _Number | None) -> _Number | None:

@@ -8,17 +8,19 @@ from typing import Any
 from runlog.run.history import earlier_text
 
 from ...attempt.run import Run
+from ...attempt.workflow import Ahead
 from ...keeper.command import guarded
 
 __all__ = ["has_session", "import_session", "with_history", "write_launcher"]
 
 
-def write_launcher(run: Run, cli: Path) -> Path:
+def write_launcher(run: Run | Ahead, cli: Path) -> Path:
     """The program that the SDK starts as its CLI: the real one under the guard, which writes the stream.
 
     A file of the run, since the SDK takes a path and no arguments; whoever looks at the folder sees what was run.
     """
-    command = guarded([str(cli)], run.grace_s, tee=run.workspace.stream)
+    stream = run.workspace.stream
+    command = guarded([str(cli)], run.grace_s, tee=stream, tee_waits=isinstance(run, Ahead))
     launcher = run.workspace.path / "_claude"
     launcher.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
     launcher.chmod(0o700)

@@ -6,10 +6,9 @@ its receipts. docs/claude.md says what was measured of the CLI.
 
 import asyncio
 import collections
-import os
 import time
-import warnings
 from collections.abc import AsyncIterator, Coroutine
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel
@@ -19,12 +18,13 @@ from runlog.run.reasons import finish_reason
 from runlog.run.voice import local_command
 
 from ...attempt.run import Run
-from ...attempt.workflow import RunFailed, RunStopped
+from ...attempt.workflow import Ahead, RunFailed, RunStopped
 from .asker import asker_of
-from .environment import claude_environment, config_folder
+from .connection import Connection, connect
+from .environment import config_folder, process_as_claude
 from .frames import AgentEnded, follow_frames, prompt_was_read
-from .params import ClaudeParams, claude_options, find_cli
-from .session import has_session, import_session, with_history, write_launcher
+from .params import ClaudeParams
+from .session import has_session, import_session, with_history
 
 if TYPE_CHECKING:
     from claude_agent_sdk import (
@@ -54,12 +54,30 @@ class Claude:
     resumable: ClassVar[bool] = True
     imports: ClassVar[tuple[str, ...]] = ("claude_agent_sdk",)  # 0.75 to 1.2 s
 
+    def __init__(self) -> None:
+        self._ahead: tuple[_Conversation, Connection, AsyncExitStack] | None = None
+
+    @classmethod
+    def can_prepare(cls, params: ClaudeParams) -> bool:
+        # The CLI reads at its start what stands in a folder of others, and in a session.
+        return not (params.cwd or params.setting_sources or params.resume_session_id)
+
+    @asynccontextmanager
+    async def prepare(self, ahead: Ahead) -> AsyncIterator[asyncio.Task[None]]:
+        conversation = _Conversation(ahead.params)
+        async with AsyncExitStack() as opened:
+            opened.enter_context(process_as_claude(ahead.workspace))
+            ask = conversation.ask if self._asks(ahead) else None
+            connection = await opened.enter_async_context(connect(ahead, None, ask))
+            self._ahead = conversation, connection, opened
+            yield connection.ended
+
     async def run(self, run: Run) -> Any:
         params: ClaudeParams = run.params
-        with claude_environment(run) as environment:
-            # The SDK hands the CLI the whole of os.environ.
-            os.environ.clear()
-            os.environ.update(environment)
+        if self._ahead is not None:
+            conversation, connection, opened = self._ahead
+            return await conversation.hold(run, _left_by(opened, connection), None)
+        with process_as_claude(run.workspace) as environment:
             session_id = run.earlier.session_id if run.earlier else None
             config = config_folder(environment)
             if session_id and not has_session(config, session_id):
@@ -69,7 +87,13 @@ class Claude:
             if session_id is None and params.resume_session_id:
                 session_id = params.resume_session_id
                 import_session(run, session_id, config)
-            return await _Conversation(run, params).hold(session_id)
+            conversation = _Conversation(params)
+            ask = conversation.ask if self._asks(run) else None
+            return await conversation.hold(run, connect(run, session_id, ask), session_id)
+
+    def _asks(self, run: Run | Ahead) -> bool:
+        params: ClaudeParams = run.params
+        return run.interactive if params.ask_permissions is None else params.ask_permissions
 
 
 class _Conversation:
@@ -78,8 +102,8 @@ class _Conversation:
     `_sent` are the messages that the CLI has and has not done with; `_held` those that wait for a turn of their own.
     """
 
-    def __init__(self, run: Run, params: ClaudeParams) -> None:
-        self._run = run
+    def __init__(self, params: ClaudeParams) -> None:
+        self._run: Run  # there from `hold` on: before, the CLI has nothing to ask
         self._params = params
         self._client: ClaudeSDKClient
         self._sent: dict[str, InboxLine | None] = {}
@@ -93,37 +117,26 @@ class _Conversation:
         self._last_reason = "completed"
         self._began = False  # the CLI has told its session
         # Folds what the CLI says of itself: which turn it is. The lines are those of `frames`, so no more is known.
-        self._turns = run.earlier.copy() if run.earlier else RunState()
+        self._turns = RunState()
         self._done = asyncio.Event()
 
-    async def hold(self, session_id: str | None) -> Any:
-        from claude_agent_sdk import (
-            CanUseToolShadowedWarning,
-            ClaudeSDKClient,
-            ClaudeSDKError,
-        )
+    async def hold(
+        self, run: Run, opened: AbstractAsyncContextManager[Connection], session_id: str | None
+    ) -> Any:
+        """:param opened: the connection, which is closed at the end."""
+        from claude_agent_sdk import ClaudeSDKError
 
-        # That allowed tools are not asked about is what our params say they are for.
-        warnings.simplefilter("ignore", CanUseToolShadowedWarning)
-        run, params = self._run, self._params
-        cwd = run.files / (params.cwd or "")
-        if not cwd.is_dir():
-            raise RunFailed("bad_params", f"params.cwd: {cwd} is no directory")
-        asks = run.interactive if params.ask_permissions is None else params.ask_permissions
-        options = claude_options(
-            run,
-            params,
-            cli=write_launcher(run, find_cli(params)),
-            session_id=session_id,
-            ask=self._ask if asks else None,
-        )
+        self._run = run
+        if run.earlier is not None:
+            self._turns = run.earlier.copy()
         start = run.workspace.stream.stat().st_size
         run.tells_turns = True
         run.inbox.recall = self._recall
         run.on_stop = self._end_turn
         try:
-            async with ClaudeSDKClient(options) as self._client:
-                await self._converse(start, session_id)
+            async with opened as connection:
+                self._client = connection.client
+                await self._converse(start, session_id, connection.ended)
         except (ClaudeSDKError, AgentEnded) as error:
             code = getattr(error, "exit_code", None)
             fields = {} if code is None else {"exit_code": code}
@@ -131,7 +144,9 @@ class _Conversation:
             raise RunFailed(reason, str(error).replace(_PLACEHOLDER, ""), **fields) from error
         return self._outcome()
 
-    async def _converse(self, start: int, session_id: str | None) -> None:
+    async def _converse(
+        self, start: int, session_id: str | None, ended: asyncio.Task[None]
+    ) -> None:
         run = self._run
         self._idle_since = time.monotonic()
         prompt_id = f"prompt-{run.run_id}"
@@ -144,7 +159,6 @@ class _Conversation:
         elif run.interactive:
             await self._settle()  # else a message is on its way, that asked the run to go on
         parts: list[Coroutine[Any, Any, None]] = [
-            self._drain(),
             self._follow(start),
             self._take_messages(),
         ]
@@ -153,7 +167,7 @@ class _Conversation:
         try:
             while not ending.done() and not self._idle_too_long():
                 done, _ = await asyncio.wait(
-                    [*tasks, ending],
+                    [ended, *tasks, ending],
                     timeout=_IDLE_CHECK_S,
                     return_when=asyncio.FIRST_COMPLETED,
                 )
@@ -163,12 +177,6 @@ class _Conversation:
             for task in (*tasks, ending):
                 task.cancel()
             await asyncio.gather(*tasks, ending, return_exceptions=True)
-
-    async def _drain(self) -> None:
-        """Take the SDK's typed messages off its queue; their lines are in the stream already."""
-        async for _ in self._client.receive_messages():
-            pass
-        raise AgentEnded("the Claude CLI ended while the run still needed it")
 
     async def _follow(self, start: int) -> None:
         async for frame in follow_frames(self._run.workspace, start, self._run.wakes.waiter()):
@@ -335,7 +343,7 @@ class _Conversation:
             raise RunFailed(reason, str(text))
         return last.get("result")
 
-    async def _ask(
+    async def ask(
         self, tool_name: str, tool_input: dict[str, Any], context: "ToolPermissionContext"
     ) -> "PermissionResultAllow | PermissionResultDeny":
         from claude_agent_sdk import PermissionResultAllow, PermissionResultDeny, PermissionUpdate
@@ -364,6 +372,13 @@ class _Conversation:
                 updated_permissions=[PermissionUpdate.from_dict(update) for update in taken_up],
             )
         return PermissionResultDeny(message=decided.get("message") or "a person said no")
+
+
+@asynccontextmanager
+async def _left_by(opened: AsyncExitStack, connection: Connection) -> AsyncIterator[Connection]:
+    """A connection that was opened before, with all that was opened for it."""
+    async with opened.pop_all():
+        yield connection
 
 
 def _first_options(questions: list[dict[str, Any]]) -> dict[str, str]:

@@ -31,6 +31,9 @@ def main() -> int:
     parser.add_argument("--user-scope", choices=get_args(ScopeName), default="start")
     parser.add_argument("--uds", type=Path)
     parser.add_argument("--allow-host", action="append", default=[])
+    parser.add_argument("--allow-origin", action="append", default=[])
+    parser.add_argument("--root-path", default="")
+    parser.add_argument("--proxy-headers", action="append", default=[])
     parser.add_argument("--keepalive", type=float, default=15.0, metavar="SECONDS")
     parser.add_argument("--watch", choices=get_args(Watch), default="watchfiles")
     parser.add_argument("--page", type=Path, default=PAGE, help="folder of the built web page")
@@ -51,6 +54,9 @@ def main() -> int:
         user_scope=asked.user_scope,
         uds=asked.uds,
         allowed_hosts=LOOPBACK_HOSTS | {name.lower() for name in asked.allow_host},
+        allowed_origins=tuple(asked.allow_origin),
+        root_path=asked.root_path,
+        forwarding_proxies=tuple(asked.proxy_headers),
         keepalive_s=asked.keepalive,
         page=asked.page,
         dialects=not asked.no_dialects,

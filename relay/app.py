@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runlog import RunIndex
 from runlog.disk.layout import make_root
@@ -20,6 +20,8 @@ from .dependencies import Json, Services, in_thread
 from .http.access import Access
 from .http.credentials import Credentials
 from .http.models import Health
+from .http.origins import opened_to
+from .http.paths import RootPath, own_path
 from .http.problems import Problem, problem_handlers
 from .http.run_calls import RunCalls
 from .http.runs import RunStates
@@ -74,10 +76,15 @@ class Relay:
         doors = Access(
             page,
             allowed_hosts=settings.allowed_hosts,
+            allowed_origins=frozenset(settings.allowed_origins),
             credentials=Credentials(settings),
             is_public=page.takes,
         )
-        self._app = HandOver(doors)
+        self._app: ASGIApp = HandOver(doors)
+        if settings.allowed_origins:
+            self._app = opened_to(self._app, settings.allowed_origins)
+        if settings.root_path:
+            self._app = RootPath(self._app, settings.root_path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._app(scope, receive, send)
@@ -183,7 +190,12 @@ def _add_probes(api: FastAPI, services: Services) -> None:
 def _add_docs(api: FastAPI, services: Services) -> None:
     @api.get("/", include_in_schema=False)
     async def index() -> Response:
-        told = {"name": "tailcast", "version": api.version, "api": "/api/v1", "docs": "/docs"}
+        told = {
+            "name": "tailcast",
+            "version": api.version,
+            "api": own_path("/api/v1"),
+            "docs": own_path("/docs"),
+        }
         if not await in_thread(is_built, services.settings.page):
             told["page"] = NOT_BUILT
         return Json(told)

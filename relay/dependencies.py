@@ -100,8 +100,7 @@ class Json(Response):
     def __init__(
         self, content: Any, status_code: int = 200, headers: dict[str, str] | None = None
     ) -> None:
-        fixed = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
-        super().__init__(content, status_code, fixed | (headers or {}))
+        super().__init__(content, status_code, {"cache-control": "no-store"} | (headers or {}))
 
 
 class StrictRoute(APIRoute):

@@ -19,7 +19,9 @@ import uvicorn
 
 from .app import Relay, create_app
 from .http.access import MAX_BODY_BYTES
-from .http.connection import Connections, HttpConnection
+from .http.connection import FIXED_HEADERS, Connections, HttpConnection
+from .http.origins import read_origin
+from .http.paths import read_root_path
 from .http.peers import Proxies, SameUser
 from .http.secrecy import conceal
 from .http.settings import LOOPBACK_HOSTS, RelayError, RelaySettings
@@ -55,12 +57,12 @@ def serve(
 
     :param host: anything but a loopback address needs a token. Passed over with `settings.uds`, as is `port`.
     :param port: 0 picks a free one.
-    :param announce: called with `http://HOST:PORT`, or `unix:PATH`, once connections are taken.
+    :param announce: called with `http://HOST:PORT` and the root path, or `unix:PATH`, once connections are taken.
     :param on_started: called after that, with a function that stops the server from any thread.
     :return: the number of the signal that ended it; 0 if it was stopped.
     :raises RelayError: it can't be served there.
     """
-    check_settings(settings)
+    settings = checked(settings)
     listener = _bind(host, port) if settings.uds is None else _bind_unix(settings)
     own_user = None
     try:
@@ -86,12 +88,15 @@ def serve(
             log_config=None,
             access_log=False,
             server_header=False,
+            headers=list(FIXED_HEADERS),
             proxy_headers=False,
             backlog=_BACKLOG,
             workers=1,
             timeout_graceful_shutdown=1,
         )
-        server = _Server(config, relay, lambda: announce(_url(host, listener)), on_started)
+        server = _Server(
+            config, relay, lambda: announce(_url(host, listener, settings.root_path)), on_started
+        )
         server.run(sockets=[listener])
         return server.ended_by
     finally:
@@ -220,8 +225,10 @@ def _remove_stale(path: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def check_settings(settings: RelaySettings) -> None:
-    """:raises RelayError: they open a door that is meant to be shut, or can't mean what was written."""
+def checked(settings: RelaySettings) -> RelaySettings:
+    """The settings in the form that the app wants.
+
+    :raises RelayError: they open a door that is meant to be shut, or can't mean what was written."""
     if settings.token is not None:
         _check_token(settings.token)
     for name in sorted(settings.allowed_hosts):
@@ -232,6 +239,7 @@ def check_settings(settings: RelaySettings) -> None:
             "Name the hosts one by one, or set --token or --token-file",
         )
     Proxies(settings.trusted_proxies)
+    Proxies(settings.forwarding_proxies, "--proxy-headers")
     if settings.user_header is not None:
         if not _HEADER_NAME.fullmatch(settings.user_header):
             raise RelayError(
@@ -245,6 +253,11 @@ def check_settings(settings: RelaySettings) -> None:
             )
     if "unix" in settings.trusted_proxies and settings.uds is None:
         raise RelayError("--trust-proxy unix needs a Unix socket", "Add --uds PATH")
+    return dataclasses.replace(
+        settings,
+        root_path=read_root_path(settings.root_path),
+        allowed_origins=tuple(read_origin(origin) for origin in settings.allowed_origins),
+    )
 
 
 def _check_token(token: str) -> None:
@@ -298,11 +311,11 @@ def _admit(settings: RelaySettings, host: str, listener: socket.socket) -> Relay
     return dataclasses.replace(settings, allowed_hosts=names | {host.lower(), str(address)})
 
 
-def _url(host: str, listener: socket.socket) -> str:
+def _url(host: str, listener: socket.socket, root_path: str) -> str:
     if listener.family == socket.AF_UNIX:
         return f"unix:{listener.getsockname()}"
     shown = f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{listener.getsockname()[1]}"
+    return f"http://{shown}:{listener.getsockname()[1]}{root_path}"
 
 
 def prepare_process() -> None:

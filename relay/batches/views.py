@@ -8,6 +8,7 @@ from runlog import Batch, Summary
 from runlog.groups.batch_state import batch_rows, batch_state
 
 from ..dependencies import Services
+from ..http.paths import own_path
 
 __all__ = ["batch_links", "batch_view", "rows_of"]
 
@@ -22,5 +23,9 @@ def batch_view(batch: Batch, rows: Sequence[Summary | None]) -> dict[str, Any]:
 
 
 def batch_links(batch_id: str) -> dict[str, str]:
-    own = f"/api/v1/batches/{batch_id}"
-    return {"self": own, "stream": f"/api/v1/stream?batch={batch_id}", "stop": f"{own}/stop"}
+    own = own_path(f"/api/v1/batches/{batch_id}")
+    return {
+        "self": own,
+        "stream": own_path(f"/api/v1/stream?batch={batch_id}"),
+        "stop": f"{own}/stop",
+    }

@@ -32,7 +32,6 @@ _DIGITS = 16
 _OFFSET = re.compile(f"[0-9]{{{_DIGITS}}}")
 _MESSAGES = 10_000  # of an answer; it ends earlier at some 8 MiB
 _LONG_POLL_S = 20.0
-_SECURITY = {"x-content-type-options": "nosniff", "cross-origin-resource-policy": "same-origin"}
 # What keeps caches between from answering a poll with itself: the number of an interval since their epoch.
 _CURSOR_EPOCH_S, _CURSOR_S = 1_728_432_000, 20
 
@@ -125,7 +124,7 @@ async def read(
         fold = DurableFold(closed or not await in_thread(_may_reopen, services, run), _next(cursor))
         query, keepalive_s = StreamQuery(after=start), services.settings.keepalive_s
         # Their clients and their suite look for just this type.
-        headers = {"content-type": "text/event-stream"} | _SECURITY
+        headers = {"content-type": "text/event-stream"}
         return EventStream(services.tails, run, query, keepalive_s, 200, headers, fold)
     page = await _page(request, services, run, start, wait=live is not None and not closed)
     at = start if page.after is None else page.after
@@ -167,7 +166,6 @@ async def _page(
 
 def _headers(offset: int, *, at_end: bool, closed: bool) -> dict[str, str]:
     headers = {"stream-next-offset": _told(offset), "cache-control": "private, no-cache"}
-    headers |= _SECURITY
     if at_end:
         headers["stream-up-to-date"] = "true"
     if at_end and closed:

@@ -4,6 +4,8 @@
 * `Origin`, if a browser sent one with a call that changes something, is this very host: a page elsewhere can post to
   us without reading the answer. Browsers that send no `Origin` say `Sec-Fetch-Site`.
 * Where nothing has to be shown, nobody stands in between: what came through a proxy came from elsewhere.
+* `Sec-Fetch-Site` of another site or origin reads nothing of a run either: a page elsewhere can't read the answer,
+  but learn by an `<object>` whether there is one. `--allow-origin` lets pages of some origins in: see `origins`.
 * What opens (`credentials`), and whether its scope is enough. The probes need none: who runs them can't always add a
   header. Nor does the page, which holds nothing of a run. `/login/CODE` turns a one-time link into a cookie.
 * A WebSocket passes the same doors, and always counts as a change.
@@ -21,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .callers import ANYONE, scope_needed, set_caller, stays_of, watched
 from .credentials import Credentials, Headers
+from .paths import own_path
 from .problems import Problem, ProblemResponse
 
 __all__ = ["MAX_BODY_BYTES", "Access", "chosen_subprotocol"]
@@ -38,6 +41,9 @@ _ORIGIN = re.compile(rb"(https?)://([^/]+)")
 _OF_PROXIES = frozenset({b"forwarded", b"via", b"x-real-ip"})
 _DEFAULT_PORTS = {b"http": b":80", b"https": b":443"}
 
+# What tells of runs. The page is not among it, nor are the probes.
+_OF_RUNS = re.compile(r"/(api|dialects|metrics)(/|$)")
+_OWN_SITES = (b"none", b"same-origin")
 _LOGIN = re.compile(r"/login/([A-Za-z0-9_-]{16,64})")
 
 
@@ -52,12 +58,14 @@ class Access:
         app: ASGIApp,
         *,
         allowed_hosts: frozenset[str],
+        allowed_origins: frozenset[str] = frozenset(),
         credentials: Credentials,
         is_public: Callable[[Scope], bool] = lambda _: False,
     ) -> None:
         self._app = app
         self._is_public = is_public
         self._allowed_hosts = allowed_hosts
+        self._allowed_origins = frozenset(origin.encode() for origin in allowed_origins)
         self._credentials = credentials
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,7 +86,7 @@ class Access:
                 await response(scope, receive, send)
                 return
             await self._check_caller(scope, headers, method)
-            _check_origin(method, headers)
+            self._check_origin(scope, headers, method)
             _check_length(headers)
         except Problem as problem:
             await ProblemResponse(problem)(scope, receive, send)
@@ -120,6 +128,15 @@ class Access:
                     "reaches the proxy could start commands here. Start it with --token or --token-file; or, if the "
                     "proxy lets only the right ones through, with --trust-proxy and its address",
                 )
+
+    def _check_origin(self, scope: Scope, headers: Headers, method: str) -> None:
+        origin = headers.get(b"origin", [])
+        if len(origin) == 1 and origin[0].lower() in self._allowed_origins:
+            return
+        if method in _READING:
+            _check_site(scope["path"], headers)
+        else:
+            _check_origin(headers)
 
     async def _check_caller(self, scope: Scope, headers: Headers, method: str) -> None:
         if (
@@ -166,11 +183,10 @@ class Access:
         return Response(
             status_code=303,
             headers={
-                "location": "/",
+                "location": own_path("/"),
                 "set-cookie": cookie,
                 "cache-control": "no-store",
                 "referrer-policy": "no-referrer",
-                "x-content-type-options": "nosniff",
             },
         )
 
@@ -190,9 +206,19 @@ def _login_of(scope: Scope) -> str | None:
     return None if match is None else match[1]
 
 
-def _check_origin(method: str, headers: Headers) -> None:
-    if method in _READING:
+def _check_site(path: str, headers: Headers) -> None:
+    site = headers.get(b"sec-fetch-site", [b"none"])
+    if site[-1] in _OWN_SITES or not _OF_RUNS.match(path):
         return
+    raise Problem(
+        403,
+        "foreign-origin",
+        "A page of another origin may not read this. Open it in a window of its own, or start the relay with "
+        "--allow-origin and the origin of that page",
+    )
+
+
+def _check_origin(headers: Headers) -> None:
     host = headers[b"host"][0].lower()
     for origin in headers.get(b"origin", []):
         match = _ORIGIN.fullmatch(origin.lower())
@@ -203,13 +229,13 @@ def _check_origin(method: str, headers: Headers) -> None:
             break
     else:
         site = headers.get(b"sec-fetch-site", [b"none"])
-        if b"origin" in headers or site[-1] in (b"none", b"same-origin"):
+        if b"origin" in headers or site[-1] in _OWN_SITES:
             return
     raise Problem(
         403,
         "foreign-origin",
-        "A page of another origin may not change anything here. Serve the page from this host and port, or call from "
-        "a program, which sends no `Origin`",
+        "A page of another origin may not change anything here. Serve the page from this host and port, start the "
+        "relay with --allow-origin and the page's own, or call from a program, which sends no `Origin`",
     )
 
 

@@ -35,7 +35,15 @@ from .descriptors import has_room
 from .problems import PROBLEM_CONTENT_TYPE, Problem
 from .settings import ConnectionLimits
 
-__all__ = ["Connections", "HttpConnection"]
+__all__ = ["FIXED_HEADERS", "Connections", "HttpConnection"]
+
+FIXED_HEADERS = (
+    ("x-content-type-options", "nosniff"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+)
+"""Of every answer: what an agent wrote is never taken for more than it is called, and no page elsewhere gets
+hold of a window of ours, nor puts an answer into a page of its own."""
 
 # After an answer that ends a connection: how long, and how much, of what still comes is read and thrown away.
 _LINGER_S = 5.0
@@ -466,7 +474,7 @@ def _answer(problem: Problem) -> bytes:
         f"content-type: {PROBLEM_CONTENT_TYPE}",
         f"content-length: {len(body)}",
         "cache-control: no-store",
-        "x-content-type-options: nosniff",
+        *(f"{name}: {value}" for name, value in FIXED_HEADERS),
         "connection: close",
         *(f"{name}: {value}" for name, value in (problem.headers or {}).items()),
     ]

@@ -10,6 +10,7 @@ from starlette.types import Scope
 
 from .callers import ANYONE, Caller
 from .connection import HttpConnection
+from .paths import own_path
 from .peers import Proxies
 from .problems import Problem
 from .sessions import SESSION_AGE, begin_session, find_session
@@ -40,6 +41,7 @@ class Credentials:
         self._user_header = (settings.user_header or "").lower().encode()
         self._user_scope = settings.user_scope
         self._proxies = Proxies(settings.trusted_proxies)
+        self._forwarding = Proxies(settings.forwarding_proxies, "--proxy-headers")
         self._tries = FailedTries()
         self._kept: dict[tuple[str, str], tuple[Caller, float]] = {}
 
@@ -75,10 +77,23 @@ class Credentials:
             return None
         secret, _ = made
         age_s = int(SESSION_AGE.total_seconds())
-        told = headers.get(b"x-forwarded-proto", []) if self.trusts(scope) else []
-        secure = "; Secure" if told == [b"https"] else ""
-        cookie = f"{_cookie_name(headers)}={secret}; Path=/; Max-Age={age_s}"
+        secure = "; Secure" if self._came_by_https(scope, headers) else ""
+        path = own_path("") or "/"
+        cookie = f"{_cookie_name(headers)}={secret}; Path={path}; Max-Age={age_s}"
         return f"{cookie}; HttpOnly; SameSite=Strict{secure}"
+
+    def _came_by_https(self, scope: Scope, headers: Headers) -> bool:
+        host = _host(scope)
+        if not (self._proxies.trusts(host) or self._forwarding.trusts(host)):
+            return False
+        told = b",".join(headers.get(b"x-forwarded-proto", [])).lower().split(b",")
+        return {scheme.strip() for scheme in told} == {b"https"}
+
+    def _peer(self, scope: Scope, headers: Headers) -> str:
+        """Whose tries are counted together."""
+        told = [value.decode("latin-1") for value in headers.get(b"x-forwarded-for", [])]
+        host = self._forwarding.client_of(_host(scope), ",".join(told))
+        return HttpConnection.peer_of(host or "") or "local"
 
     async def stays(self, caller: Caller, scope: Scope, headers: Headers) -> bool:
         """Whether whom the request has let in would come in as the same."""
@@ -91,7 +106,7 @@ class Credentials:
         shown = _shown_tokens(headers, is_socket=scope["type"] == "websocket")
         if not shown:
             return None
-        peer = _peer(scope)
+        peer = self._peer(scope, headers)
         wait_s = self._tries.wait_s(peer) if is_try else 0.0
         for token in shown:
             if wait_s and len(token) < _UNGUESSABLE_BYTES:
@@ -202,11 +217,6 @@ def _cookie(headers: Headers) -> str | None:
 def _host(scope: Scope) -> str | None:
     client = scope.get("client")
     return client[0] if client else None
-
-
-def _peer(scope: Scope) -> str:
-    """Whose tries are counted together."""
-    return HttpConnection.peer_of(_host(scope) or "") or "local"
 
 
 def _unauthorized() -> Problem:

@@ -7,6 +7,7 @@ sockets), or where that is missing in /proc/net/tcp. https://man7.org/linux/man-
 import errno
 import ipaddress
 import os
+import re
 import socket
 import struct
 from asyncio import BaseTransport
@@ -25,6 +26,8 @@ _MESSAGE = struct.Struct("=BBBB48sIIIII")  # inet_diag_msg
 _ANY_STATE, _LISTEN, _NO_COOKIE = 0xFFFFFFFF, 10, b"\xff" * 8
 _CREDENTIALS = struct.Struct("=iII")  # ucred: pid, uid, gid
 
+_FORWARDED = re.compile(r"\[([^\]]*)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
+
 _Address = tuple[str, int]
 
 
@@ -32,10 +35,11 @@ class Proxies:
     """The peers whose word on others counts.
 
     :param listed: addresses, networks as 10.0.0.0/8, or `unix` for whoever reaches the Unix socket.
+    :param option: that lists them, for the error.
     :raises RelayError: one of them is none.
     """
 
-    def __init__(self, listed: Iterable[str]) -> None:
+    def __init__(self, listed: Iterable[str], option: str = "--trust-proxy") -> None:
         self._unix = False
         self._networks = []
         for each in listed:
@@ -46,7 +50,7 @@ class Proxies:
                 self._networks.append(ipaddress.ip_network(each))
             except ValueError:
                 raise RelayError(
-                    f"--trust-proxy {each!r} is no address",
+                    f"{option} {each!r} is no address",
                     "Give an address as 10.0.0.5, a network as 10.0.0.0/8, or `unix`",
                 ) from None
 
@@ -63,6 +67,32 @@ class Proxies:
         if isinstance(address, ipaddress.IPv6Address):
             address = address.ipv4_mapped or address
         return any(address in network for network in self._networks)
+
+    def client_of(self, host: str | None, forwarded_for: str) -> str | None:
+        """Who asked the first of a chain of these proxies. What he wrote into the header himself does not count: it
+        stands before the address that such a proxy has added.
+
+        :param host: the peer's address.
+        :param forwarded_for: the `X-Forwarded-For` that he sent.
+        """
+        for told in reversed(forwarded_for.split(",")):
+            if not self.trusts(host):
+                break
+            address = _address_of(told.strip())
+            if address is None:
+                break
+            host = address
+        return host
+
+
+def _address_of(text: str) -> str | None:
+    """`10.0.0.5`, `10.0.0.5:4711`, `::1` or `[::1]:4711`, as proxies write it."""
+    match = _FORWARDED.fullmatch(text)
+    found = text if match is None else match[1] or match[2]
+    try:
+        return str(ipaddress.ip_address(found))
+    except ValueError:
+        return None
 
 
 class SameUser:

@@ -34,6 +34,7 @@ from runlog.errors import BadAnswers, BadDeployment, BrokenDeployment, UnknownDe
 from runlog.groups.resolution import Refused
 
 from .models import UNION_TAGS
+from .paths import own_path
 
 __all__ = [
     "KINDS",
@@ -170,7 +171,7 @@ class Problem(Exception):
     def body(self) -> dict[str, Any]:
         """As RFC 9457 writes it."""
         body: dict[str, Any] = {
-            "type": f"/docs#{self.kind}",
+            "type": own_path(f"/docs#{self.kind}"),
             "title": self.kind.replace("-", " ").capitalize(),
             "status": self.status,
             "detail": self.detail,
@@ -186,7 +187,7 @@ class ProblemResponse(Response):
     media_type = PROBLEM_CONTENT_TYPE
 
     def __init__(self, problem: Problem) -> None:
-        headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+        headers = {"cache-control": "no-store"}
         super().__init__(
             encode(problem.body()), problem.status, headers | dict(problem.headers or {})
         )

@@ -22,6 +22,8 @@ from runlog.run.manifest import readable_manifest
 from runlog.run.status import broken_state, unfinished_bytes
 from runlog.run.view import state_view
 
+from .paths import own_path
+
 __all__ = ["RunStates", "links_of", "remove_run", "run_view", "summary_view"]
 
 # Each holds a descriptor and the folded state, some 10 KiB.
@@ -80,7 +82,7 @@ class _Warm:
 
 
 def links_of(run_id: str) -> dict[str, str]:
-    own = f"/api/v1/workflows/{run_id}"
+    own = own_path(f"/api/v1/workflows/{run_id}")
     names = ("stream", "events", "history", "ws", "messages", "files", "stop")
     return {"self": own} | {name: f"{own}/{name}" for name in names}
 

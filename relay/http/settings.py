@@ -61,6 +61,10 @@ class RelaySettings:
     :param uds: the path of a Unix socket to listen on, instead of an address.
     :param trusted_proxies: addresses, networks, or `unix`: as `http.peers.Proxies` takes them.
     :param allowed_hosts: names that a `Host` header may carry, without port, in lower case; `*` allows all.
+    :param allowed_origins: of pages elsewhere that may call, as a browser writes them: `https://app.example`.
+    :param root_path: below which a proxy serves it, as `/tailcast`; empty at the root of the host.
+    :param forwarding_proxies: peers whose `X-Forwarded-For` and `-Proto` say who asks, and how; as `trusted_proxies`
+        are written. Unlike those they let nobody in.
     :param keepalive_s: silence after which a stream sends a comment, so that nothing between cuts it.
     :param watch: what tells of changes: watchfiles in a thread of its own, or inotify in the event loop.
     :param dialects: whether front ends of other protocols are served, under `/dialects`.
@@ -76,6 +80,9 @@ class RelaySettings:
     uds: Path | None = None
     trusted_proxies: tuple[str, ...] = ()
     allowed_hosts: frozenset[str] = LOOPBACK_HOSTS
+    allowed_origins: tuple[str, ...] = ()
+    root_path: str = ""
+    forwarding_proxies: tuple[str, ...] = ()
     keepalive_s: float = 15.0
     page: Path = PAGE
     watch: Watch = "watchfiles"

@@ -24,6 +24,7 @@ from runlog.groups.statistics import RunStatistics, deployment_view, statistics_
 
 from ..dependencies import Json, Services, Shared, StrictRoute, in_thread
 from ..http.deployment_models import DeploymentPage, DeploymentView, PutDeployment
+from ..http.paths import own_path
 from ..http.problems import Problem
 from ..http.runs import summary_view
 
@@ -151,12 +152,12 @@ def _shown(deployment: Deployment, statistics: RunStatistics) -> dict[str, Any]:
     if statistics.last_run is not None:
         view["statistics"]["last_run"] = summary_view(statistics.last_run)
     own = _path(deployment.name)
-    runs = f"/api/v1/workflows?deployment={deployment.name}"
+    runs = own_path(f"/api/v1/workflows?deployment={deployment.name}")
     return view | {"links": {"self": own, "runs": runs}}
 
 
 def _path(name: str) -> str:
-    return f"/api/v1/deployments/{name}"
+    return own_path(f"/api/v1/deployments/{name}")
 
 
 def _etag(deployment: Deployment) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from ..http.paths import own_path
 from ..http.problems import KINDS
 
 __all__ = ["docs_page"]
@@ -32,12 +33,11 @@ _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode(
 _HEADERS = {
     "content-security-policy": f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'",
-    "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
 }
 
 _FOR_PROGRAMS = (
-    '<p>For programs: <a href="/openapi.json">/openapi.json</a>. Errors are <code>application/problem+json</code>, '
+    '<p>For programs: <a href="{path}">{path}</a>. Errors are <code>application/problem+json</code>, '
     "and their <code>detail</code> says what to do next.</p>"
 )
 
@@ -49,7 +49,7 @@ def docs_page(openapi: _Json) -> Response:
     parts = [
         f"<h1>{_text(openapi['info']['title'])} <small>{_text(openapi['info']['version'])}</small></h1>",
         _prose(openapi["info"]["description"]),
-        _FOR_PROGRAMS,
+        _FOR_PROGRAMS.format(path=own_path("/openapi.json")),
     ]
     schemas = openapi["components"]["schemas"]
     for tag in openapi["tags"]:

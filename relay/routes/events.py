@@ -95,7 +95,7 @@ async def events(
             page = await wait_for_page(request, services.tails, tail, page, look, cursor, wait)
         end = page.at_end and page.after is not None and await _has_ended(tail, page, look)
     body = page.to_json(cursor, end)
-    headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+    headers = {"cache-control": "no-store"}
     return Response(body, media_type="application/json; charset=utf-8", headers=headers)
 
 

@@ -57,8 +57,6 @@ _FIXED_HEADERS = {
     "accept-ranges": "bytes",
     "cache-control": "private, no-cache",
     "content-security-policy": "sandbox; default-src 'none'",
-    "cross-origin-resource-policy": "same-origin",
-    "x-content-type-options": "nosniff",
 }
 
 

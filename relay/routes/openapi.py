@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from ..http.models import ID_PATTERN, MESSAGE_ID_PATTERN, OFFSET_PATTERN, ProblemView
+from ..http.paths import own_path
 from ..http.problems import PROBLEM_MEDIA_TYPE
 from .schemas import event_components
 
@@ -33,7 +34,9 @@ def openapi_of(api: FastAPI) -> dict[str, Any]:
         description=api.description,
         tags=api.openapi_tags,
         routes=api.routes,
-        servers=[{"url": "/", "description": "The relay that serves this document"}],
+        servers=[
+            {"url": own_path("") or "/", "description": "The relay that serves this document"}
+        ],
         license_info={"name": "MIT", "identifier": "MIT"},
     )
     components = schema["components"]["schemas"]

@@ -72,14 +72,15 @@ async def start(
     who.check_deployment(asked.deployment, to="start a run")
     started = await in_thread(start_run, services.root, services.catalog, asked, idempotency_key)
     workspace = started.workspace
-    headers = {"location": f"/api/v1/workflows/{workspace.run_id}"}
+    links = links_of(workspace.run_id)
+    headers = {"location": links["self"]}
     if "text/event-stream" in request.headers.get("accept", ""):
         query = StreamQuery()
         return EventStream(
             services.tails, workspace, query, services.settings.keepalive_s, 201, headers
         )
     status = await in_thread(_status, workspace) if started.repeated else "queued"
-    body = {"run_id": workspace.run_id, "status": status, "links": links_of(workspace.run_id)}
+    body = {"run_id": workspace.run_id, "status": status, "links": links}
     return Json(body, 201, headers)
 
 

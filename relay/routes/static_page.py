@@ -6,6 +6,7 @@ token, and a policy keeps what agents wrote from ever becoming script here.
 
 import hashlib
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from starlette.datastructures import Headers
@@ -13,6 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..dependencies import in_thread
+from ..http.paths import own_path
 from ..http.problems import Problem, ProblemResponse
 
 __all__ = ["NOT_BUILT", "Page", "is_built"]
@@ -41,9 +43,7 @@ _FIXED_HEADERS = {
     # blob: is what the page itself fetched, with the token, such as a picture in a workspace.
     "content-security-policy": "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
     "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-    "cross-origin-resource-policy": "same-origin",
     "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
 _FOREVER = "public, max-age=31536000, immutable"
@@ -78,7 +78,7 @@ class Page:
 
     def _answer(self, path: str, asked: Headers) -> Response:
         if not path.startswith("/assets/"):
-            found = _found(self._folder / "index.html", asked)
+            found = _found(self._folder / "index.html", asked, _below_root_path)
             if found is None:
                 status = 200 if path == "/" else 404
                 return PlainTextResponse(f"{NOT_BUILT}\n", status, {"cache-control": "no-store"})
@@ -97,13 +97,27 @@ def is_built(folder: Path) -> bool:
     return (folder / "index.html").is_file()
 
 
-def _found(path: Path, asked: Headers) -> Response | None:
-    """The file, in the best form that is there and understood."""
+def _below_root_path(index: bytes) -> bytes:
+    """Vite writes paths in `index.html` beside it; but it is served under the addresses of runs too."""
+    root_path = own_path("").encode()
+    index = index.replace(b'="./assets/', b'="%b/assets/' % root_path)
+    return index.replace(
+        b'name="root-path" content=""', b'name="root-path" content="%b"' % root_path
+    )
+
+
+def _found(
+    path: Path, asked: Headers, change: Callable[[bytes], bytes] | None = None
+) -> Response | None:
+    """The file, in the best form that is there and understood.
+
+    :param change: of what is in it; then there is one form.
+    """
     headers = _FIXED_HEADERS | {"cache-control": "no-cache", "vary": "accept-encoding"}
     understood = asked.get("accept-encoding", "")
     content = None
     for encoding, suffix in _ENCODINGS.items():
-        if _accepts(understood, encoding):
+        if change is None and _accepts(understood, encoding):
             content = _content(path.with_name(path.name + suffix))
             if content is not None:
                 headers["content-encoding"] = encoding
@@ -112,6 +126,8 @@ def _found(path: Path, asked: Headers) -> Response | None:
         content = _content(path)
     if content is None:
         return None
+    if change is not None:
+        content = change(content)
     headers["etag"] = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     known = {tag.strip().removeprefix("W/") for tag in asked.get("if-none-match", "").split(",")}
     if known & {headers["etag"], "*"}:

@@ -5,6 +5,7 @@ and costs no memory.
 """
 
 import asyncio
+import contextvars
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ class Feed:
 
     async def start(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()
         await anyio.to_thread.run_sync(self._follower.start)
 
     async def close(self) -> None:
@@ -86,7 +88,7 @@ class Feed:
 
     def _from_follower(self, changes: Changes) -> None:
         """From its thread: all that takes time is done here."""
-        told = [_change(run_id, 0, row) for run_id, row in changes] if self._listeners else []
+        told = self._context.run(_changes_of, changes) if self._listeners else []
         self._loop.call_soon_threadsafe(self._take, told)
 
     def _take(self, changes: list[Change]) -> None:
@@ -105,6 +107,10 @@ class Feed:
             self._since = self._changes.pop(oldest).version
         for listener in list(self._listeners):
             listener()
+
+
+def _changes_of(changes: Changes) -> list[Change]:
+    return [_change(run_id, 0, row) for run_id, row in changes]
 
 
 def _change(run_id: str, version: int, summary: Summary | None) -> Change:

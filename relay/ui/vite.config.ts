@@ -34,6 +34,7 @@ function compressed(): Plugin {
 }
 
 export default defineConfig({
+  base: "./", // the relay writes its --root-path into index.html; all else is found beside the file that wants it
   esbuild: { jsx: "automatic" },
   plugins: [compressed()],
   build: {

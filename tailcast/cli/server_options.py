@@ -79,6 +79,31 @@ class RelayOptions:
             help="A Host name to answer to, as behind a proxy; repeat it",
         ),
     ] = None
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-origin",
+            metavar="ORIGIN",
+            help="Pages of this origin may call, e.g. https://app.example; repeat it",
+        ),
+    ] = None
+    root_path: Annotated[
+        str,
+        typer.Option(
+            "--root-path",
+            metavar="PATH",
+            show_default=False,
+            help="Below which a proxy serves it, e.g. /tailcast",
+        ),
+    ] = ""
+    proxy_headers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--proxy-headers",
+            metavar="ADDRESS",
+            help="A proxy whose X-Forwarded-For and -Proto say who asks, and how; it lets nobody in; repeat it",
+        ),
+    ] = None
     max_connections_per_peer: Annotated[
         int | None,
         typer.Option(
@@ -117,6 +142,9 @@ class RelayOptions:
             uds=self.uds,
             trusted_proxies=tuple(self.trust_proxy or ()),
             allowed_hosts=LOOPBACK_HOSTS | {name.lower() for name in self.allow_host or ()},
+            allowed_origins=tuple(self.allow_origin or ()),
+            root_path=self.root_path,
+            forwarding_proxies=tuple(self.proxy_headers or ()),
             watch=self.watch,
             dialects=self.dialects,
             limits=replace(usual, connections_per_peer=per_peer),

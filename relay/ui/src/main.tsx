@@ -1,7 +1,8 @@
 import { QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
-import { createQueryClient, getToken, onToken, takeTokenFromAddress, tokenRefused } from "./api";
+import { Router } from "wouter";
+import { API, createQueryClient, getToken, onToken, ROOT_PATH, takeTokenFromAddress, tokenRefused } from "./api";
 import { App, fetchRunCode } from "./app";
 import { createClient, StreamProvider } from "./stream";
 import "@fontsource-variable/inter/wght.css";
@@ -17,7 +18,7 @@ takeTokenFromAddress();
 
 const queries = createQueryClient();
 let token = getToken();
-const client = createClient({ token, onUnauthorized: () => (tokenRefused(token), undefined) });
+const client = createClient({ base: API, token, onUnauthorized: () => (tokenRefused(token), undefined) });
 onToken(() => {
   if (getToken() === token) return;
   token = getToken();
@@ -26,7 +27,7 @@ onToken(() => {
 });
 
 // Of a run, its lines and the code that shows them come side by side.
-const [, runId, tab] = /^\/runs\/([a-z0-9-]+)(?:\/([a-z]+))?/.exec(location.pathname) ?? [];
+const [, runId, tab] = /^\/runs\/([a-z0-9-]+)(?:\/([a-z]+))?/.exec(location.pathname.slice(ROOT_PATH.length)) ?? [];
 if (runId !== undefined) {
   client.subscribeRun(runId, () => undefined)(); // it lingers until the page is there
   fetchRunCode(tab);
@@ -36,7 +37,9 @@ createRoot(root).render(
   <StrictMode>
     <QueryClientProvider client={queries}>
       <StreamProvider client={client}>
-        <App />
+        <Router base={ROOT_PATH}>
+          <App />
+        </Router>
       </StreamProvider>
     </QueryClientProvider>
   </StrictMode>,

@@ -1,9 +1,10 @@
 // One call of the JSON API. Streams have a client of their own: `src/stream`.
 
 import { Problem, problemOf } from "./problem";
+import { ROOT_PATH } from "./root-path";
 import { getToken, tokenRefused } from "./token";
 
-export const API = "/api/v1";
+export const API = `${ROOT_PATH}/api/v1`;
 const TIMEOUT_MS = 30_000; // as long as the relay waits for a body
 
 export interface CallOptions {

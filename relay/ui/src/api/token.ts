@@ -1,8 +1,9 @@
 // The bearer token, where the relay wants one. Kept for this tab of the browser, until it is closed.
 
 import { useSyncExternalStore } from "react";
+import { ROOT_PATH } from "./root-path";
 
-const KEY = "tailcast.token";
+const KEY = `tailcast.token${ROOT_PATH}`; // of this relay alone: others may be on the same host
 
 export interface TokenState {
   readonly token: string | null;

@@ -1,3 +1,4 @@
+import { ROOT_PATH } from "../api";
 import { Dialog } from "../ui";
 
 type Shortcut = readonly [keys: readonly string[], does: string];
@@ -84,7 +85,7 @@ export function Help({ onClose }: { readonly onClose: () => void }) {
         ))}
       </div>
       <p className="muted">
-        The API has a page of its own: <a href="/docs">/docs</a>.
+        The API has a page of its own: <a href={`${ROOT_PATH}/docs`}>/docs</a>.
       </p>
     </Dialog>
   );

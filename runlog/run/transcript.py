@@ -5,7 +5,7 @@ stream under other names, and tells in lines of its own what a person said while
 back as they are. The page reads transcripts by the same rules (relay/ui/src/model/transcript.ts).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..disk.records import Event
@@ -30,9 +30,11 @@ class Transcript:
     _has_begun: bool = False
     _agent_id: str | None = None  # the whole file is this subagent's
     _has_attachments: bool = False
+    # Earlier versions do not say which subagent speaks: uuid of a line aside -> that of the first in its chain
+    _firsts: dict[str, str] = field(default_factory=dict)
 
     def copy(self) -> "Transcript":
-        return replace(self)
+        return replace(self, _firsts=dict(self._firsts))
 
     def line(self, event: Event) -> Event:
         """The same line as the stream has it; itself where nothing is to be told otherwise.
@@ -55,9 +57,19 @@ class Transcript:
         if not is_kept(event):
             return event
         told = {_NAMES[name]: event[name] for name in _NAMES if name in event} | event
-        if self._agent_id is not None and event.get("agentId") == self._agent_id:
-            told["isSidechain"] = False
+        if event.get("isSidechain") is True:
+            if self._agent_id is not None and event.get("agentId") == self._agent_id:
+                told["isSidechain"] = False
+            elif "agentId" not in event:
+                told["agentId"] = self._first_of(event)
         return told
+
+    def _first_of(self, event: Event) -> str | None:
+        line, parent = text(event.get("uuid"), 200), text(event.get("parentUuid"), 200)
+        first = self._firsts.get(parent or "", line)
+        if line is not None and first is not None:
+            self._firsts[line] = first
+        return first
 
     def _queue_operation(self, event: Event) -> Event:
         """Earlier versions keep no attachments: what they took into a turn stands in the queue alone."""

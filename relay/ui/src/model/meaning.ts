@@ -2,7 +2,7 @@ import type { RunEvent } from "../stream/types.js";
 import { stripAnsi } from "../text/ansi.js";
 import { durationText } from "./notices.js";
 import { blocksOf, type Event, isObject, list, number, plain, text } from "./values.js";
-import { voiceOfLine } from "./voice.js";
+import { isOfSubagent, isSilence, voiceOfLine } from "./voice.js";
 
 const LINE_CHARS = 200;
 const GIST_KEYS = ["command", "file_path", "path", "pattern", "query", "url", "description", "prompt", "skill"];
@@ -152,7 +152,7 @@ function spoken(event: Event, who: string): string {
   });
   const results = blocksOf(content).length > 0 && blocksOf(content).every((b) => (text(b["type"]) ?? "").endsWith("tool_result"));
   if (results) return capital(told.join(" · "));
-  const whose = text(event["parent_tool_use_id"]) ? "A subagent" : who;
+  const whose = isOfSubagent(event) ? "A subagent" : who;
   const [first] = told;
   return first === undefined ? `${whose} says nothing` : `${whose}${/^(calls|thinks)/.test(first) ? " " : ": "}${told.join(" · ")}`;
 }

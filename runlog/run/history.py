@@ -16,7 +16,15 @@ from .transcript import Transcript
 from .values import blocks_of, count, text
 from .voice import Answer, Voice, is_of_subagent, is_silence, local_command, voice_of
 
-__all__ = ["ChatHistory", "ChatMessage", "ToolCall", "Words", "earlier_text", "may_speak"]
+__all__ = [
+    "ChatHistory",
+    "ChatMessage",
+    "ToolCall",
+    "Words",
+    "earlier_text",
+    "may_speak",
+    "result_of",
+]
 
 Role = Literal["user", "assistant", "system"]
 Kind = Literal["message", "command", "compaction", "interrupt", "task"]
@@ -389,11 +397,14 @@ class ChatHistory:
         waiting = [pair for pair in calls if pair[1].result is None] or calls[-1:]
         if waiting:
             call = next(call for told, call in waiting if told is waiting[-1][0])
-            content = block.get("content")
-            call.result = _plain(_blocks(content))
-            call.is_error = block.get("is_error") is True or (
-                isinstance(content, dict) and str(content.get("type")).endswith("_error")
-            )
+            call.result, call.is_error = result_of(block)
+
+
+def result_of(block: Event) -> tuple[str, bool]:
+    """The text of a `tool_result` block, and whether it tells of a failure."""
+    content = block.get("content")
+    failed = isinstance(content, dict) and str(content.get("type")).endswith("_error")
+    return _plain(_blocks(content)), failed or block.get("is_error") is True
 
 
 _INTERRUPTED = {

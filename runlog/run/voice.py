@@ -19,11 +19,13 @@ __all__ = [
     "is_of_subagent",
     "is_silence",
     "local_command",
+    "speaker_of",
     "thread_of",
     "voice_of",
 ]
 
 Kind = Literal["person", "command", "output", "task", "interrupt", "summary", "nobody"]
+Speaker = Kind | Literal["agent", "subagent", "tools"]
 
 # `model` of an assistant line that the CLI made up, most often to tell of an error.
 NO_MODEL = "<synthetic>"
@@ -128,6 +130,22 @@ def voice_of(event: Event, earlier: str = "") -> Voice:
         return _NOBODY
     words = tuple(b for b in blocks if not _is_beside(b))
     return Voice("person", told, words) if words else _NOBODY
+
+
+def speaker_of(event: Event) -> Speaker | None:
+    """Who speaks in a line, in the words of the stream; None if it is no line of a conversation."""
+    blocks = blocks_of(event)
+    if event.get("type") == "assistant":
+        if local_command(event) is not None:
+            return "output"
+        if is_silence(event):
+            return "nobody"
+        return "subagent" if is_of_subagent(event) else "agent"
+    if event.get("type") != "user":
+        return None
+    if blocks and all(block.get("type") == "tool_result" for block in blocks):
+        return "tools"
+    return "nobody" if is_of_subagent(event) else voice_of(event).kind
 
 
 def local_command(event: Event) -> str | None:

@@ -113,9 +113,9 @@ export class Transcript {
   }
 }
 
-/** A line by itself, as the trace shows it. */
+/** A line by itself, as the trace shows it. What the queue tells stands in other lines too. */
 export function lineOf(event: Event): Event {
-  return new Transcript().line(event);
+  return event["type"] === "queue-operation" ? event : new Transcript().line(event);
 }
 
 /** What came while a turn ran, and was taken into it. */

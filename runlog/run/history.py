@@ -12,10 +12,19 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from ..disk.records import Event
+from .transcript import Transcript
 from .values import blocks_of, count, text
-from .voice import Answer, Voice, is_of_subagent, local_command, voice_of
+from .voice import Answer, Voice, is_of_subagent, is_silence, local_command, voice_of
 
-__all__ = ["ChatHistory", "ChatMessage", "ToolCall", "Words", "earlier_text", "may_speak"]
+__all__ = [
+    "ChatHistory",
+    "ChatMessage",
+    "ToolCall",
+    "Words",
+    "earlier_text",
+    "may_speak",
+    "result_of",
+]
 
 Role = Literal["user", "assistant", "system"]
 Kind = Literal["message", "command", "compaction", "interrupt", "task"]
@@ -104,6 +113,7 @@ class ChatHistory:
         self._earlier = earlier
         self._earlier_text = earlier_text(earlier)
         self._words = words
+        self._transcript = Transcript()
         self._messages: OrderedDict[str, ChatMessage] = OrderedDict()
         self._calls: dict[str, list[tuple[ChatMessage, ToolCall]]] = {}
         self._answers: dict[str, tuple[Answer, ChatMessage]] = {}  # by session: its present one
@@ -132,6 +142,7 @@ class ChatHistory:
 
         :return: the message that it began or went on with, if it said something.
         """
+        event = self._transcript.line(event)
         kind = event.get("type")
         if is_of_subagent(event):
             return None
@@ -153,6 +164,8 @@ class ChatHistory:
     def _assistant(self, event: Event, offset: int) -> ChatMessage | None:
         if (name := local_command(event)) is not None:
             return self._output(Voice("output", _plain(blocks_of(event))), event, offset, name)
+        if is_silence(event):
+            return None
         line = event.get("uuid")
         if isinstance(line, str):
             if hash(line) in self._lines:
@@ -384,8 +397,14 @@ class ChatHistory:
         waiting = [pair for pair in calls if pair[1].result is None] or calls[-1:]
         if waiting:
             call = next(call for told, call in waiting if told is waiting[-1][0])
-            call.result = _plain(_blocks(block.get("content")))
-            call.is_error = block.get("is_error") is True
+            call.result, call.is_error = result_of(block)
+
+
+def result_of(block: Event) -> tuple[str, bool]:
+    """The text of a `tool_result` block, and whether it tells of a failure."""
+    content = block.get("content")
+    failed = isinstance(content, dict) and str(content.get("type")).endswith("_error")
+    return _plain(_blocks(content)), failed or block.get("is_error") is True
 
 
 _INTERRUPTED = {
@@ -407,8 +426,15 @@ def earlier_text(earlier: Sequence[Any]) -> str:
     return "The conversation so far:\n\n" + "\n\n".join(said) + "\n\nIt goes on:"
 
 
+# Of results of searches, of code that ran, of files that were made, and of their errors.
+_TELLING = ("title", "url", "tool_name", "error_code", "stdout", "stderr")
+
 _MARKS = (
     b'"assistant"',
+    b'"attachment"',
+    b'"queue-operation"',
+    b'"local_command"',
+    b'"local_command_output"',
     b'"user"',
     b'"result"',
     b'"compact_boundary"',
@@ -429,17 +455,25 @@ def may_speak(line: bytes) -> bool:
 def _blocks(content: object) -> list[Event]:
     if isinstance(content, str):
         return [{"type": "text", "text": content}]
+    if isinstance(content, dict):
+        return [content]
     return [b for b in content if isinstance(b, dict)] if isinstance(content, list) else []
 
 
 def _plain(blocks: Iterable[Event]) -> str:
-    """The text of blocks; what is no text shows as `[image]`, by its type."""
+    """The text of blocks; what is no text shows as `[image]`, by its type, with what it says for people."""
     parts = []
     for block in blocks:
         said = block.get("text")
-        kind = text(block.get("type"), _ID_CHARS) or "?"
-        parts.append(said if isinstance(said, str) else f"[{kind}]")
+        parts.append(said if isinstance(said, str) else _unspoken(block))
     return "\n".join(parts)[:_TEXT_CHARS]
+
+
+def _unspoken(block: Event) -> str:
+    """What runs on the model's side gives its result in fields."""
+    kind = text(block.get("type"), _ID_CHARS) or "?"
+    said = [told for name in _TELLING if isinstance(told := block.get(name), str) and told]
+    return " ".join([f"[{kind}]", *said]) if said else f"[{kind}]"
 
 
 def _joined(before: str, more: object) -> str:

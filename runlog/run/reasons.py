@@ -8,7 +8,7 @@ made up in the model's place, of which kind it was.
 from ..disk.records import Event
 from .values import text
 
-__all__ = ["finish_reason"]
+__all__ = ["finish_reason", "kept_reason"]
 
 _STATUSES: dict[object, str] = {
     401: "authentication",
@@ -28,7 +28,12 @@ _SUBTYPES: dict[str, str] = {
     "error_max_budget_usd": "max_budget",
 }
 _STOPS = {"refusal": "refusal", "max_tokens": "max_output"}
-_ERRORS = {"max_output_tokens": "max_output"}
+_ERRORS = {
+    "authentication_failed": "authentication",
+    "max_output_tokens": "max_output",
+    "overloaded": "overloaded",
+    "rate_limit": "rate_limit",
+}
 
 
 def finish_reason(result: Event, error: str | None = None) -> str:
@@ -50,3 +55,14 @@ def finish_reason(result: Event, error: str | None = None) -> str:
     if reason is None and subtype == "success":
         return terminal if terminal not in ("", "completed") else "error"  # it alone tells the kind
     return reason or subtype
+
+
+def kept_reason(line: Event) -> str:
+    """The same by the last `assistant` line of a turn in a transcript, which has no results."""
+    message = line.get("message")
+    stopped = message.get("stop_reason") if isinstance(message, dict) else None
+    error = text(line.get("error"), 200)
+    if line.get("isApiErrorMessage") is not True and error is None:
+        return _STOPS.get(text(stopped) or "", "completed")
+    told = {"is_error": True, "subtype": "success", "terminal_reason": "api_error"}
+    return finish_reason(told | {"api_error_status": line.get("apiErrorStatus")}, error)

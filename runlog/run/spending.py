@@ -3,6 +3,9 @@
 Format: stream-json of the Claude Code CLI. `total_cost_usd` and `modelUsage` are of the session so far: they hold
 subagents and compaction, and go on over an orderly resume. A process that is killed takes with it what it counted:
 the next one goes on from the last that ended in order. `usage` is of the turn, and of the main agent alone.
+
+Transcripts have no results. There each answer tells its tokens, and later versions leave a `cost-state` line when a
+process ends: the sums of the session so far, as in a result. Without one nobody told a cost.
 """
 
 from collections.abc import Iterator
@@ -43,6 +46,20 @@ class _Session:
     has_told: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Of a session that a transcript tells: the answers counted so far, and the last `cost-state`."""
+
+    answers: ByModel = field(default_factory=dict)
+    told: ByModel = field(default_factory=dict)
+    told_usd: float | None = None
+
+    def sums(self) -> ByModel:
+        """A process that was killed has lost count, the answers have not."""
+        models = dict.fromkeys([*self.told, *self.answers])
+        return {m: _most(self.told.get(m, {}), self.answers.get(m, {})) for m in models}
+
+
 @dataclass(slots=True)
 class Spending:
     """The sum of all results so far. `cost_usd` is None until one has told a cost."""
@@ -51,11 +68,21 @@ class Spending:
     usage: dict[str, int] = field(default_factory=dict)
     by_model: ByModel = field(default_factory=dict)
     _sessions: dict[str, _Session] = field(default_factory=dict)
+    _kept: dict[str, _Kept] = field(default_factory=dict)
+    # thread of a transcript -> model and tokens of its present answer
+    _present: dict[str, tuple[str, Usage]] = field(default_factory=dict)
 
     def copy(self) -> "Spending":
         """As it is now, while this one goes on."""
         by_model = {model: dict(usage) for model, usage in self.by_model.items()}
-        return Spending(self.cost_usd, dict(self.usage), by_model, dict(self._sessions))
+        return Spending(
+            self.cost_usd,
+            dict(self.usage),
+            by_model,
+            dict(self._sessions),
+            dict(self._kept),
+            dict(self._present),
+        )
 
     def begin(self, session_id: str) -> None:
         """A process of this run works on the session, which may be an older one."""
@@ -101,6 +128,48 @@ class Spending:
             is_new=session.is_new and total is None,
             has_told=True,
         )
+
+    def answer(self, session_id: str, thread: str, message: Event, *, goes_on: bool) -> None:
+        """Take in an answer of a transcript, which comes in several lines: the most that one tells of it counts.
+
+        :param goes_on: it is the answer that the line before of this `thread` told of.
+        """
+        model = text(message.get("model"), 200)
+        told: Usage = {k: n for k in USAGE_KEYS if (n := _tokens(message.get("usage"), k))}
+        if model is None or not told:
+            return
+        known_model, known = self._present.get(thread, (model, {}))
+        if not goes_on or known_model != model:
+            known = {}
+        self._present[thread] = model, _most(told, known)
+        kept = self._kept.get(session_id, _Kept())
+        counted = dict(kept.answers.get(model) or dict.fromkeys(USAGE_KEYS, 0))
+        _add(counted, _less(told, known))
+        self._keep(session_id, replace(kept, answers=kept.answers | {model: counted}))
+
+    def sums(self, line: Event) -> None:
+        """Take in a `cost-state` line."""
+        session_id = text(line.get("session_id")) or ""
+        kept = self._kept.get(session_id, _Kept())
+        usd = number(line.get("totalCostUSD"))
+        told = _by_model(line.get("modelUsage"))
+        if usd is not None and kept.told_usd is not None and usd < kept.told_usd:
+            usd += kept.told_usd  # it has begun anew
+            told = {m: _sum(told.get(m, {}), kept.told.get(m, {})) for m in {**kept.told, **told}}
+        self._keep(session_id, replace(kept, told=told, told_usd=usd))
+
+    def _keep(self, session_id: str, now: _Kept) -> None:
+        before = self._kept.get(session_id, _Kept())
+        self._kept[session_id] = now
+        if now.told_usd is not None:
+            added = now.told_usd - (before.told_usd or 0.0)
+            self.cost_usd = round((self.cost_usd or 0.0) + added, 9)
+        known = before.sums()
+        for model, usage in now.sums().items():
+            more = _less(usage, known.get(model, {}))
+            _add(self.by_model.setdefault(model, {}), more)
+            for kind in USAGE_KEYS:
+                self.usage[kind] = self.usage.get(kind, 0) + int(more.get(kind, 0))
 
     @staticmethod
     def _base(session: _Session, total: float | None) -> tuple[ByModel, float]:
@@ -151,6 +220,14 @@ def _tokens(counts: object, key: str) -> int | None:
 
 def _less(usage: Usage, before: Usage) -> Usage:
     return {kind: max(0, value - before.get(kind, 0)) for kind, value in usage.items()}
+
+
+def _most(one: Usage, other: Usage) -> Usage:
+    return {kind: max(one.get(kind, 0), other.get(kind, 0)) for kind in {**one, **other}}
+
+
+def _sum(one: Usage, other: Usage) -> Usage:
+    return {kind: one.get(kind, 0) + other.get(kind, 0) for kind in {**one, **other}}
 
 
 def _add(total: Usage, usage: Usage) -> None:

@@ -10,10 +10,19 @@ from typing import Any, Literal
 
 from ..disk.records import Event, from_iso
 from .events import TERMINAL_STATUS, Status
-from .reasons import finish_reason
+from .reasons import finish_reason, kept_reason
 from .spending import Spending
+from .transcript import Transcript, is_kept
 from .values import blocks_of, count, number, percent, text
-from .voice import Answer, is_of_subagent, local_command, voice_of
+from .voice import (
+    NO_MODEL,
+    Answer,
+    is_of_subagent,
+    is_silence,
+    local_command,
+    thread_of,
+    voice_of,
+)
 
 __all__ = ["RunState", "Turn", "WaitingFor"]
 
@@ -21,8 +30,6 @@ WaitingFor = Literal["answer", "message"]
 
 # `status` of the progress_update by which an interactive run says that it waits for a message.
 _WAITING = "waiting"
-# `model` of an assistant line that the CLI made up to tell of an error.
-_NO_MODEL = "<synthetic>"
 # Subagents that are told one by one; of further ones the sums tell.
 _MAX_SUBAGENTS = 500
 # Exit code of a CLI that was asked to end, and has kept its sums.
@@ -99,6 +106,11 @@ class RunState:
     _lines: set[int] = field(default_factory=set)  # the answers' lines: the CLI may tell one again
     _turn_before: Turn | None = None
     _error: str | None = None  # of the last answer: what the CLI made up in its place
+    _transcript: Transcript = field(default_factory=Transcript)
+    # Of a transcript, which has no results: the turn looks over, but an answer that comes next is a part of it.
+    _may_go_on: bool = False
+    _has_answered: bool = False  # the agent has, in the present turn
+    _command: str | None = None  # at rest: the id of the last command, which may ask the model
 
     @property
     def status(self) -> Status:
@@ -136,7 +148,8 @@ class RunState:
     def copy(self) -> "RunState":
         """As it is now, while this one goes on."""
         now = {f.name: copy(getattr(self, f.name)) for f in fields(self)}
-        return replace(self, **now | {"spending": self.spending.copy()})
+        parts = {"spending": self.spending.copy(), "_transcript": self._transcript.copy()}
+        return replace(self, **now | parts)
 
     def apply(self, event: Event, offset: int, *, genuine: bool = True) -> None:
         """Take in one event; `offset` is the one just after its line.
@@ -152,13 +165,16 @@ class RunState:
             kind = "malformed"
         self.event_counts[kind] = self.event_counts.get(kind, 0) + 1
         self.last_event_at = text(event.get("timestamp")) or self.last_event_at
+        event = self._transcript.line(event)
+        if isinstance(spoken := event.get("type"), str):
+            kind = spoken
         step = _STEPS.get(kind)
         if not genuine:
             self._foreign_end = event
         elif step is not None:
             step(self, event)
         if genuine and kind in _TURN_TYPES:
-            _turn(self, event, before)
+            (_kept_turn if is_kept(event) else _turn)(self, event, before)
 
     def skip(self, kind: str, offset: int) -> None:
         """Count an event whose type is known to change nothing else, without its body."""
@@ -321,6 +337,8 @@ def _system(state: RunState, event: Event) -> None:
 
 
 def _assistant(state: RunState, event: Event) -> None:
+    if is_silence(event):
+        return
     if not is_of_subagent(event):
         _go_on(state)
         state._error = text(event.get("error"), 200)
@@ -339,30 +357,37 @@ def _assistant(state: RunState, event: Event) -> None:
 def _count_answer(state: RunState, event: Event) -> None:
     """An answer comes in a line for each of its blocks. Those of subagents do not count, nor what the CLI made up."""
     message = event.get("message")
-    if is_of_subagent(event) or not isinstance(message, dict):
+    if not isinstance(message, dict) or message.get("model") == NO_MODEL:
         return
-    session = text(event.get("session_id")) or ""
-    if not isinstance(message.get("id"), str) or message.get("model") == _NO_MODEL:
+    if not isinstance(message.get("id"), str):
         return
-    last = state._answers.get(session)
-    if last is None or not last.goes_on(event):
-        state._answers[session] = Answer.begun_by(event, "")
-        state._counted[session] = state._counted.get(session, 0) + 1
-        state.turns += 1
+    session, thread = text(event.get("session_id")) or "", thread_of(event)
+    last = state._answers.get(thread)
+    goes_on = last is not None and last.goes_on(event)
+    if not goes_on:
+        state._answers[thread] = Answer.begun_by(event, "")
+        if not is_of_subagent(event):
+            state._counted[session] = state._counted.get(session, 0) + 1
+            state.turns += 1
+    if is_kept(event):
+        state.spending.answer(session, thread, message, goes_on=goes_on)
+        if not is_of_subagent(event):
+            state.session_id = session or state.session_id
+            state.model = text(message.get("model")) or state.model
 
 
 def _user(state: RunState, event: Event) -> None:
     if event.get("isReplay") is True:
         _proved(state, text(event.get("uuid")) or "", "delivered")
-    session = text(event.get("session_id")) or ""
+    thread = thread_of(event)
     results = [b for b in blocks_of(event) if b.get("type") == "tool_result"]
     if results:
         state.current_tool = None
         _subagent_result(state, event, results)
-    last = state._answers.get(session)
-    if last is not None and not is_of_subagent(event):
+    last = state._answers.get(thread)
+    if last is not None:
         speaks = voice_of(event).kind == "person"
-        state._answers[session] = replace(
+        state._answers[thread] = replace(
             last, has_results=last.has_results or bool(results), is_over=last.is_over or speaks
         )
 
@@ -382,6 +407,10 @@ def _result(state: RunState, event: Event) -> None:
         told = count(event.get("num_turns"))
         state.turns += max(0, (1 if told is None else told) - counted)
     state.spending.add(event)
+
+
+def _cost_state(state: RunState, event: Event) -> None:
+    state.spending.sums(event)
 
 
 def _subagent(state: RunState, event: Event) -> None:
@@ -464,6 +493,58 @@ def _turn(state: RunState, event: Event, before: int) -> None:
             _begin_turn(state, message_id, before)
 
 
+def _kept_turn(state: RunState, event: Event, before: int) -> None:
+    """Of a transcript: a turn is over with an answer that calls nothing, unless the agent goes on."""
+    if is_of_subagent(event):
+        return
+    running = state.turn is not None and state.turn.running
+    if event["type"] == "assistant":
+        _kept_answer(state, event, before, running)
+    elif event["type"] == "user":
+        kind = voice_of(event).kind
+        if kind == "interrupt" and state.turn is not None and (running or state._may_go_on):
+            state.turn = replace(state.turn, running=False, finish_reason="interrupted")
+        elif kind == "person" and event.get("steered") is not True:
+            # While a turn runs it is of another one only if the agent was cut off.
+            if running and state._has_answered and not _has_results(event):
+                _end_turn(state, "interrupted")
+                running = False
+            if not running:
+                _begin_turn(state, text(event.get("uuid"), 200), before)
+                state._has_answered = False
+        if kind not in ("nobody", "summary", "output"):
+            state._may_go_on = False
+        if kind == "command" and not running:
+            state._command = text(event.get("uuid"), 200)
+    elif event["type"] == "system" and event.get("subtype") == "turn_duration":
+        _end_turn(state, None)
+
+
+def _kept_answer(state: RunState, event: Event, before: int, running: bool) -> None:
+    if is_silence(event):
+        return
+    if not running and state._may_go_on and state.turn is not None:
+        state.turn = replace(state.turn, running=True, finish_reason=None)
+    elif not running:
+        _begin_turn(state, state._command, before)
+    state._command = None
+    state._has_answered = True
+    message = event.get("message")
+    stopped = message.get("stop_reason") if isinstance(message, dict) else None
+    kinds = {str(block.get("type")) for block in blocks_of(event)}
+    state._may_go_on = "text" in kinds and "tool_use" not in kinds and stopped not in _GOES_ON
+    if state._may_go_on:
+        _end_turn(state, kept_reason(event))
+
+
+def _has_results(event: Event) -> bool:
+    return any(block.get("type") == "tool_result" for block in blocks_of(event))
+
+
+# `stop_reason` of an answer after which the agent is not at rest.
+_GOES_ON = ("tool_use", "pause_turn")
+
+
 def _begins_turn(event: Event) -> tuple[bool, str | None]:
     """Whether a line at rest begins a turn, and the id of the message that does, if the line tells it."""
     kind = event["type"]
@@ -509,4 +590,5 @@ _STEPS = {
     "assistant": _assistant,
     "user": _user,
     "result": _result,
+    "cost-state": _cost_state,
 }

@@ -11,7 +11,7 @@ from runlog import Event, encode
 from runlog.run.history import Words
 from runlog.run.words import PROMPT_ID
 
-from .render_claude import CLAUDE_TYPES, ClaudeRenderer
+from .render_claude import ClaudeRenderer, is_claudes
 from .screen import Screen
 from .text import clean, cost, cut, duration, one_line, plural
 
@@ -48,11 +48,11 @@ class Renderer:
     def show(self, event: Event) -> None:
         kind = event.get("type")
         try:
-            if kind in CLAUDE_TYPES:
-                self._claude.show(event)
-            elif isinstance(kind, str) and kind in _SHOWN:
+            if isinstance(kind, str) and kind in _SHOWN:
                 self._claude.hear(event)
                 _SHOWN[kind](self, event)
+            elif is_claudes(event):
+                self._claude.show(event)
             else:
                 self._other(event)
         except (TypeError, ValueError, AttributeError, KeyError, IndexError):

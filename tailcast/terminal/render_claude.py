@@ -7,15 +7,17 @@ import json
 from typing import Any
 
 from runlog import Event
-from runlog.run.history import ChatHistory, ChatMessage, Words
+from runlog.run.history import ChatHistory, ChatMessage, Words, result_of
 from runlog.run.reasons import finish_reason
-from runlog.run.voice import is_of_subagent, local_command, voice_of
+from runlog.run.transcript import Transcript, is_kept
+from runlog.run.values import blocks_of
+from runlog.run.voice import is_of_subagent, is_silence, local_command, voice_of
 
 from .markdown import markdown
 from .screen import Screen
 from .text import clean, cost, count, cut, duration, one_line, plural, without_script
 
-__all__ = ["CLAUDE_TYPES", "ClaudeRenderer"]
+__all__ = ["ClaudeRenderer", "is_claudes"]
 
 # Of these the stream says nothing that people look for; `--raw` and `--json` show them.
 _QUIET_TYPES = frozenset(
@@ -32,9 +34,18 @@ _QUIET_TYPES = frozenset(
     }
 )
 _QUIET_SUBTYPES = frozenset(
-    {"background_tasks_changed", "session_state_changed", "status", "thinking_tokens"}
+    {
+        "background_tasks_changed",
+        "session_state_changed",
+        "status",
+        "stop_hook_summary",
+        "thinking_tokens",
+        "turn_duration",
+    }
 )
 CLAUDE_TYPES = frozenset({"assistant", "result", "stream_event", "system", "user"}) | _QUIET_TYPES
+# Of these the CLI's own files have many, with a session each or without.
+_BOOKKEEPING = frozenset({"attachment", "file-history-snapshot", "queue-operation", "summary"})
 
 # As far back as a line may go on with what was said.
 _CHAT_MESSAGES = 50
@@ -49,6 +60,12 @@ _DELTAS = {"text_delta": "text", "thinking_delta": "thinking"}
 _THINKING_STYLE = "dim italic"
 
 
+def is_claudes(event: Event) -> bool:
+    """Whether a line is of Claude's CLI: of its stream, or of the files in which it keeps its sessions."""
+    kind = event.get("type")
+    return kind in CLAUDE_TYPES or kind in _BOOKKEEPING or is_kept(event)
+
+
 class ClaudeRenderer:
     """Remembers what partial text it has shown, so that the whole message that follows is not shown again.
 
@@ -58,6 +75,8 @@ class ClaudeRenderer:
     def __init__(self, screen: Screen, *, full: bool, words: Words) -> None:
         self._screen = screen
         self._chat = ChatHistory(_CHAT_MESSAGES, (), words)
+        self._transcript = Transcript()
+        self._line: Event = {}  # the present one, in the words of the stream
         self._lines = 0
         self._command: ChatMessage | None = None  # the last whose name was shown
         self._full = full
@@ -69,8 +88,9 @@ class ClaudeRenderer:
 
     def show(self, event: Event) -> None:
         """:raises TypeError, AttributeError, KeyError: the event is not of Claude's shape."""
-        kind = event["type"]
         told = self.hear(event)
+        event = self._line
+        kind = event["type"]
         if kind == "stream_event":
             self._stream_event(event)
         elif kind == "assistant":
@@ -85,6 +105,7 @@ class ClaudeRenderer:
     def hear(self, event: Event) -> ChatMessage | None:
         """Take in what is shown elsewhere: receipts say who asked for what."""
         self._lines += 1
+        self._line = self._transcript.line(event)
         return self._chat.apply(event, self._lines)
 
     def tool_input(self, call: dict[str, Any]) -> str:
@@ -128,9 +149,11 @@ class ClaudeRenderer:
 
     def _assistant(self, event: Event) -> None:
         indent = _indent(event)
+        if is_silence(event):
+            return
         if local_command(event) is not None:
             return  # what a command gave: shown once its name is known
-        for block in event["message"]["content"]:
+        for block in blocks_of(event):
             kind = block.get("type")
             if kind == "text" and block["text"].strip():
                 if indent or not self._was_shown("text", block["text"]):
@@ -142,9 +165,11 @@ class ClaudeRenderer:
                     self._screen.block(
                         "✻", block["thinking"].strip(), _THINKING_STYLE, indent=indent
                     )
-            elif kind == "tool_use":
+            elif str(kind).endswith("tool_use"):
                 self._screen.gap()
                 self._screen.line("⏺", _call(block), "bold", indent=indent)
+            elif str(kind).endswith("tool_result"):  # of a tool that ran on the model's side
+                self._tool_result(block, indent)
 
     def _user(self, event: Event, heard: ChatMessage | None) -> None:
         content = event["message"]["content"]
@@ -193,14 +218,8 @@ class ClaudeRenderer:
             self._screen.block(" ", clean(told.content), "dim")
 
     def _tool_result(self, block: dict[str, Any], indent: str) -> None:
-        content = block.get("content")
-        if isinstance(content, list):
-            content = "\n".join(
-                str(part.get("text")) if part.get("type") == "text" else f"({part.get('type')})"
-                for part in content
-            )
-        failed = block.get("is_error") is True
-        shown = self._folded(str(content or "(no output)"), _RESULT_LINES, _RESULT_CHARS)
+        content, failed = result_of(block)
+        shown = self._folded(content or "(no output)", _RESULT_LINES, _RESULT_CHARS)
         self._screen.block("  ⎿", shown, "red" if failed else "dim", indent=indent)
 
     def _folded(self, text: str, max_lines: int, max_chars: int = 6000) -> str:

@@ -6,7 +6,7 @@ import { Shelf } from "./shelf.js";
 import { Speech } from "./speech.js";
 import type { ChatItem, OutputItem, OutputPart, PermissionItem, QuestionItem, Receipt, ReceiptState } from "./types.js";
 import { blocksOf, type Event, isObject, list, number, plain, text } from "./values.js";
-import { localCommandOf } from "./voice.js";
+import { isSilence, localCommandOf } from "./voice.js";
 
 // A piece of output that is longer goes on in a new item.
 const OUTPUT_CHARS = 16 * 1024;
@@ -123,6 +123,7 @@ export class ChatFold {
   }
 
   #assistant(event: Event, place: Place): void {
+    if (isSilence(event)) return;
     const command = localCommandOf(event);
     if (command === null) {
       if (place.parent === null) this.#said.answered();

@@ -1,14 +1,20 @@
 import type { RunEvent } from "../stream/types.js";
 import { stripAnsi } from "../text/ansi.js";
 import { durationText } from "./notices.js";
+import { lineOf } from "./transcript.js";
 import { blocksOf, type Event, isObject, list, number, plain, text } from "./values.js";
-import { voiceOfLine } from "./voice.js";
+import { isOfSubagent, isSilence, localCommandOf, voiceOfLine } from "./voice.js";
 
 const LINE_CHARS = 200;
+/** Of all lines, and of all that the CLI keeps. */
+const COMMON_KEYS = new Set(
+  "type timestamp run_id session_id sessionId uuid parentUuid isSidechain userType entrypoint cwd version gitBranch slug".split(" "),
+);
 const GIST_KEYS = ["command", "file_path", "path", "pattern", "query", "url", "description", "prompt", "skill"];
 
 /** What an event says, in a line of plain text. Never throws, and is never empty. */
-export function meaning(event: RunEvent["event"]): string {
+export function meaning(told: RunEvent["event"]): string {
+  const event = lineOf(told) as RunEvent["event"];
   const say = Object.hasOwn(MEANINGS, event.type) ? MEANINGS[event.type] : undefined;
   return line(say?.(event) || generic(event)) || event.type || "(no type)";
 }
@@ -71,7 +77,10 @@ const MEANINGS: Readonly<Record<string, (event: Event) => string>> = {
   },
   malformed: (e) => `A line that is no event${colon(text(e["head"]) ?? asText(e["length"]))}`,
   system: systemMeaning,
-  assistant: (e) => spoken(e, "The agent"),
+  assistant: (e) => {
+    if (localCommandOf(e) !== null) return gave(plain(isObject(e["message"]) ? e["message"]["content"] : null));
+    return isSilence(e) ? "Nobody was asked to answer" : spoken(e, isOfSubagent(e) ? "A subagent" : "The agent");
+  },
   user: userMeaning,
   stream_event: partMeaning,
   result: (e) => {
@@ -92,6 +101,10 @@ const MEANINGS: Readonly<Record<string, (event: Event) => string>> = {
   },
   tool_use_summary: (e) => text(e["summary"]) ?? "",
   auth_status: (e) => (e["isAuthenticating"] === true ? "Logging in" : "Logged in, or not"),
+  attachment: (e) => `Told to the agent: ${words(isObject(e["attachment"]) ? e["attachment"]["type"] : null) || "something"}`,
+  "queue-operation": (e) => `Queue of messages, ${words(e["operation"]) || "?"}${colon(text(e["content"], LINE_CHARS))}`,
+  "cost-state": (e) => `The session has cost $${(number(e["totalCostUSD"]) ?? 0).toFixed(4)} so far`,
+  "last-prompt": (e) => `Last prompt${colon(text(e["lastPrompt"], LINE_CHARS))}`,
   prompt_suggestion: (e) => `Suggested next${colon(text(e["suggestion"]))}`,
 };
 
@@ -101,8 +114,8 @@ const SYSTEM: Readonly<Record<string, (event: Event) => string>> = {
   session_state_changed: (e) => `The session is ${text(e["state"]) ?? "?"}`,
   thinking_tokens: (e) => `Thinking, some ${number(e["estimated_tokens"]) ?? "?"} tokens`,
   compact_boundary: (e) => {
-    const told = isObject(e["compact_metadata"]) ? e["compact_metadata"] : {};
-    const [before, after] = [number(told["pre_tokens"]), number(told["post_tokens"])];
+    const told = isObject(e["compact_metadata"]) ? e["compact_metadata"] : isObject(e["compactMetadata"]) ? e["compactMetadata"] : {};
+    const [before, after] = [number(told["pre_tokens"] ?? told["preTokens"]), number(told["post_tokens"] ?? told["postTokens"])];
     return join(["The conversation was summarized to fit", before === null ? null : `${before} tokens${after === null ? "" : `, now ${after}`}`]);
   },
   hook_started: (e) => `Hook ${text(e["hook_name"]) ?? "?"} began`,
@@ -121,14 +134,15 @@ function systemMeaning(event: Event): string {
 
 /** Not all that stands in the person's name is his. */
 function userMeaning(event: Event): string {
+  if (isOfSubagent(event)) return spoken(event, "Told to a subagent");
   const voice = voiceOfLine(event);
   switch (voice.kind) {
     case "command":
       return join([`Command ${voice.name} ${voice.args}`.trim()]);
     case "output":
-      return `A command gave${colon(voice.text)}`;
+      return gave(voice.text);
     case "task":
-      return voice.text;
+      return `A task tells${colon(voice.text)}`;
     case "interrupt":
       return "The turn was interrupted";
     case "summary":
@@ -136,6 +150,10 @@ function userMeaning(event: Event): string {
     default:
       return spoken(event, voice.kind === "nobody" ? "Told to the agent" : "The person");
   }
+}
+
+function gave(output: string): string {
+  return `A command gave${colon(output)}`;
 }
 
 function spoken(event: Event, who: string): string {
@@ -152,9 +170,8 @@ function spoken(event: Event, who: string): string {
   });
   const results = blocksOf(content).length > 0 && blocksOf(content).every((b) => (text(b["type"]) ?? "").endsWith("tool_result"));
   if (results) return capital(told.join(" · "));
-  const whose = text(event["parent_tool_use_id"]) ? "A subagent" : who;
   const [first] = told;
-  return first === undefined ? `${whose} says nothing` : `${whose}${/^(calls|thinks)/.test(first) ? " " : ": "}${told.join(" · ")}`;
+  return first === undefined ? `${who} says nothing` : `${who}${/^(calls|thinks)/.test(first) ? " " : ": "}${told.join(" · ")}`;
 }
 
 function partMeaning(event: Event): string {
@@ -177,7 +194,7 @@ function generic(event: Event): string {
     const told = event[key];
     if (typeof told === "string" && told !== "") return told;
   }
-  const keys = Object.keys(event).filter((key) => key !== "type" && key !== "timestamp" && key !== "run_id");
+  const keys = Object.keys(event).filter((key) => !COMMON_KEYS.has(key));
   return keys.length === 0 ? capital((text(event["type"], 100) ?? "").replaceAll("_", " ")) : keys.join(", ");
 }
 
@@ -185,6 +202,11 @@ function generic(event: Event): string {
 function line(told: string): string {
   const flat = stripAnsi(told.slice(0, 8 * LINE_CHARS)).replace(/\s+/g, " ").trim();
   return flat.length > LINE_CHARS ? `${flat.slice(0, LINE_CHARS - 1)}…` : flat;
+}
+
+/** A name as the CLI writes it, in words. */
+function words(name: unknown): string {
+  return (text(name, 100) ?? "").replaceAll("_", " ");
 }
 
 function asText(value: unknown): string {

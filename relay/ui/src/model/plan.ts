@@ -1,5 +1,6 @@
 import type { StepState } from "./types.js";
 import { blocksOf, type Event, isObject, list, plain, text } from "./values.js";
+import { isOfSubagent } from "./voice.js";
 
 /** A change to what an agent plans or has others do, as its tool calls tell it. */
 export interface PlanChange {
@@ -34,7 +35,7 @@ export class PlanFold {
   /** What an event changes. */
   apply(event: Event & { readonly type: string }): readonly PlanChange[] {
     if (event.type === "system") return this.#notified(event);
-    if ((event.type !== "assistant" && event.type !== "user") || event["parent_tool_use_id"]) return [];
+    if ((event.type !== "assistant" && event.type !== "user") || isOfSubagent(event)) return [];
     const message = event["message"];
     if (!isObject(message) || !Array.isArray(message["content"])) return [];
     return blocksOf(message["content"]).flatMap((block) => (block["type"] === "tool_use" ? this.#call(block) : this.#result(block)));

@@ -2,6 +2,7 @@ import type { RunEvent } from "../stream/types.js";
 import { ChatFold } from "./chat.js";
 import { StateFold, TERMINAL } from "./state.js";
 import { StepsFold } from "./steps.js";
+import { Transcript } from "./transcript.js";
 import type { QuestionItem, RunModelSnapshot, Totals } from "./types.js";
 import { count, time } from "./values.js";
 
@@ -55,6 +56,7 @@ export class RunModel {
 
 /** All folds of a run together. */
 class Fold {
+  #transcript = new Transcript();
   #state = new StateFold();
   #chat = new ChatFold();
   #steps = new StepsFold();
@@ -67,6 +69,7 @@ class Fold {
 
   fork(): Fold {
     const copy = new Fold();
+    copy.#transcript = this.#transcript.fork();
     copy.#state = this.#state.fork();
     copy.#chat = this.#chat.fork();
     copy.#steps = this.#steps.fork();
@@ -74,10 +77,11 @@ class Fold {
     return copy;
   }
 
-  apply({ offset, event }: RunEvent): void {
+  apply({ offset, event: told }: RunEvent): void {
     this.#snapshot = null;
     const position = this.#state.length;
-    this.#state.apply(event, offset);
+    const event = this.#transcript.line(told) as RunEvent["event"];
+    this.#state.apply(event, offset, told.type);
     this.#chat.apply(event, position, offset);
     if (event.type === "stream_event") return;
     this.#steps.apply(event, position, offset);

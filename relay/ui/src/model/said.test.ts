@@ -261,7 +261,7 @@ test("the trace says who speaks, too", () => {
   expect(said("<command-name>/cost</command-name><command-args></command-args>")).toBe("Command /cost");
   expect(said("<local-command-stdout>12 s</local-command-stdout>")).toBe("A command gave: 12 s");
   expect(said("[Request interrupted by user]")).toBe("The turn was interrupted");
-  expect(said("<task-notification><summary>It ended</summary></task-notification>")).toBe("It ended");
+  expect(said("<task-notification><summary>It ended</summary></task-notification>")).toBe("A task tells: It ended");
   expect(said("hello")).toBe("The person: hello");
 });
 

@@ -216,7 +216,8 @@ export class Speech {
     this.#running.delete(item.key);
     this.#growing.delete(item.key);
     this.#ended = [...this.#ended, item.key];
-    const isError = block["is_error"] === true;
+    const content = block["content"];
+    const isError = block["is_error"] === true || (isObject(content) && String(content["type"]).endsWith("_error"));
     const [began, ended] = [time(item.timestamp), time(place.timestamp)];
     shelf.put({
       ...item,

@@ -27,7 +27,15 @@ interface Session {
   readonly hasTold: boolean;
 }
 
+/** Of a session that a transcript tells: the answers counted so far, and the last `cost-state`. */
+interface Kept {
+  readonly answers: ByModel;
+  readonly told: ByModel;
+  readonly toldUsd: number | null;
+}
+
 const NONE: ByModel = new Map();
+const NOTHING: Kept = { answers: NONE, told: NONE, toldUsd: null };
 const UNKNOWN: Session = { told: NONE, toldUsd: 0, kept: NONE, keptUsd: 0, isNew: false, isOurs: false, hasTold: false };
 
 /** What Claude's `result` lines say was spent, added up over turns, sessions, processes: see `runlog/run/spending.py`. */
@@ -36,12 +44,17 @@ export class Spending {
   costUsd: number | null = null;
   #usage = new Map<string, number>();
   #sessions = new Map<string, Session>();
+  #kept = new Map<string, Kept>();
+  /** Thread of a transcript -> model and tokens of its present answer. */
+  #present = new Map<string, { readonly model: string; readonly tokens: Spent }>();
 
   fork(): Spending {
     const copy = new Spending();
     copy.costUsd = this.costUsd;
     copy.#usage = new Map(this.#usage);
     copy.#sessions = new Map(this.#sessions);
+    copy.#kept = new Map(this.#kept);
+    copy.#present = new Map(this.#present);
     return copy;
   }
 
@@ -64,6 +77,45 @@ export class Spending {
     for (const [key, session] of this.#sessions) {
       const kept = !killed && !session.isNew ? { kept: session.told, keptUsd: session.toldUsd } : {};
       this.#sessions.set(key, { ...session, ...kept, isNew: true, isOurs: true });
+    }
+  }
+
+  /** An answer of a transcript, which comes in several lines: the most that one tells of it counts. */
+  answer(sessionId: string, thread: string, message: Event, goesOn: boolean): void {
+    const model = text(message["model"], 200);
+    const usage = isObject(message["usage"]) ? message["usage"] : {};
+    const told = new Map(USAGE_KEYS.flatMap(([ours]) => pairOf(ours, count(usage[ours]) || null)));
+    if (model === null || told.size === 0) return;
+    const present = this.#present.get(thread);
+    const known = goesOn && present?.model === model ? present.tokens : new Map();
+    this.#present.set(thread, { model, tokens: both(told, known, Math.max) });
+    const kept = this.#kept.get(sessionId) ?? NOTHING;
+    const counted = both(kept.answers.get(model), both(told, known, minus), plus);
+    this.#keep(sessionId, { ...kept, answers: new Map([...kept.answers, [model, counted]]) });
+  }
+
+  /** A `cost-state` line. */
+  sums(line: Event): void {
+    const sessionId = text(line["session_id"]) ?? "";
+    const kept = this.#kept.get(sessionId) ?? NOTHING;
+    let usd = number(line["totalCostUSD"]);
+    let told = byModel(line["modelUsage"]);
+    if (usd !== null && kept.toldUsd !== null && usd < kept.toldUsd) {
+      usd += kept.toldUsd; // it has begun anew
+      told = new Map([...kept.told, ...told].map(([model]) => [model, both(kept.told.get(model), told.get(model), plus)]));
+    }
+    this.#keep(sessionId, { ...kept, told, toldUsd: usd });
+  }
+
+  #keep(sessionId: string, now: Kept): void {
+    const before = this.#kept.get(sessionId) ?? NOTHING;
+    this.#kept.set(sessionId, now);
+    if (now.toldUsd !== null) this.costUsd = rounded((this.costUsd ?? 0) + now.toldUsd - (before.toldUsd ?? 0));
+    const known = sumsOf(before);
+    for (const [model, spent] of sumsOf(now)) {
+      for (const [kind, more] of both(spent, known.get(model), minus)) {
+        if (kind !== COST) this.#usage.set(kind, (this.#usage.get(kind) ?? 0) + more);
+      }
     }
   }
 
@@ -93,6 +145,24 @@ export class Spending {
     }
     this.#sessions.set(key, { ...session, told, toldUsd: total ?? session.toldUsd, isNew: session.isNew && total === null, hasTold: true });
   }
+}
+
+/** A process that was killed has lost count, the answers have not. */
+function sumsOf({ answers, told }: Kept): ByModel {
+  return new Map([...told, ...answers].map(([model]) => [model, both(told.get(model), answers.get(model), Math.max)]));
+}
+
+function both(one: Spent | undefined, other: Spent | undefined, of: (one: number, other: number) => number): Spent {
+  const kinds = [...(one ?? []), ...(other ?? [])].map(([kind]) => kind);
+  return new Map(kinds.map((kind) => [kind, of(one?.get(kind) ?? 0, other?.get(kind) ?? 0)]));
+}
+
+function plus(one: number, other: number): number {
+  return one + other;
+}
+
+function minus(one: number, other: number): number {
+  return Math.max(0, one - other);
 }
 
 /** What of a session's sums was counted before, as far as the line does not say it itself. */

@@ -1,13 +1,13 @@
 import type { RunStatus } from "../stream/types.js";
 import { Spending } from "./spending.js";
 import type { Fields, Usage } from "./types.js";
+import { isKept } from "./transcript.js";
 import { blocksOf, count, type Event, isObject, number, percent, text, time } from "./values.js";
+import { isOfSubagent, isSilence, NO_MODEL, voiceOfLine } from "./voice.js";
 
 const USAGE_KEYS = ["input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"] as const;
 // `status` of the progress_update by which an interactive run says that it waits for a message.
 const WAITING = "waiting";
-// `model` of an assistant line that the CLI made up to tell of an error.
-const NO_MODEL = "<synthetic>";
 /** Exit code of a CLI that was asked to end, and has kept its sums. */
 const EXIT_TERMINATED = 143;
 const COMMON_FIELDS = new Set(["type", "timestamp", "run_id", "progress", "message", "status"]);
@@ -117,12 +117,13 @@ export class StateFold {
     return USAGE_KEYS.reduce((sum, key) => sum + (this.#spending.tokens(key) ?? 0), 0);
   }
 
-  apply(event: Event & { readonly type: string }, offset: number): void {
+  /** `countedAs`: the type as it stands in the file, where that is another. */
+  apply(event: Event & { readonly type: string }, offset: number, countedAs = event.type): void {
     this.length += 1;
     this.offset = offset;
     this.lifecycle ??= "running";
     const kind = event.type;
-    this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + 1);
+    this.#counts.set(countedAs, (this.#counts.get(countedAs) ?? 0) + 1);
     if (kind === "stream_event") {
       // The fold of the relay does not look into them either, not even at their time.
       return;
@@ -179,6 +180,9 @@ export class StateFold {
         break;
       case "result":
         this.#result(event);
+        break;
+      case "cost-state":
+        this.#spending.sums(event);
     }
   }
 
@@ -242,11 +246,12 @@ export class StateFold {
   }
 
   #assistant(event: Event): void {
+    if (isSilence(event)) return;
     if (!isOfSubagent(event)) this.#goOn();
     const line = text(event["uuid"], 200);
     if (line !== null && this.#lines.has(line)) return; // what a compaction has kept is told again
     if (line !== null) this.#lines.add(line);
-    this.#countTurn(event);
+    this.#countAnswer(event);
     for (const block of messageBlocks(event)) {
       if (block["type"] !== "tool_use") continue;
       this.toolCalls += 1;
@@ -255,29 +260,37 @@ export class StateFold {
   }
 
   /** An answer comes in a line for each of its blocks. Those of subagents do not count, nor what the CLI made up. */
-  #countTurn(event: Event): void {
+  #countAnswer(event: Event): void {
     const message = event["message"];
-    if (isOfSubagent(event) || !isObject(message)) return;
+    if (!isObject(message)) return;
     const { id, model } = message;
     if (typeof id !== "string" || model === NO_MODEL) return;
     const session = text(event["session_id"]) ?? "";
+    const thread = threadOf(event);
     const inputTokens = inputTokensOf(message);
-    const last = this.#answers.get(session);
-    if (last !== undefined && goesOn(last, id, inputTokens, event)) return;
-    this.#answers.set(session, { id, inputTokens, hasResults: false, isOver: false });
-    this.#answered.set(session, (this.#answered.get(session) ?? 0) + 1);
-    this.turns += 1;
+    const last = this.#answers.get(thread);
+    const continues = last !== undefined && goesOn(last, id, inputTokens, event);
+    const isMain = !isOfSubagent(event);
+    if (!continues) {
+      this.#answers.set(thread, { id, inputTokens, hasResults: false, isOver: false });
+      if (isMain) this.#answered.set(session, (this.#answered.get(session) ?? 0) + 1);
+      if (isMain) this.turns += 1;
+    }
+    if (!isKept(event)) return;
+    this.#spending.answer(session, thread, message, continues);
+    if (!isMain) return;
+    this.sessionId = session || this.sessionId;
+    this.model = text(model) || this.model;
   }
 
   #user(event: Event): void {
-    const blocks = messageBlocks(event);
-    const results = blocks.filter((block) => block["type"] === "tool_result").length;
+    const results = messageBlocks(event).filter((block) => block["type"] === "tool_result").length;
     if (results > 0) this.currentTool = null;
-    const session = text(event["session_id"]) ?? "";
-    const last = this.#answers.get(session);
-    if (last === undefined || isOfSubagent(event)) return;
-    const speaks = blocks.length > results || typeof (isObject(event["message"]) && event["message"]["content"]) === "string";
-    this.#answers.set(session, { ...last, hasResults: last.hasResults || results > 0, isOver: last.isOver || speaks });
+    const thread = threadOf(event);
+    const last = this.#answers.get(thread);
+    if (last === undefined) return;
+    const speaks = voiceOfLine(event).kind === "person";
+    this.#answers.set(thread, { ...last, hasResults: last.hasResults || results > 0, isOver: last.isOver || speaks });
   }
 
   #result(event: Event): void {
@@ -298,9 +311,10 @@ export class StateFold {
   }
 }
 
-/** Streams say of which call a subagent's line is, transcripts that it stands aside. */
-function isOfSubagent(event: Event): boolean {
-  return Boolean(event["parent_tool_use_id"]) || event["isSidechain"] === true;
+/** Whose lines follow on one another: those of a session and, aside, of each of its subagents. */
+function threadOf(event: Event): string {
+  const session = text(event["session_id"]) ?? "";
+  return isOfSubagent(event) ? `${session}|${text(event["parent_tool_use_id"], 200) ?? ""}` : session;
 }
 
 function goesOn(last: Answer, id: string, inputTokens: number | null, event: Event): boolean {

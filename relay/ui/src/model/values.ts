@@ -54,10 +54,17 @@ export function blocksOf(content: unknown): readonly Event[] {
   return list(content).filter(isObject);
 }
 
-/** The text of blocks; what is no text shows as `[image]`, by its type. */
+/** Of results of searches, of code that ran, of files that were made, and of their errors. */
+const TELLING = ["title", "url", "tool_name", "error_code", "stdout", "stderr"];
+
+/** The text of blocks; what is no text shows as `[image]`, by its type, with what it says for people. */
 export function plain(content: unknown): string {
-  const parts = blocksOf(content).map((block) =>
-    typeof block["text"] === "string" ? block["text"] : `[${text(block["type"], 200) ?? "?"}]`,
-  );
-  return parts.join("\n").slice(0, TEXT_CHARS);
+  const blocks = isObject(content) ? [content] : blocksOf(content);
+  return blocks.map((block) => (typeof block["text"] === "string" ? block["text"] : unspoken(block))).join("\n").slice(0, TEXT_CHARS);
+}
+
+/** What runs on the model's side gives its result in fields. */
+function unspoken(block: Event): string {
+  const said = TELLING.map((name) => block[name]).filter((told) => typeof told === "string" && told !== "");
+  return [`[${text(block["type"], 200) || "?"}]`, ...said].join(" ");
 }

@@ -7,9 +7,11 @@ import asyncio
 import math
 import secrets
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from runlog import Event, InboxLine
+from runlog.disk.records import from_iso
 from runlog.errors import BadAnswers
 from runlog.run.answers import checked_answers
 from runlog.run.inbox_lines import input_sha256
@@ -26,10 +28,16 @@ class Questions:
 
     :param is_vouched: whether a line of the inbox is of the relay or the command line, and so of a person.
     :param asked_before: there was an attempt before this one, which may have left questions open.
+    :param keeps_time: it was parked, and not ended: the time to answer them has gone on.
     """
 
     def __init__(
-        self, stream: RunStream, is_vouched: Callable[[Event], bool], *, asked_before: bool
+        self,
+        stream: RunStream,
+        is_vouched: Callable[[Event], bool],
+        *,
+        asked_before: bool,
+        keeps_time: bool = False,
     ) -> None:
         self._stream = stream
         self._is_vouched = is_vouched
@@ -37,7 +45,8 @@ class Questions:
         self._open: dict[tuple[str, str], asyncio.Future[InboxLine]] = {}
         self._asked: dict[str, Event] = {}  # the questions that are open, as they were told
         # Questions that an earlier attempt left open, and answers to them that came before they are asked again.
-        self._left_open = _left_open(stream) if asked_before else set()
+        self._left_open = _left_open(stream) if asked_before else {}
+        self._keeps_time = keeps_time
         self._early: dict[str, InboxLine] = {}
 
     async def ask(
@@ -55,6 +64,9 @@ class Questions:
         asked_again = question_id is not None  # by the next attempt, if this one is cut short
         question_id = question_id or f"q-{secrets.token_hex(6)}"
         key = ("answer", question_id)
+        before = self._left_open.pop(question_id, None)
+        if before is not None and self._keeps_time:
+            timeout_s = min(timeout_s, _left_s(before))
         asked: Event = {
             "question_id": question_id,
             "questions": questions,
@@ -64,7 +76,6 @@ class Questions:
         answer = self._expect(key)
         self._asked[question_id] = asked
         self._stream.emit("questions_presented", **asked, **(asker or {}))
-        self._left_open.discard(question_id)
         if early := self._early.pop(question_id, None):
             self.answer(early)
         try:
@@ -169,6 +180,10 @@ class Questions:
                 self._drop_late(answer)
         return resolved
 
+    def has_answer(self) -> bool:
+        """Whether one has come that whoever asked has not seen yet."""
+        return any(answer.done() for answer in self._open.values())
+
     def answer(self, line: InboxLine) -> None:
         """Take in an `answer` or `permission` line."""
         is_answer = line.type == "answer"
@@ -227,13 +242,32 @@ def _next_tick_s(left_s: float) -> int:
     return (math.ceil(left_s - 0.001) - 1) // step_s * step_s
 
 
-def _left_open(stream: RunStream) -> set[str]:
-    asked: set[str] = set()
-    for event in stream.earlier_events("questions_presented", "responses_collected"):
+def _left_open(stream: RunStream) -> dict[str, Event]:
+    """The questions that are open, as they were first asked in the last attempt that asked them."""
+    asked: dict[str, Event] = {}
+    of_before: set[str] = set()
+    for event in stream.earlier_events(
+        "workflow_started", "questions_presented", "responses_collected"
+    ):
         question_id = event.get("question_id")
-        if isinstance(question_id, str):
-            (asked.add if event["type"] == "questions_presented" else asked.discard)(question_id)
+        if event["type"] == "workflow_started":
+            of_before = set(asked)
+        elif not isinstance(question_id, str):
+            continue
+        elif event["type"] == "responses_collected":
+            asked.pop(question_id, None)
+        elif question_id not in asked or question_id in of_before:
+            asked[question_id] = event
+            of_before.discard(question_id)
     return asked
+
+
+def _left_s(asked: Event) -> float:
+    """Of the time to answer a question."""
+    began, timeout_s = from_iso(asked.get("timestamp")), asked.get("timeout_s")
+    if began is None or not isinstance(timeout_s, int | float):
+        return math.inf
+    return max(0.0, timeout_s - (datetime.now(UTC) - began).total_seconds())
 
 
 _TOLD_IF_THERE = frozenset({"updated_permissions", "updated_input"})

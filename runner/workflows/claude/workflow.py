@@ -6,6 +6,7 @@ its receipts. docs/claude.md says what was measured of the CLI.
 
 import asyncio
 import collections
+import math
 import os
 import time
 import warnings
@@ -21,6 +22,7 @@ from runlog.run.voice import local_command
 from ...attempt.run import Run
 from ...attempt.workflow import RunFailed, RunStopped
 from .asker import asker_of
+from .carried import carried
 from .environment import claude_environment, config_folder
 from .frames import AgentEnded, follow_frames, prompt_was_read
 from .params import ClaudeParams, claude_options, find_cli
@@ -55,7 +57,9 @@ class Claude:
     imports: ClassVar[tuple[str, ...]] = ("claude_agent_sdk",)  # 0.75 to 1.2 s
 
     async def run(self, run: Run) -> Any:
-        params: ClaudeParams = run.params
+        params = carried(run, run.params)
+        if run.taken_up and run.parking.is_over and not run.inbox.has_more():
+            return _Conversation(run, params).outcome()  # nobody came in time: no need of the CLI
         with claude_environment(run) as environment:
             # The SDK hands the CLI the whole of os.environ.
             os.environ.clear()
@@ -88,9 +92,11 @@ class _Conversation:
         self._unheard: list[Any] = []  # of the chat before the run: told with the first message
         self._busy = False
         self._idle = asyncio.Event()
-        self._idle_since = time.monotonic()
+        self._idle_until = math.inf  # by the monotonic clock
+        self._background: set[str] = set()  # tasks that would end with the CLI
         self._last_result: Event | None = None
         self._last_reason = "completed"
+        self._controlled = False  # the CLI is told something that it has not answered
         self._began = False  # the CLI has told its session
         # Folds what the CLI says of itself: which turn it is. The lines are those of `frames`, so no more is known.
         self._turns = run.earlier.copy() if run.earlier else RunState()
@@ -121,6 +127,7 @@ class _Conversation:
         run.tells_turns = True
         run.inbox.recall = self._recall
         run.on_stop = self._end_turn
+        run.parking.busy.append(lambda: self._controlled or bool(self._background))
         try:
             async with ClaudeSDKClient(options) as self._client:
                 await self._converse(start, session_id)
@@ -129,11 +136,10 @@ class _Conversation:
             fields = {} if code is None else {"exit_code": code}
             reason = "agent_exit" if self._began else "cannot_start"
             raise RunFailed(reason, str(error).replace(_PLACEHOLDER, ""), **fields) from error
-        return self._outcome()
+        return self.outcome()
 
     async def _converse(self, start: int, session_id: str | None) -> None:
         run = self._run
-        self._idle_since = time.monotonic()
         prompt_id = f"prompt-{run.run_id}"
         goes_on = session_id is not None and run.earlier is not None
         heard = goes_on and (not run.prompt or prompt_was_read(run.workspace, prompt_id))
@@ -185,9 +191,18 @@ class _Conversation:
                 self._on_replay(str(frame.get("uuid")))
             elif kind == "system" and frame.get("subtype") == "init":
                 self._began = True
+            elif kind == "system" and str(frame.get("subtype")).startswith("task_"):
+                self._on_task(frame)
             elif kind == "system":
                 self._busy = frame.get("state") != "idle"
             await self._settle()
+
+    def _on_task(self, frame: Event) -> None:
+        task = str(frame.get("task_id"))
+        if frame.get("subtype") == "task_started":
+            self._background.add(task)
+        elif frame.get("subtype") == "task_notification":
+            self._background.discard(task)
 
     def _on_lifecycle(self, message_id: str, state: object) -> None:
         self._known.add(message_id)
@@ -218,6 +233,7 @@ class _Conversation:
         """Between two turns: give the next held message its turn, or see that the work is done."""
         if self._busy or self._sent:
             self._idle.clear()
+            self._run.parking.go_on()
             return
         first = not self._idle.is_set()
         self._idle.set()
@@ -227,8 +243,9 @@ class _Conversation:
         elif not self._run.interactive:
             self._done.set()
         elif first:
-            self._idle_since = time.monotonic()
-            self._run.progress(status="waiting", message="waiting for a message")
+            run, idle_s = self._run, self._run.idle_s(self._params.idle_timeout_s)
+            run.progress(status="waiting", message="waiting for a message")
+            self._idle_until = time.monotonic() + run.parking.rest(idle_s)
 
     async def _send(
         self, message_id: str, content: str | list[Any], line: InboxLine | None
@@ -236,6 +253,7 @@ class _Conversation:
         self._sent[message_id] = line
         self._busy = True
         self._idle.clear()
+        self._run.parking.go_on()
         content, self._unheard = with_history(self._unheard, content), []
 
         async def one() -> AsyncIterator[dict[str, Any]]:
@@ -254,7 +272,9 @@ class _Conversation:
             if line.type == "message":
                 await self._take(line)
             else:
+                self._controlled = True
                 await self._control(line)
+                self._controlled = False
 
     async def _take(self, line: InboxLine) -> None:
         if line.delivery == "queue" and (self._busy or self._sent or self._held):
@@ -318,12 +338,15 @@ class _Conversation:
             await self._idle.wait()
 
     def _idle_too_long(self) -> bool:
-        idle_s = time.monotonic() - self._idle_since
         quiet = not (self._busy or self._sent or self._held)
-        return self._run.interactive and quiet and idle_s > self._params.idle_timeout_s
+        return self._run.interactive and quiet and time.monotonic() > self._idle_until
 
-    def _outcome(self) -> Any:
+    def outcome(self) -> Any:
+        """What the last turn came to. :raises RunFailed: it failed. `RunStopped`: it was interrupted."""
         last = self._last_result
+        if last is None and self._run.taken_up and (told := self._run.earlier_events("result")):
+            last, turn = told[-1], self._turns.turn
+            self._last_reason = (turn and turn.finish_reason) or finish_reason(last)
         if last is None:
             return None
         reason = self._last_reason

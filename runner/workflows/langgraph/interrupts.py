@@ -27,12 +27,13 @@ async def answer_to(run: Run, interrupt: Interrupt, timeout_s: float) -> Any:
     if isinstance(value, dict) and isinstance(value.get("action_requests"), list):
         return {"decisions": [await _decision(run, a, timeout_s) for a in value["action_requests"]]}
     questions, defaults, single = _questions(value)
-    answers = await run.ask(
-        questions,
-        smart_defaults=defaults,
-        timeout_s=timeout_s,
-        question_id=f"q-{interrupt.id}",
-    )
+    with run.resting(timeout_s):
+        answers = await run.ask(
+            questions,
+            smart_defaults=defaults,
+            timeout_s=timeout_s,
+            question_id=f"q-{interrupt.id}",
+        )
     if not answers:
         raise RunFailed(
             "no_answer",

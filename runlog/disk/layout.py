@@ -12,7 +12,15 @@ from typing import NewType
 
 from ..errors import BadRunId, UnknownRun
 
-__all__ = ["RunId", "Workspace", "check_run_id", "make_root", "new_run_id", "open_workspace"]
+__all__ = [
+    "RunId",
+    "Workspace",
+    "check_run_id",
+    "make_root",
+    "new_run_id",
+    "open_workspace",
+    "runner_lock",
+]
 
 RunId = NewType("RunId", str)
 
@@ -104,6 +112,11 @@ def open_workspace(root: Path, run_id: str) -> Workspace:
             "List the runs with `tailcast ls` or GET /api/v1/workflows",
         )
     return workspace
+
+
+def runner_lock(root: Path) -> Path:
+    """Locked by the runner that is at work in this root."""
+    return root / "_runner.lock"
 
 
 def make_root(root: Path) -> Path:

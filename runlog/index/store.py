@@ -47,7 +47,9 @@ _REMEMBERED = 20
 # Pages of the write-ahead log before they are brought into the file; more while a root is read for the first time.
 _CHECKPOINT, _CHECKPOINT_AT_FIRST = 1000, 16_000
 
-_SUMMARY = [f.name for f in fields(Summary) if f.name != "queue_position"]
+# Only a run that goes on has these, and those are shown from memory.
+_NOT_KEPT = ("queue_position", "parked")
+_SUMMARY = [f.name for f in fields(Summary) if f.name not in _NOT_KEPT]
 _COLUMNS = ", ".join(_SUMMARY)
 _ALL = f"key, {_COLUMNS}, asked, stamps"
 _FACET_FILTERS = {facet: "batch_id" if facet == "batch" else facet for facet in FACETS}

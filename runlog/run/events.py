@@ -4,6 +4,7 @@ from typing import Literal
 
 __all__ = [
     "LIFECYCLE_TYPES",
+    "PARKED",
     "RESERVED_TYPES",
     "STATUSES",
     "TERMINAL_STATUS",
@@ -31,6 +32,9 @@ TERMINAL_STATUS: dict[str, Status] = {
     "workflow_failed": "failed",
     "workflow_stopped": "stopped",
 }
+
+# The process of a run that waits has ended, the run has not. As a terminal line: of the holder of the lock, sealed.
+PARKED = "workflow_parked"
 
 LIFECYCLE_TYPES = frozenset(TERMINAL_STATUS) | {"workflow_started"}
 

@@ -178,7 +178,7 @@ def parse_line(record: Record) -> InboxLine | RefusedLine:
 
 
 def pending_lines(workspace: Workspace, state: RunState) -> list[InboxLine]:
-    """Lines posted since the run ended, not taken yet; none if `state` is not of a run that the runner ended."""
+    """Lines posted since the run ended or was parked, not taken yet; none if `state` tells of neither."""
     if state.inbox_offset is None:
         return []
     try:

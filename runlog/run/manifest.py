@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from ..disk.append import Unusable, open_plain
 from ..disk.durable import sync_folder
@@ -22,9 +22,11 @@ from .reserved import take, take_over
 
 __all__ = [
     "EXTERNAL",
+    "MAX_PARK_AFTER_S",
     "MAX_PRIORITY",
     "Manifest",
     "create_run",
+    "is_park_time",
     "read_manifest",
     "readable_manifest",
     "remove_run",
@@ -37,6 +39,8 @@ EXTERNAL = "external"
 UNKNOWN = "unknown"
 # Of queued runs, either way: enough for any order, and a number that every JSON reader knows.
 MAX_PRIORITY = 100
+# A year: who wants longer wants never, which is 0.
+MAX_PARK_AFTER_S = 366 * 86400
 # What is being removed has such a name: never a run's.
 _GRAVE = ".old-"
 
@@ -48,7 +52,8 @@ class Manifest:
     `created_at` is an ISO time in UTC. `prompt` is text or a list of Claude content blocks. `params` were checked
     against the schema of the workflow by whoever created the run; the run process checks them again.
     `deployment` and `batch_id` name what it was started from. Of queued runs the one of the highest `priority` is
-    started first. `limits`: name -> number; to pass one ends the run.
+    started first. `limits`: name -> number; to pass one ends the run. `park_after_s`: so long it rests with its
+    process; 0 for ever, None as the runner has it.
     """
 
     run_id: str
@@ -62,6 +67,7 @@ class Manifest:
     batch_id: str | None = None
     priority: int = 0
     limits: dict[str, Any] = field(default_factory=dict)
+    park_after_s: float | None = None
 
 
 def create_run(
@@ -76,6 +82,7 @@ def create_run(
     batch_id: str | None = None,
     priority: int = 0,
     limits: dict[str, Any] | None = None,
+    park_after_s: float | None = None,
     run_id: str | None = None,
 ) -> Workspace:
     """Put a queued run on the disk; when this returns it survives a power cut.
@@ -98,6 +105,7 @@ def create_run(
         batch_id=batch_id,
         priority=priority,
         limits=limits or {},
+        park_after_s=park_after_s,
     )
     root = make_root(root)
     if run_id is None:
@@ -175,6 +183,7 @@ def read_manifest(workspace: Workspace) -> Manifest:
     prompt, params, history = data.get("prompt"), data.get("params"), data.get("chat_history")
     deployment, batch_id = data.get("deployment"), data.get("batch_id")
     priority, limits = data.get("priority"), data.get("limits")
+    park_after_s = data.get("park_after_s")
     return Manifest(
         run_id=workspace.run_id,
         workflow=workflow if isinstance(workflow, str) else EXTERNAL,
@@ -187,7 +196,13 @@ def read_manifest(workspace: Workspace) -> Manifest:
         batch_id=batch_id if isinstance(batch_id, str) else None,
         priority=priority if type(priority) is int else 0,
         limits=limits if isinstance(limits, dict) else {},
+        park_after_s=park_after_s if is_park_time(park_after_s) else None,
     )
+
+
+def is_park_time(value: object) -> TypeGuard[float]:
+    """Whether it can be a `park_after_s`."""
+    return type(value) in (int, float) and 0 <= value <= MAX_PARK_AFTER_S  # type: ignore[operator]
 
 
 def readable_manifest(workspace: Workspace) -> Manifest:

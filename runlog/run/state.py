@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from ..disk.records import Event, from_iso
-from .events import TERMINAL_STATUS, Status
+from .events import PARKED, TERMINAL_STATUS, Status
 from .reasons import finish_reason, kept_reason
 from .spending import Spending
 from .transcript import Transcript, is_kept
@@ -74,6 +74,8 @@ class RunState:
     current_tool: str | None = None
     paused: bool = False
     idle: bool = False
+    parked: bool = False  # no process: what comes into the inbox takes the run up again
+    parked_until: str | None = None  # when it is taken up in any case; None: when something comes
     session_id: str | None = None
     model: str | None = None
     turns: int = 0  # answers of the model (Claude's `num_turns`)
@@ -123,14 +125,14 @@ class RunState:
             return "waiting"  # somebody is needed, whatever else
         if self.paused:
             return "paused"
-        return "waiting" if self.idle else "running"
+        return "waiting" if self.idle or self.parked else "running"
 
     @property
     def waiting_for(self) -> WaitingFor | None:
         """What a run that lives waits for: an answer to what it asks, or the next message."""
         if self.open_questions or self.open_permissions:
             return "answer"
-        return "message" if self.idle else None
+        return "message" if self.idle or self.parked else None
 
     @property
     def usage(self) -> dict[str, int]:
@@ -203,8 +205,7 @@ class RunState:
 
 
 def _started(state: RunState, event: Event) -> None:
-    if state._foreign_end is not None:
-        _ended(state, state._foreign_end)
+    _take_foreign_end(state)
     if state.lifecycle == "running":
         state.spending.end_process(killed=True)  # nobody has told how the last attempt ended
     _end_turn(state, "lost")
@@ -219,9 +220,39 @@ def _started(state: RunState, event: Event) -> None:
     state.progress = state.message = state.activity = None
     state.inbox_offset = None
     state.inbox_began = count(event.get("inbox_offset"))
-    state.paused = state.idle = False
+    state.paused = state.idle = state.parked = False
+    state.parked_until = None
     state.current_tool = None
     state.open_permissions.clear()
+
+
+def _take_foreign_end(state: RunState) -> None:
+    """Another attempt follows, or the same goes on: so it was the word of one who could give it then."""
+    event, state._foreign_end = state._foreign_end, None
+    if event is not None:
+        (_parked if event["type"] == PARKED else _ended)(state, event)
+
+
+def _parked(state: RunState, event: Event) -> None:
+    """The process has ended in order, and what it waited for is waited for still."""
+    state._foreign_end = None
+    state.parked, state.parked_until = True, text(event.get("until"))
+    stats = event.get("stats")
+    state.stats = stats if isinstance(stats, dict) else {}
+    state.inbox_offset = count(event.get("inbox_offset"))
+    state.attempt = max(state.attempt, count(state.stats.get("attempt")) or 0)
+    if state.progress is None:
+        state.progress = percent(state.stats.get("progress"))
+    state.pid = state.current_tool = None
+    state.spending.end_process(killed=False)
+
+
+def _unparked(state: RunState, event: Event) -> None:
+    """A new process takes it up; nothing of the attempt is forgotten."""
+    _take_foreign_end(state)
+    state.parked, state.parked_until = False, None
+    state.pid = count(event.get("pid"))
+    state.inbox_began = count(event.get("inbox_offset"))
 
 
 def _ended(state: RunState, event: Event) -> None:
@@ -247,7 +278,8 @@ def _ended(state: RunState, event: Event) -> None:
     )
     state.spending.end_process(killed=killed)
     _end_turn(state, state.reason or state.lifecycle)
-    state.paused = state.idle = False
+    state.paused = state.idle = state.parked = False
+    state.parked_until = None
     state.current_tool = state.current_node = None
     state.open_questions.clear()
     state.open_permissions.clear()
@@ -572,6 +604,8 @@ _STEPS = {
     "workflow_completed": _ended,
     "workflow_failed": _ended,
     "workflow_stopped": _ended,
+    PARKED: _parked,
+    "workflow_unparked": _unparked,
     "workflow_paused": _paused,
     "workflow_resumed": _paused,
     "progress_update": _progress,

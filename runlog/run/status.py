@@ -3,17 +3,18 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from ..disk.append import Unusable, open_plain
 from ..disk.layout import Workspace
 from ..disk.lock import is_locked
 from ..disk.read import is_of_file
-from ..disk.records import MAX_LINE_BYTES, Event
+from ..disk.records import MAX_LINE_BYTES, Event, from_iso
 from ..disk.tail import CHUNK_BYTES, LogFile, LogReplaced, Record, records_of
 from ..errors import UnknownRun
-from .events import TERMINAL_STATUS, Status, is_terminal
-from .inbox_lines import has_pending_resume
+from .events import PARKED, TERMINAL_STATUS, Status, is_terminal
+from .inbox_lines import has_pending_resume, pending_lines
 from .manifest import UNKNOWN, Manifest, read_manifest, readable_manifest
 from .seal import is_genuine
 from .state import RunState, WaitingFor
@@ -41,8 +42,8 @@ _TAIL_BYTES = (4 * 1024, 64 * 1024, 1024 * 1024)
 # Where even that holds no whole line: the longest line there can be, and the one before it.
 _LONGEST_TAIL_BYTES = 2 * MAX_LINE_BYTES
 _TITLE_CHARS = 200
-# Asked of any value, a list too.
-_TERMINAL = tuple(TERMINAL_STATUS)
+# What only the holder of the lock may say. Asked of any value, a list too.
+_SEALED = (*TERMINAL_STATUS, PARKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Summary:
     """A row of a listing. Times are ISO; `size_bytes` is of the stream; `duration_s` is until now if it goes on.
 
     `waiting_for` is of a run that is `waiting`: for an answer, or for the next message. `queue_position` is of
-    a queued run that a `RunIndex` tells of, 1 for the next; else None.
+    a queued run that a `RunIndex` tells of, 1 for the next; else None. `parked`: it waits without a process.
     """
 
     run_id: str
@@ -71,6 +72,7 @@ class Summary:
     batch_id: str | None
     waiting_for: WaitingFor | None = None
     queue_position: int | None = None
+    parked: bool = False
 
 
 class StateReader:
@@ -249,6 +251,7 @@ def summary_of(
         deployment=manifest.deployment,
         batch_id=manifest.batch_id,
         waiting_for=waiting_for(state, status),
+        parked=state.parked,
     )
     return summary, state
 
@@ -315,6 +318,8 @@ def _look(
         # It looks lost. Or it began after we asked for the lock, or ended after `state` was read: look again.
         alive = is_locked(workspace.lock)
         state = read()
+        if not alive and state.parked:
+            return state, "queued" if _is_due(workspace, state) else state.status
         if not alive and not is_terminal(state.status):
             return state, "failed"
     if is_terminal(state.status) and owned and alive and not has_pending_resume(workspace, state):
@@ -329,11 +334,19 @@ def _look(
     return state, state.status
 
 
+def _is_due(workspace: Workspace, state: RunState) -> bool:
+    """Whether a parked run is to be taken up: something has come for it, or its time has."""
+    until = from_iso(state.parked_until)
+    return (until is not None and until <= datetime.now(UTC)) or bool(
+        pending_lines(workspace, state)
+    )
+
+
 def _apply(workspace: Workspace, state: RunState, record: Record) -> None:
     # Partial text is most of a stream and changes nothing here: do not parse it.
     if record.line.startswith(b'{"type":"stream_event"') and record.line.endswith(b"}"):
         state.skip("stream_event", record.offset)
     else:
         event: Event = record.event()
-        genuine = event.get("type") not in _TERMINAL or is_genuine(workspace, event)
+        genuine = event.get("type") not in _SEALED or is_genuine(workspace, event)
         state.apply(event, record.offset, genuine=genuine)

@@ -31,6 +31,8 @@ def state_view(
         "workflow": workflow_of(manifest, state),
         "status": status,
         "waiting_for": waiting_for(state, status),
+        "parked": state.parked,
+        "parked_until": state.parked_until,
         "attempt": state.attempt,
         "created_at": manifest.created_at,
         "started_at": state.started_at,
@@ -72,6 +74,7 @@ def state_view(
         "queue_position": queue_position,
         "trouble": None if is_terminal(status) else trouble,
         "limits": manifest.limits,
+        "park_after_s": manifest.park_after_s,
         "offset": state.offset,
     }
 

@@ -151,6 +151,20 @@ _EVENTS: dict[str, tuple[str, Schema, Schema]] = {
         },
     ),
     "workflow_stopped": ("The run was stopped", _REASON | _ENDED, _RESULT | _SEAL),
+    "workflow_parked": (
+        "The run waits without a process, until something comes into its inbox",
+        {"until": _of(["string", "null"], "when it is taken up in any case; UTC, ISO 8601")}
+        | _ENDED,
+        _SEAL,
+    ),
+    "workflow_unparked": (
+        "A new process takes up a parked run, in the same attempt",
+        {
+            "pid": _of("integer", "of the run process", minimum=1),
+            "attempt": _of("integer", "1 for the first", minimum=1),
+        },
+        {"inbox_offset": _of("integer", "length of the inbox when it began", minimum=0)},
+    ),
     "workflow_paused": ("The run waits: it was asked to, or it asks a person", _REASON, {}),
     "workflow_resumed": ("The last pause is over", _REASON, {}),
     "progress_update": (

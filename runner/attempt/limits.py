@@ -67,6 +67,10 @@ class LimitWatch:
         if self.limits and (passed := passed_count(self.limits, self._reader.read())):
             self._pass(*passed)
 
+    def wall_left_s(self) -> float:
+        """Of the limit of time; infinite without one."""
+        return self.limits.get("wall_time_s", math.inf) - (time.monotonic() - self._began_at)
+
     def grown_to(self, output_bytes: int) -> None:
         """Look at once if the stream has now more bytes than it may have."""
         if output_bytes > self.limits.get("output_bytes", math.inf):

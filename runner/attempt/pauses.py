@@ -33,6 +33,11 @@ class Pauses:
         """Whether a person has paused the run."""
         return _ASKED in self._reasons
 
+    @property
+    def on(self) -> bool:
+        """Whether the run is told as paused, for whatever reason."""
+        return bool(self._reasons)
+
     async def over(self) -> None:
         """Wait until no person wants the run paused, or it is to stop."""
         await self._go.wait()

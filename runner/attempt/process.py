@@ -13,6 +13,7 @@ import time
 import traceback
 from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,13 @@ from runlog import (
     StateReader,
     Workspace,
     encode,
+    is_locked,
     read_manifest,
     run_status,
 )
-from runlog.disk.records import MAX_LINE_BYTES
+from runlog.disk.layout import runner_lock
+from runlog.disk.records import MAX_LINE_BYTES, from_iso
+from runlog.run.events import PARKED
 from runlog.run.inbox import inbox_closed
 from runlog.run.limits import check_limits, tightest
 from runlog.run.seal import new_seal
@@ -116,7 +120,9 @@ def began(workspace: Workspace, options: RunOptions) -> Iterator[Begun | None]:
         state = reader.read()
         if state.lifecycle is not None:
             lock.release()  # our own hold would read as "running"
-            if run_status(workspace, state) != "queued" or not lock.acquire():
+            # Of a parked run by its last lines alone, as the runner asks: who takes it for due must find it so.
+            status = run_status(workspace, None if state.parked else state)
+            if status != "queued" or not lock.acquire():
                 yield None
                 return
         yield Begun(workspace, read_manifest(workspace), reader, options, lock)
@@ -129,7 +135,9 @@ async def attempt(begun: Begun, made: Workflow | None = None) -> None:
     workspace, manifest, reader = begun.workspace, begun.manifest, begun.reader
     options, lock = begun.options, begun.lock
     state = reader.read()
-    began_s = time.monotonic()
+    taken_up = state.parked
+    elapsed_s = _lasts_s(state.attempt_at) if taken_up else 0.0
+    began_s = time.monotonic() - elapsed_s
     first = state.lifecycle is None
     # What was delivered stays taken; what was only queued when the last attempt died is taken again.
     taken = frozenset(key for key, receipt in state.messages.items() if receipt != "queued")
@@ -137,23 +145,23 @@ async def attempt(begun: Begun, made: Workflow | None = None) -> None:
         workspace,
         manifest,
         params=None,
-        attempt=state.attempt + 1,
+        attempt=state.attempt if taken_up else state.attempt + 1,
         earlier=None if first else state.copy(),  # the reader's own goes on with the stream
         grace_s=options.grace_s,
+        park_after_s=_park_after_s(manifest, options),
+        taken_up=taken_up,
     )
     try:
         inbox_bytes = os.stat(workspace.inbox).st_size
     except OSError:
         inbox_bytes = 0
     run.turn = lambda: reader.read().turn
-    run.emit(
-        "workflow_started",
-        workflow=manifest.workflow,
-        params=manifest.params,
-        pid=os.getpid(),
-        attempt=run.attempt,
-        inbox_offset=inbox_bytes,
-    )
+    process = {"pid": os.getpid(), "attempt": run.attempt, "inbox_offset": inbox_bytes}
+    if taken_up:
+        run.emit("workflow_unparked", **process)
+    else:
+        asked = {"workflow": manifest.workflow, "params": manifest.params}
+        run.emit("workflow_started", **asked, **process)
     # From here on, and before anything of the agent's runs: nobody else can tell the end of this attempt.
     seal = new_seal(lock)
     place = _Place(workspace)
@@ -162,7 +170,8 @@ async def attempt(begun: Begun, made: Workflow | None = None) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    outcome = await _work_until_ended(run, made, inbox, stop, begun, place)
+    limits = LimitWatch({}, reader, run.wakes.waiter(), elapsed_s=elapsed_s)
+    outcome = await _work_until_ended(run, made, inbox, stop, begun, limits, place)
     loop.set_exception_handler(lambda *_: None)
     try:
         # In this thread, with the loop standing still: nothing of the run may be written while its tree ends.
@@ -192,9 +201,14 @@ def _tell_end(
 def _end_is_told(
     run: Run, inbox: InboxReader, outcome: _Outcome, reader: StateReader, lock: RunLock
 ) -> bool:
-    """Write the last receipts and the terminal line, and give the lock back; False if it has to wait."""
+    """Write the last receipts and the terminal line, and give the lock back; False if it has to wait.
+
+    Of a run that is parked nothing is answered: what its inbox has beyond `offset` is for the next process.
+    """
     told = reader.read()  # the long part of the fold, before others are kept waiting
     with _posts_kept_out(run.workspace):
+        if outcome.event_type == PARKED:
+            return _is_told(run, inbox, outcome, reader, lock)
         for line in _rest_of(inbox, run):
             if not isinstance(line, InboxLine):
                 continue
@@ -206,19 +220,25 @@ def _end_is_told(
             run.end_turn(_finish_reason(outcome))
         run.questions.drop_all("the run ended")
         run.inbox.drop_all("the run ended", {key: told.messages[key] for key in told.unreceipted})
-        try:
-            run.stream.emit_now(
-                outcome.event_type,
-                **outcome.fields,
-                stats=reader.read().summary_stats(),
-                inbox_offset=inbox.offset,
-            )
-        except OSError as error:
-            if not can_wait(error):
-                raise
-            return False
-        # In the same breath: a terminal line counts only once the lock is free, and listeners wait for it.
-        lock.release()
+        return _is_told(run, inbox, outcome, reader, lock)
+
+
+def _is_told(
+    run: Run, inbox: InboxReader, outcome: _Outcome, reader: StateReader, lock: RunLock
+) -> bool:
+    try:
+        run.stream.emit_now(
+            outcome.event_type,
+            **outcome.fields,
+            stats=reader.read().summary_stats(),
+            inbox_offset=inbox.offset,
+        )
+    except OSError as error:
+        if not can_wait(error):
+            raise
+        return False
+    # In the same breath: a terminal line counts only once the lock is free, and listeners wait for it.
+    lock.release()
     return True
 
 
@@ -228,14 +248,17 @@ async def _work_until_ended(
     inbox: InboxReader,
     stop: asyncio.Event,
     begun: Begun,
+    limits: LimitWatch,
     place: "_Place",
 ) -> _Outcome:
-    """The work to its end: by itself, by a stop, or by a limit."""
-    options, reader, lock = begun.options, begun.reader, begun.lock
+    """The work to its end: by itself, by a stop, or by a limit. Or until the run is parked."""
+    options, lock = begun.options, begun.lock
     try:
         workflow = _prepare(run, options, made)
-        limits = LimitWatch(run.limits, reader, run.wakes.waiter())
+        limits.limits = run.limits
         limits.check_counts()  # of earlier attempts
+        if run.taken_up:
+            limits.look()  # its time may be over
     except (Exception, SystemExit) as error:
         return _failure(run, error)
     run.stream.on_append = limits.grown_to
@@ -245,8 +268,12 @@ async def _work_until_ended(
     stopping = asyncio.create_task(stop.wait())
     watching = asyncio.create_task(limits.watch())
     tasks = {reading, leaving, work, stopping, watching}
+    run.parking.busy.append(lambda: stop.is_set() or _has_more(run, inbox))
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if await _is_due(run, tasks):
+            reading.cancel()  # in this very step: what it has not handed on stays in the inbox
+            outcome = await _park(run, work, options, limits)
+            return _Outcome("workflow_stopped", {"reason": "stop"}) if stop.is_set() else outcome
         if reading.done() and not work.done():
             reading.result()  # the inbox can't be read: a run that nobody can reach is ended as failed
         if leaving.done() and not work.done():
@@ -270,6 +297,54 @@ async def _work_until_ended(
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks, timeout=options.grace_s)
+
+
+async def _is_due(run: Run, tasks: set[asyncio.Task[Any]]) -> bool:
+    """Wait until the run is to be parked, at once (True), or one of `tasks` is done."""
+    while True:
+        due = asyncio.create_task(run.parking.due())
+        try:
+            done, _ = await asyncio.wait({due, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            due.cancel()
+        if done - {due}:
+            return False
+        if run.parking.is_due():
+            return True
+        # Something has come since it was.
+
+
+async def _park(
+    run: Run, work: asyncio.Task[_Outcome], options: RunOptions, limits: LimitWatch
+) -> _Outcome:
+    """End the work, which rests; what it came to if it has ended by itself in this moment."""
+    until = run.parking.until(limits.wall_left_s())
+    work.cancel()
+    await asyncio.wait({work}, timeout=options.grace_s + _LAST_WORDS_S)
+    if work.done() and not work.cancelled():
+        outcome = work.result()
+        if outcome.event_type != "workflow_failed":
+            return outcome
+        run.log("warning", f"the workflow failed while it was parked: {outcome.fields['error']}")
+    return _Outcome(PARKED, {"until": until})
+
+
+def _has_more(run: Run, inbox: InboxReader) -> bool:
+    """Whether a line has come that was not read; or nobody is at work here who would take the run up again."""
+    try:
+        size = os.lstat(run.workspace.inbox).st_size
+    except OSError:
+        size = 0
+    return size != inbox.offset or not is_locked(runner_lock(run.workspace.root))
+
+
+def _lasts_s(began_at: str | None) -> float:
+    began = from_iso(began_at)
+    return max(0.0, (datetime.now(UTC) - began).total_seconds()) if began else 0.0
+
+
+def _park_after_s(manifest: Manifest, options: RunOptions) -> float:
+    return options.park_after_s if manifest.park_after_s is None else manifest.park_after_s
 
 
 async def _stop(

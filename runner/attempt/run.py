@@ -2,17 +2,22 @@
 
 import asyncio
 import collections
-from collections.abc import Awaitable, Callable, Mapping
+import contextlib
+import math
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from runlog import Event, InboxLine, Manifest, RunState, Workspace
 from runlog.disk.read import read_tail
+from runlog.disk.records import from_iso
 from runlog.run.state import Turn
 from runlog.run.vouch import is_vouched
 from runlog.run.words import PROMPT_ID
 
+from .parking import Parking
 from .pauses import Pauses
 from .questions import Questions
 from .stream import RunStream
@@ -22,6 +27,8 @@ __all__ = ["Inbox", "Run"]
 
 Level = Literal["debug", "info", "warning", "error"]
 
+# So long a run that keeps its process waits for the next message, unless it is told.
+_IDLE_S = 1800.0
 # How long an agent may take to give a message back.
 _RECALL_S = 10.0
 
@@ -30,7 +37,7 @@ class Run:
     """One attempt of a run.
 
     `params` are checked; `earlier` is the state that the attempts before this one left (None for the first);
-    the run process ends it when it passes one of `limits`.
+    the run process ends it when it passes one of `limits`. `taken_up`: it was parked, and goes on with this process.
     """
 
     def __init__(
@@ -42,6 +49,8 @@ class Run:
         attempt: int,
         earlier: RunState | None,
         grace_s: float,
+        park_after_s: float = 0.0,
+        taken_up: bool = False,
     ) -> None:
         self.workspace = workspace
         self.manifest = manifest
@@ -53,13 +62,24 @@ class Run:
         self.earlier = earlier
         self.grace_s = grace_s
         self.limits: Mapping[str, float] = {}
+        self.taken_up = taken_up
         self.wakes = FolderWakes(workspace.path)
         self.stream = RunStream(workspace)
         self.inbox = Inbox(self.stream)
         self.pauses = Pauses(self.stream, manifest.workflow)
         self.questions = Questions(
-            self.stream, partial(is_vouched, workspace), asked_before=earlier is not None
+            self.stream,
+            partial(is_vouched, workspace),
+            asked_before=earlier is not None,
+            keeps_time=taken_up,
         )
+        left_s = _seconds_until(earlier.parked_until) if earlier and taken_up else None
+        self.parking = Parking(park_after_s, left_s)
+        self.parking.busy += [
+            self.inbox.has_more,
+            self.questions.has_answer,
+            lambda: self.pauses.on or self.stopping.is_set(),
+        ]
         # Set when the run is to stop: a workflow with `graceful_stop` then ends by itself, and its result counts.
         self.stopping = asyncio.Event()
         # Asked of the workflow before it is cancelled on stop: end the agent's turn so that its last words are told.
@@ -82,6 +102,28 @@ class Run:
     async def unpaused(self) -> None:
         """Wait while the run is paused; at once if it is not. For the safe points of a `pausable` workflow."""
         await self.pauses.over()
+
+    def idle_s(self, given_s: float | None) -> float:
+        """How long an interactive run may wait for a message: what is given, or as long as that costs nothing."""
+        if given_s is not None:
+            return given_s
+        return math.inf if self.parking.after_s > 0 else _IDLE_S
+
+    @contextlib.contextmanager
+    def resting(self, until_s: float = math.inf) -> Iterator[float]:
+        """Say that the run waits for a person while the block runs: after a while it may be parked.
+
+        Then the block is cancelled, and the process ends; what comes for the run starts the next one, which begins
+        the workflow anew (`earlier` is its state, `taken_up`). So rest where nothing is lost by that, and ask with a
+        `question_id` that is the same each time.
+
+        :param until_s: after so long the workflow goes on by itself. The block gets what is left of that.
+        """
+        left_s = self.parking.rest(until_s)
+        try:
+            yield left_s
+        finally:
+            self.parking.go_on()
 
     def earlier_events(self, *event_types: str) -> list[Event]:
         """The events of these types that earlier attempts have left, in order; reads the stream in this thread."""
@@ -196,6 +238,10 @@ class Inbox:
         self._open[line.id] = line
         self.receipt(line, "queued")
 
+    def has_more(self) -> bool:
+        """Whether a line is here that is not done with."""
+        return bool(self._lines or self._open or self._recalling.locked())
+
     async def get(self) -> InboxLine:
         """The next line; waits until there is one."""
         while not self._lines:
@@ -281,6 +327,12 @@ class Inbox:
         for line in [*self._open.values(), *(li for li in self._lines if li.type != "message")]:
             self.receipt(line, "dropped", reason=self._closed or reason)
         self._lines.clear()
+
+
+def _seconds_until(time: str | None) -> float | None:
+    """From now to an ISO time, 0 if it is over; None for none."""
+    moment = from_iso(time)
+    return None if moment is None else max(0.0, (moment - datetime.now(UTC)).total_seconds())
 
 
 def stderr_tail(workspace: Workspace, max_bytes: int = 2000) -> str:

@@ -178,9 +178,10 @@ def _as_told(workspace: Workspace) -> tuple[int | None, float]:
     """The pid of the present attempt, and for how many seconds at most it has been at work."""
     pid, began_at = None, None
     for record in read_records(workspace.stream):
-        if b'"workflow_started"' in record.line:
+        if b'"workflow_started"' in record.line or b'"workflow_unparked"' in record.line:
             event = record.event()
-            if event.get("type") == "workflow_started" and isinstance(event.get("pid"), int):
+            begins = event.get("type") in ("workflow_started", "workflow_unparked")
+            if begins and isinstance(event.get("pid"), int):
                 pid, began_at = event["pid"], from_iso(event.get("timestamp"))
     proc = proc_of(pid) if pid else None
     if proc is None or began_at is None:

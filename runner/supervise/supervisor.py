@@ -9,10 +9,11 @@ What may take long, or hang, is done in threads: one beside each run at work (`o
 
 import contextlib
 import errno
+import math
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from runlog import (
     RunId,
     RunIndex,
     RunLock,
+    RunlogError,
     Status,
     Unusable,
     Workspace,
@@ -34,11 +36,12 @@ from runlog import (
     read_manifest,
     run_status,
 )
-from runlog.disk.layout import make_root
+from runlog.disk.layout import make_root, runner_lock
+from runlog.disk.records import from_iso
 from runlog.groups.catalog import write_catalog
 from runlog.groups.queue import startable
 from runlog.groups.troubles import write_troubles
-from runlog.run.inbox_lines import InboxLine
+from runlog.run.inbox_lines import InboxLine, pending_lines
 from runlog.run.limits import check_limits, tightest
 from runlog.run.manifest import EXTERNAL, UNKNOWN
 from runlog.run.status import tail_state
@@ -51,12 +54,13 @@ from .lost import end_run
 from .overdue import Overdue, Verdict
 from .spawn import start_run_process
 
-__all__ = ["Supervisor", "active_options", "runner_is_active"]
+__all__ = ["DEFAULT_MAX_WAITING", "Supervisor", "active_options", "runner_is_active"]
 
-_LOCK_NAME = "_runner.lock"
 # A notice comes when a folder is made or a run reopened; this is for what none tells: a process's end.
 _LOOK_S = 0.1
 _SWEEP_S = 1.0
+# Of 200 to 260 MB each, until they are parked: 4 GB.
+DEFAULT_MAX_WAITING = 16
 # All that wait are looked at again after so many times as long as that took.
 _QUEUE_RESPITE = 50
 # Of a look that may go into reading a root for the first time.
@@ -70,6 +74,10 @@ _NOT_OURS = frozenset(
     {errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.EEXIST, errno.ENOENT, errno.ENXIO}
 )
 _OPTIONS_TRIES = 100
+# Whose turn is a person's: such a run holds no slot.
+_WAITS = ("waiting", "paused")
+# A stream to which nothing was written for so long may be that of a run that waits.
+_QUIET_S = 0.3
 
 
 @dataclass(slots=True)
@@ -83,6 +91,10 @@ class _Run:
     tries: int = 0
     rests_until: float = 0.0  # by the monotonic clock
     inbox_bytes: int = 0
+    parked: bool = False  # it waits without a process, and nothing had come for it
+    parked_until: float = math.inf  # by the wall clock
+    stream_bytes: int = -1  # when it was last asked whether the run waits
+    waits: bool = False
     process: Started | None = None  # if it is our child
     ending: bool = False  # a thread is about to end it
     # Set when the thread beside the run may go; None while there is none.
@@ -103,21 +115,27 @@ class _Run:
 
 
 class Supervisor:
-    """One runner of one root. `tell` gets a line for each thing it does, for the terminal."""
+    """One runner of one root. `tell` gets a line for each thing it does, for the terminal.
+
+    :param max_running: so many runs are at work at once; those that are answered go on beside them.
+    :param max_waiting: so many may wait for a person, each with its process, without holding a slot of those.
+    """
 
     def __init__(
         self,
         root: Path,
         *,
         max_running: int = 4,
+        max_waiting: int = DEFAULT_MAX_WAITING,
         options: RunOptions | None = None,
         tell: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.root = make_root(root)
         self._max_running = max_running
+        self._max_waiting = max_waiting
         self._options = options or RunOptions()
         self._tell = tell
-        self._lock_path = self.root / _LOCK_NAME
+        self._lock_path = runner_lock(self.root)
         self._lock = RunLock(self._lock_path)
         self._index = RunIndex(self.root, follows=False)
         self._runs: dict[str, _Run] = {}
@@ -163,7 +181,7 @@ class Supervisor:
                     begun = True
                 self.look()
                 self._fork_server.tend()
-                idle = not (self._runs or self._started)
+                idle = not self._started and all(run.parked for run in self._runs.values())
                 told = ""
                 pause_s = _PAUSE_S if self._reads_on else _SWEEP_S if idle else _LOOK_S
             except Exception as error:  # whatever it is: the next look may do better
@@ -197,9 +215,11 @@ class Supervisor:
             _leave(run)
             if run.ending or run.rests_until > began:
                 continue
-            if run.unbegun and not (all_due or run_id in heard or run_id in died):
-                queued.append(run.manifest)
-                continue
+            if not (all_due or run_id in heard or run_id in died):
+                if run.unbegun:
+                    queued.append(run.manifest)
+                if run.unbegun or run.parked:
+                    continue
             with self._retried(run):
                 if self._tend(run_id, run) == "queued":
                     queued.append(run.manifest)
@@ -210,7 +230,7 @@ class Supervisor:
         self._tell_troubles()
 
     def _start_some(self, queued: list[Manifest], now: float, heard: bool) -> None:
-        at_work = self._at_work()
+        at_work = self._at_work(bool(queued))
         seen = len(queued), {manifest.run_id for manifest in at_work}
         if not heard and seen == self._start_seen and now < self._start_due:
             return  # none could start then, and nothing has moved
@@ -343,11 +363,14 @@ class Supervisor:
         """The status of a run that has no process of ours; None while one that died is being ended."""
         if run.unbegun and not run.exit_code and self._is_as_before(run_id, run):
             return "queued"
+        if run.parked and self._is_still_parked(run_id, run):
+            return "waiting"
         workspace = self._workspace(run_id)
         inbox_bytes = _size(workspace.inbox)
         status = run_status(workspace)
         if is_locked(workspace.lock):
             self._running.add(run_id)
+            run.parked = False
             run.went_well()
             return "running"
         # To end a run is to hold its lock: one that has told its end would seem to live meanwhile.
@@ -362,7 +385,8 @@ class Supervisor:
             self._end(run, partial(_end_unbegun, workspace, run.exit_code))
             return None
         if status == "queued" and _stop_asked(workspace, run):
-            self._end(run, partial(_end_stopped, workspace))
+            began = os.path.lexists(workspace.stream)
+            self._end(run, partial(_end_parked if began else _end_stopped, workspace))
             return None
         run.exit_code = 0
         if is_terminal(status):
@@ -371,6 +395,10 @@ class Supervisor:
             self._index.settle(run_id)
             return status
         run.inbox_bytes = inbox_bytes
+        run.parked = status == "waiting"
+        if run.parked:
+            until = from_iso(tail_state(workspace).parked_until)
+            run.parked_until = until.timestamp() if until else math.inf
         run.unbegun = status == "queued" and not os.path.lexists(workspace.stream)
         return status
 
@@ -381,6 +409,15 @@ class Supervisor:
             f"{folder}/_lock"
         )
         return unbegun and _size(f"{folder}/_inbox.jsonl") == run.inbox_bytes
+
+    def _is_still_parked(self, run_id: str, run: _Run) -> bool:
+        """Once a second, for each run that waits so; there may be thousands."""
+        folder = f"{self.root}/{run_id}"
+        return (
+            _size(f"{folder}/_inbox.jsonl") == run.inbox_bytes
+            and time.time() < run.parked_until
+            and not is_locked(f"{folder}/_lock")
+        )
 
     def _start(self, run: _Run) -> None:
         run_id = run.manifest.run_id
@@ -398,10 +435,31 @@ class Supervisor:
         run.went_well()
         self._tell(f"{run_id} started")
 
-    def _at_work(self) -> list[Manifest]:
+    def _at_work(self, asked: bool) -> list[Manifest]:
+        """Those that hold a slot: all at work, but of those that wait for a person only what is too many.
+
+        :param asked: whether any run wants a slot; without, nobody looks who waits.
+        """
         # One that was started may have been removed since.
-        at_work = self._running | self._started.keys()
-        return [run.manifest for run_id in at_work if (run := self._runs.get(run_id))]
+        ids = self._running | self._started.keys()
+        runs = [run for run_id in ids if (run := self._runs.get(run_id))]
+        waiting = [run for run in runs if asked and self._waits(run)]
+        free = {run.manifest.run_id for run in waiting[: self._max_waiting]}
+        return [run.manifest for run in runs if run.manifest.run_id not in free]
+
+    def _waits(self, run: _Run) -> bool:
+        """Whether a person's turn is what it waits for. Its stream is read once for each rest."""
+        workspace = self._workspace(run.manifest.run_id)
+        try:
+            stream = os.stat(workspace.stream)
+            if stream.st_size != run.stream_bytes:
+                run.waits = False
+                if time.time() - stream.st_mtime > _QUIET_S:
+                    run.stream_bytes = stream.st_size
+                    run.waits = run_status(workspace) in _WAITS
+        except (OSError, RunlogError):
+            return False  # it holds its slot; what is wrong with it others say
+        return run.waits
 
     def _lives(self, run_id: str) -> bool:
         if run_id not in self._runs:
@@ -417,7 +475,7 @@ class Supervisor:
 
 def runner_is_active(root: Path) -> bool:
     """Whether a runner is at work in this root."""
-    return is_locked(root / _LOCK_NAME)
+    return is_locked(runner_lock(root))
 
 
 def active_options(root: Path) -> RunOptions | None:
@@ -426,12 +484,13 @@ def active_options(root: Path) -> RunOptions | None:
         if not runner_is_active(root):
             return None
         try:
-            told = decode((root / _LOCK_NAME).read_bytes()) or {}
+            told = decode(runner_lock(root).read_bytes()) or {}
             return RunOptions(
                 grace_s=float(told["grace_s"]),
                 scripted_model=told["scripted_model"] is True,
                 pass_env=tuple(map(str, told["pass_env"])),
                 limits=check_limits(told["limits"]),
+                park_after_s=float(told["park_after_s"]),
             )
         except (OSError, KeyError, TypeError, ValueError, BadLimit):
             time.sleep(0.01)  # it has the lock, and is about to write them
@@ -471,6 +530,11 @@ def _end_stopped(workspace: Workspace) -> str:
     return f"{workspace.run_id} stopped before it began"
 
 
+def _end_parked(workspace: Workspace) -> str:
+    end_run(workspace, "workflow_stopped", "stop")
+    return f"{workspace.run_id} stopped while it was parked"
+
+
 def _limits_of(workspace: Workspace, options: RunOptions) -> dict[str, float]:
     """From its own `run.json`: the view keeps no limits."""
     try:
@@ -480,10 +544,14 @@ def _limits_of(workspace: Workspace, options: RunOptions) -> dict[str, float]:
 
 
 def _stop_asked(workspace: Workspace, run: _Run) -> bool:
-    if not _size(workspace.inbox) or os.path.lexists(workspace.stream):
+    if not _size(workspace.inbox):
         return False
     try:
-        lines = list(read_inbox(workspace.inbox))
+        if os.path.lexists(workspace.stream):
+            state = tail_state(workspace)
+            lines: Sequence[object] = pending_lines(workspace, state) if state.parked else ()
+        else:
+            lines = list(read_inbox(workspace.inbox))
     except Unusable:
         return False  # its process says so, in the stream
     return any(isinstance(line, InboxLine) and line.type == "stop" for line in lines)

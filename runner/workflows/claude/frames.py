@@ -19,6 +19,7 @@ _MARKS = (
     b'"type":"result"',
     b'"subtype":"init"',
     b'"isReplay":true',
+    b'"subtype":"task_',  # of what goes on in the background
     b'"<synthetic>"',  # told in the model's place, perhaps an error
 )
 

@@ -62,8 +62,11 @@ class ClaudeParams(BaseModel):
     question_timeout_s: float = Field(
         default=300, gt=0, le=86400, description="No answer in time takes the first option"
     )
-    idle_timeout_s: float = Field(
-        default=1800, gt=0, le=7 * 86400, description="An interactive run ends after this long idle"
+    idle_timeout_s: float | None = Field(
+        default=None,
+        gt=0,
+        le=366 * 86400,
+        description="An interactive run ends after this long idle. Null: 1800, and never one that can be parked",
     )
     max_turns: int | None = Field(
         default=None, ge=1, le=1_000_000, description="Answers of the model to one message at most"

@@ -6,6 +6,7 @@ its receipts. docs/claude.md says what was measured of the CLI.
 
 import asyncio
 import collections
+import math
 import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -20,6 +21,7 @@ from runlog.run.voice import local_command
 from ...attempt.run import Run
 from ...attempt.workflow import Ahead, RunFailed, RunStopped
 from .asker import asker_of
+from .carried import carried
 from .connection import Connection, connect
 from .environment import config_folder, process_as_claude
 from .frames import AgentEnded, follow_frames, prompt_was_read
@@ -73,10 +75,13 @@ class Claude:
             yield connection.ended
 
     async def run(self, run: Run) -> Any:
-        params: ClaudeParams = run.params
+        params = run.params = carried(run, run.params)
         if self._ahead is not None:
             conversation, connection, opened = self._ahead
             return await conversation.hold(run, _left_by(opened, connection), None)
+        conversation = _Conversation(params)
+        if run.taken_up and run.parking.is_over and not run.inbox.has_more():
+            return conversation.outcome(run)  # nobody came in time: no need of the CLI
         with process_as_claude(run.workspace) as environment:
             session_id = run.earlier.session_id if run.earlier else None
             config = config_folder(environment)
@@ -87,7 +92,6 @@ class Claude:
             if session_id is None and params.resume_session_id:
                 session_id = params.resume_session_id
                 import_session(run, session_id, config)
-            conversation = _Conversation(params)
             ask = conversation.ask if self._asks(run) else None
             return await conversation.hold(run, connect(run, session_id, ask), session_id)
 
@@ -112,9 +116,11 @@ class _Conversation:
         self._unheard: list[Any] = []  # of the chat before the run: told with the first message
         self._busy = False
         self._idle = asyncio.Event()
-        self._idle_since = time.monotonic()
+        self._idle_until = math.inf  # by the monotonic clock
+        self._background: set[str] = set()  # tasks that would end with the CLI
         self._last_result: Event | None = None
         self._last_reason = "completed"
+        self._controlled = False  # the CLI is told something that it has not answered
         self._began = False  # the CLI has told its session
         # Folds what the CLI says of itself: which turn it is. The lines are those of `frames`, so no more is known.
         self._turns = RunState()
@@ -133,6 +139,7 @@ class _Conversation:
         run.tells_turns = True
         run.inbox.recall = self._recall
         run.on_stop = self._end_turn
+        run.parking.busy.append(lambda: self._controlled or bool(self._background))
         try:
             async with opened as connection:
                 self._client = connection.client
@@ -142,13 +149,12 @@ class _Conversation:
             fields = {} if code is None else {"exit_code": code}
             reason = "agent_exit" if self._began else "cannot_start"
             raise RunFailed(reason, str(error).replace(_PLACEHOLDER, ""), **fields) from error
-        return self._outcome()
+        return self.outcome(run)
 
     async def _converse(
         self, start: int, session_id: str | None, ended: asyncio.Task[None]
     ) -> None:
         run = self._run
-        self._idle_since = time.monotonic()
         prompt_id = f"prompt-{run.run_id}"
         goes_on = session_id is not None and run.earlier is not None
         heard = goes_on and (not run.prompt or prompt_was_read(run.workspace, prompt_id))
@@ -193,9 +199,18 @@ class _Conversation:
                 self._on_replay(str(frame.get("uuid")))
             elif kind == "system" and frame.get("subtype") == "init":
                 self._began = True
+            elif kind == "system" and str(frame.get("subtype")).startswith("task_"):
+                self._on_task(frame)
             elif kind == "system":
                 self._busy = frame.get("state") != "idle"
             await self._settle()
+
+    def _on_task(self, frame: Event) -> None:
+        task = str(frame.get("task_id"))
+        if frame.get("subtype") == "task_started":
+            self._background.add(task)
+        elif frame.get("subtype") == "task_notification":
+            self._background.discard(task)
 
     def _on_lifecycle(self, message_id: str, state: object) -> None:
         self._known.add(message_id)
@@ -226,6 +241,7 @@ class _Conversation:
         """Between two turns: give the next held message its turn, or see that the work is done."""
         if self._busy or self._sent:
             self._idle.clear()
+            self._run.parking.go_on()
             return
         first = not self._idle.is_set()
         self._idle.set()
@@ -235,8 +251,9 @@ class _Conversation:
         elif not self._run.interactive:
             self._done.set()
         elif first:
-            self._idle_since = time.monotonic()
-            self._run.progress(status="waiting", message="waiting for a message")
+            run, idle_s = self._run, self._run.idle_s(self._params.idle_timeout_s)
+            run.progress(status="waiting", message="waiting for a message")
+            self._idle_until = time.monotonic() + run.parking.rest(idle_s)
 
     async def _send(
         self, message_id: str, content: str | list[Any], line: InboxLine | None
@@ -244,6 +261,7 @@ class _Conversation:
         self._sent[message_id] = line
         self._busy = True
         self._idle.clear()
+        self._run.parking.go_on()
         content, self._unheard = with_history(self._unheard, content), []
 
         async def one() -> AsyncIterator[dict[str, Any]]:
@@ -262,7 +280,9 @@ class _Conversation:
             if line.type == "message":
                 await self._take(line)
             else:
+                self._controlled = True
                 await self._control(line)
+                self._controlled = False
 
     async def _take(self, line: InboxLine) -> None:
         if line.delivery == "queue" and (self._busy or self._sent or self._held):
@@ -326,12 +346,15 @@ class _Conversation:
             await self._idle.wait()
 
     def _idle_too_long(self) -> bool:
-        idle_s = time.monotonic() - self._idle_since
         quiet = not (self._busy or self._sent or self._held)
-        return self._run.interactive and quiet and idle_s > self._params.idle_timeout_s
+        return self._run.interactive and quiet and time.monotonic() > self._idle_until
 
-    def _outcome(self) -> Any:
+    def outcome(self, run: Run) -> Any:
+        """What the last turn came to. :raises RunFailed: it failed. `RunStopped`: it was interrupted."""
         last = self._last_result
+        if last is None and run.earlier and run.taken_up and (told := run.earlier_events("result")):
+            last, turn = told[-1], run.earlier.turn
+            self._last_reason = (turn and turn.finish_reason) or finish_reason(last)
         if last is None:
             return None
         reason = self._last_reason

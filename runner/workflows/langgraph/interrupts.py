@@ -25,14 +25,20 @@ async def answer_to(run: Run, interrupt: Interrupt, timeout_s: float) -> Any:
     """
     value = plain(interrupt.value)
     if isinstance(value, dict) and isinstance(value.get("action_requests"), list):
-        return {"decisions": [await _decision(run, a, timeout_s) for a in value["action_requests"]]}
+        decisions = [
+            await _decision(run, f"{interrupt.id}-{number}", action, timeout_s)
+            for number, action in enumerate(value["action_requests"])
+        ]
+        return {"decisions": decisions}
     questions, defaults, single = _questions(value)
-    answers = await run.ask(
-        questions,
-        smart_defaults=defaults,
-        timeout_s=timeout_s,
-        question_id=f"q-{interrupt.id}",
-    )
+    question_id = f"q-{interrupt.id}"
+    if told := run.questions.closed("answer", question_id):
+        answers = told["answers"]
+    else:
+        with run.resting(timeout_s):
+            answers = await run.ask(
+                questions, smart_defaults=defaults, timeout_s=timeout_s, question_id=question_id
+            )
     if not answers:
         raise RunFailed(
             "no_answer",
@@ -64,10 +70,16 @@ def _option(option: Any) -> dict[str, Any]:
     return option if isinstance(option, dict) else {"label": str(option), "description": ""}
 
 
-async def _decision(run: Run, action: Any, timeout_s: float) -> dict[str, Any]:
+async def _decision(run: Run, key: str, action: Any, timeout_s: float) -> dict[str, Any]:
     """Of one tool call, in the words of the middleware."""
     name, args = str(action.get("name")), action.get("args") or {}
-    decided = await run.questions.permission(name, args, [], timeout_s)
+    request_id = f"p-{key}-{run.attempt}"
+    decided = run.questions.closed("permission", request_id)
+    if decided is None:
+        with run.resting(timeout_s):
+            decided = await run.questions.permission(
+                name, args, [], timeout_s, request_id=request_id
+            )
     if decided["decision"] != "allow":
         return {"type": "reject", "message": decided.get("message") or "a person said no"}
     if decided.get("updated_input") is not None:

@@ -8,8 +8,6 @@ from ...attempt.workflow import Plain
 
 __all__ = ["LangGraphParams"]
 
-_IDLE_S = 1800.0
-
 
 class LangGraphParams(BaseModel):
     """Where the graph is, and what it is called with."""
@@ -39,12 +37,12 @@ class LangGraphParams(BaseModel):
     question_timeout_s: float = Field(
         default=300,
         gt=0,
-        le=86400,
+        le=366 * 86400,
         description="For a person to answer an `interrupt()`. Then its defaults count; without any the run fails",
     )
-    idle_timeout_s: float = Field(
-        default=_IDLE_S,
+    idle_timeout_s: float | None = Field(
+        default=None,
         gt=0,
-        le=7 * 86400,
-        description="An interactive run ends after this long idle",
+        le=366 * 86400,
+        description="An interactive run ends after this long idle. Null: 1800, and never one that can be parked",
     )

@@ -1,6 +1,7 @@
 """The thread of a LangGraph run: the graph is invoked until nothing is left to do."""
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any
@@ -149,8 +150,9 @@ class _Thread:
                 return None
             run.progress(status="waiting", message="waiting for a message")
             try:
-                async with asyncio.timeout(self._params.idle_timeout_s):
-                    await self._arrived.wait()
+                with run.resting(run.idle_s(self._params.idle_timeout_s)) as left_s:
+                    async with asyncio.timeout(None if math.isinf(left_s) else left_s):
+                        await self._arrived.wait()
             except TimeoutError:
                 return None
         line = self._taken = self._messages.popleft()

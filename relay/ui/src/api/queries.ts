@@ -10,6 +10,7 @@ const FRESH_MS = 10_000;
 export const keys = {
   catalog: ["catalog"],
   deployments: ["deployments"],
+  runs: ["runs"],
   run: (runId: string) => ["run", runId],
   listing: (runId: string, path: string) => ["files", runId, path],
   file: (runId: string, path: string) => ["file", runId, path],

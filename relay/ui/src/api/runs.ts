@@ -2,7 +2,7 @@
 
 import { API, call, callRaw, newId, pathOf } from "./http";
 import { Problem } from "./problem";
-import type { Accepted, Delivery, Deployment, Listing, RunStarted, RunView, StartRequest, Workflow } from "./types";
+import type { Accepted, Delivery, Deployment, Listing, RunPage, RunStarted, RunView, StartRequest, Workflow } from "./types";
 
 export type Command = "stop" | "interrupt" | "pause" | "resume";
 
@@ -18,6 +18,11 @@ export async function fetchDeployments(signal?: AbortSignal): Promise<readonly D
     if (error instanceof Problem && error.status === 404) return [];
     throw error;
   }
+}
+
+/** A page of the list. `query`: as the contract has it (`q`, `status`, …, `counts`, `limit`, `cursor`). */
+export function fetchRuns(query: URLSearchParams, signal?: AbortSignal): Promise<RunPage> {
+  return call(`/workflows?${query.toString()}`, { signal });
 }
 
 export function fetchRun(runId: string, signal?: AbortSignal): Promise<RunView> {

@@ -1,6 +1,6 @@
 // Shapes of the JSON API, as /docs of the relay describes them.
 
-import type { RunStatus } from "../stream/types";
+import type { RunStatus, RunSummary } from "../stream/types";
 
 export type JsonSchema = { readonly [keyword: string]: unknown };
 export type Content = string | readonly Readonly<Record<string, unknown>>[];
@@ -91,4 +91,23 @@ export interface Listing {
   readonly path: string;
   readonly entries: readonly FileEntry[];
   readonly truncated: boolean;
+}
+
+/** How many runs have each value, of all that pass the filters of the other facets. */
+export interface FacetCounts {
+  readonly status: Readonly<Record<string, number>>;
+  readonly workflow: Readonly<Record<string, number>>;
+  readonly deployment: Readonly<Record<string, number>>;
+  /** By batch id. */
+  readonly batch: Readonly<Record<string, number>>;
+}
+
+/** `GET /workflows`. */
+export interface RunPage {
+  readonly runs: readonly RunSummary[];
+  readonly next: string | null;
+  /** false while a large root is read for the first time: some are missing yet. */
+  readonly complete: boolean;
+  /** If they were asked for. */
+  readonly counts?: FacetCounts;
 }

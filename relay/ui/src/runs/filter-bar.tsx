@@ -1,21 +1,26 @@
-import { Search } from "lucide-react";
+import { ChevronDown, Search, X } from "lucide-react";
 import type { RefObject } from "react";
-import { formatWhole, STATUS_WORDS, STATUSES, type ShownStatus } from "../ui";
-import type { RunFilter } from "./order";
+import type { FacetCounts } from "../api";
+import { formatWhole, IconButton, Menu, STATUS_WORDS, STATUSES, type MenuItem, type ShownStatus } from "../ui";
+import { isFiltered, NO_FILTER, type RunFilter } from "./order";
 
 interface FilterBarProps {
   readonly filter: RunFilter;
-  /** Older ones are still being fetched: counts are of those that are here. */
+  /** The relay still reads its root: there may be more than it counts. */
   readonly more: boolean;
-  readonly counts: ReadonlyMap<ShownStatus, number>;
-  readonly workflows: readonly string[];
-  readonly deployments: readonly string[];
+  readonly counts: FacetCounts;
+  readonly statuses: ReadonlyMap<ShownStatus, number>;
   readonly search: RefObject<HTMLInputElement | null>;
   readonly onChange: (filter: RunFilter) => void;
 }
 
-export function FilterBar({ filter, more, counts, workflows, deployments, search, onChange }: FilterBarProps) {
-  const all = [...counts.values()].reduce((sum, count) => sum + count, 0);
+const DAYS: readonly (readonly [string, string])[] = [["1", "Today"], ["7", "7 days"], ["30", "30 days"]];
+const COSTS: readonly (readonly [string, string])[] = [["0.1", "Over $0.10"], ["1", "Over $1"], ["10", "Over $10"]];
+
+/** What is looked for. Each choice tells how many runs it would show. */
+export function FilterBar({ filter, more, counts, statuses, search, onChange }: FilterBarProps) {
+  const all = [...statuses.values()].reduce((sum, count) => sum + count, 0);
+  const set = (change: Partial<RunFilter>) => onChange({ ...filter, ...change });
   return (
     <div className="filter-bar" role="search">
       <div className="filter-search">
@@ -28,35 +33,34 @@ export function FilterBar({ filter, more, counts, workflows, deployments, search
           aria-label="Search runs"
           aria-keyshortcuts="/"
           value={filter.text}
-          onChange={(event) => onChange({ ...filter, text: event.target.value })}
+          maxLength={500}
+          onChange={(event) => set({ text: event.target.value })}
           onKeyDown={(event) => {
             if (event.key !== "Escape") return;
-            onChange({ ...filter, text: "" });
+            set({ text: "" });
             event.currentTarget.blur();
           }}
         />
       </div>
-      <Choice label="Workflow" all="All workflows" value={filter.workflow} options={workflows} onChange={(workflow) => onChange({ ...filter, workflow })} />
-      {(deployments.length > 0 || filter.deployment !== null) && (
-        <Choice
-          label="Deployment"
-          all="All deployments"
-          value={filter.deployment}
-          options={deployments}
-          onChange={(deployment) => onChange({ ...filter, deployment })}
-        />
-      )}
+      <div className="filter-facets">
+        <Facet label="Workflow" value={filter.workflow} options={counted(counts.workflow)} onChange={(workflow) => set({ workflow })} />
+        <Facet label="Deployment" value={filter.deployment} options={counted(counts.deployment)} onChange={(deployment) => set({ deployment })} />
+        <Facet label="Batch" value={filter.batch} options={counted(counts.batch)} onChange={(batch) => set({ batch })} />
+        <Facet label="Date" value={filter.days} options={DAYS.map(([value, name]) => ({ value, name }))} onChange={(days) => set({ days })} />
+        <Facet label="Cost" value={filter.cost} options={COSTS.map(([value, name]) => ({ value, name }))} onChange={(cost) => set({ cost })} />
+        {isFiltered(filter) && <IconButton size="sm" icon={X} label="Show all runs" onClick={() => onChange(NO_FILTER)} />}
+      </div>
       <div className="filter-statuses" role="group" aria-label="Status">
-        <Chip pressed={filter.status === null} count={all} more={more} onPress={() => onChange({ ...filter, status: null })}>
+        <Chip pressed={filter.status === null} count={all} more={more} onPress={() => set({ status: null })}>
           all
         </Chip>
-        {STATUSES.filter((status) => counts.has(status) || filter.status === status).map((status) => (
+        {STATUSES.filter((status) => statuses.has(status) || filter.status === status).map((status) => (
           <Chip
             key={status}
             pressed={filter.status === status}
-            count={counts.get(status) ?? 0}
+            count={statuses.get(status) ?? 0}
             more={more}
-            onPress={() => onChange({ ...filter, status: filter.status === status ? null : status })}
+            onPress={() => set({ status: filter.status === status ? null : status })}
           >
             {STATUS_WORDS[status]}
           </Chip>
@@ -85,25 +89,38 @@ function Chip({ pressed, count, more, onPress, children }: ChipProps) {
   );
 }
 
-interface ChoiceProps {
+interface Option {
+  readonly value: string;
+  readonly name: string;
+  readonly count?: number;
+}
+
+function counted(values: Readonly<Record<string, number>>): readonly Option[] {
+  return Object.entries(values).map(([value, count]) => ({ value, name: value, count }));
+}
+
+interface FacetProps {
   readonly label: string;
-  /** The word for no choice. */
-  readonly all: string;
   readonly value: string | null;
-  readonly options: readonly string[];
+  readonly options: readonly Option[];
   readonly onChange: (value: string | null) => void;
 }
 
-function Choice({ label, all, value, options, onChange }: ChoiceProps) {
-  const shown = value === null || options.includes(value) ? options : [...options, value];
+/** One thing that runs are told apart by; not shown where all are the same in it. */
+function Facet({ label, value, options, onChange }: FacetProps) {
+  if (value === null && options.length === 0) return null;
+  const chosen = options.find((option) => option.value === value);
+  const items: MenuItem[] = options.map((option) => ({
+    label: option.name,
+    checked: option.value === value,
+    ...(option.count !== undefined && { note: formatWhole(option.count) }),
+    onSelect: () => onChange(option.value === value ? null : option.value),
+  }));
+  if (value !== null) items.unshift({ label: `Any ${label.toLowerCase()}`, checked: false, onSelect: () => onChange(null) });
   return (
-    <select className="input" aria-label={label} value={value ?? ""} onChange={(event) => onChange(event.target.value || null)}>
-      <option value="">{all}</option>
-      {shown.map((option) => (
-        <option key={option} value={option}>
-          {option}
-        </option>
-      ))}
-    </select>
+    <Menu label={label} items={items} align="start" className={value === null ? "chip facet" : "chip facet facet-set"}>
+      <bdi className="truncate">{value === null ? label : (chosen?.name ?? value)}</bdi>
+      <ChevronDown className="icon-sm" aria-hidden />
+    </Menu>
   );
 }

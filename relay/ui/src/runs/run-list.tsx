@@ -6,7 +6,7 @@ import { useKeys } from "../ui/keys";
 import { shownStatus } from "../ui/status";
 import { RunRow } from "./run-row";
 
-const ROW_PX = 57;
+const ROW_PX = 44;
 const OVERSCAN = 8;
 const COLUMNS = ["", "Status", "Run", "Progress", "Cost", "Duration", "Created", ""];
 const COLUMN_NAMES = ["Selected", "Status", "Run", "Progress", "Cost", "Duration", "Created", "Actions"];

@@ -26,14 +26,13 @@ export const RunRow = memo(function RunRow({ run, selected, onSelect, onStop, on
         <StatusBadge status={run.status} open={run.open_questions} />
       </div>
       <div role="cell" className="run-name">
-        <Link href={`/runs/${run.run_id}`} className={title ? "run-link truncate foreign" : "run-link truncate mono"} title={name}>
+        <Link href={`/runs/${run.run_id}`} className={title ? "run-link truncate foreign" : "run-link truncate mono"} title={title ? `${name}\n${run.run_id}` : undefined}>
           {name}
         </Link>
         <p className="run-sub truncate">
           {run.open_questions > 1 && <span>{run.open_questions} questions</span>}
           <span>{run.workflow}</span>
           {run.deployment && <span>{run.deployment}</span>}
-          {title && <span className="mono">{run.run_id}</span>}
           {note(run) && <span className="foreign run-note">{note(run)}</span>}
         </p>
       </div>

@@ -10,6 +10,9 @@ import type { Pace, RunSummary } from "./types.js";
 const FORGET_MS = 180_000;
 const LIST_MS = 15_000;
 const LIST_ROWS = 100;
+// Of each status of a run that has not ended.
+const ACTIVE_ROWS = 200;
+const ACTIVE = ["waiting", "running", "paused", "queued"];
 // Characters that a page was sent and has not used yet. Reading waits above the first; above the second a page
 // becomes one that has to read from where it is, when it can.
 const ROOM_CHARS = 4_000_000;
@@ -322,6 +325,19 @@ export class Hub {
     const newer = [...told];
     for (const { port } of this.#pages.values()) port.send({ type: "page", page, newer });
     for (const row of page.runs) if (!told.has(row.run_id)) this.#goOn(row);
+    if (page.next !== null) await this.#listActive(told);
+  }
+
+  /** What goes on, or asks, however long ago it began. */
+  async #listActive(told: ReadonlySet<string>): Promise<void> {
+    for (const status of ACTIVE) {
+      const path = `/workflows?status=${status}&limit=${ACTIVE_ROWS}`;
+      const { runs } = (await askJson(this.#access, path, this.#closing.signal, LIST_MS)) as ListPage;
+      const rows = runs.filter((row) => !told.has(row.run_id));
+      for (const row of rows) this.#rows.put(row);
+      if (rows.length > 0) for (const { port } of this.#pages.values()) port.send({ type: "rows", rows, removed: [] });
+      for (const row of rows) this.#goOn(row);
+    }
   }
 
   #onState(state: LiveState): void {

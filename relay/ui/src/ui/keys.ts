@@ -40,5 +40,5 @@ function isPress(key: string): boolean {
 
 /** Whether Enter and space already mean something there. */
 function isControl(target: EventTarget | null): boolean {
-  return target instanceof Element && target.closest("button, a[href], summary, input:not([type=range]), [role=menuitem]") !== null;
+  return target instanceof Element && target.closest("button, a[href], summary, input:not([type=range]), [role^=menuitem]") !== null;
 }

@@ -8,10 +8,9 @@ if len(sys.argv) != 2:
 if sys.argv[1] == "--fork-server":
     from .supervise.fork_server import serve_forks
 
-    folder = serve_forks()
+    if work := serve_forks():
+        work()
 else:
-    folder = Path(sys.argv[1]).absolute()
-if folder is not None:
     from .attempt.process import main
 
-    main(folder)
+    main(Path(sys.argv[1]).absolute())

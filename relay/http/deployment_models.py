@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from runlog.groups.deployments import READ_ONLY
+from runlog.groups.deployments import MAX_WARM, READ_ONLY
 
 from .models import Asked, Blocks, Content, Limits, Priority, Summary, Text
 
@@ -42,6 +42,12 @@ class PutDeployment(Asked):
     )
     priority: Priority = 0
     max_running: int | None = Field(None, ge=1, description="At most so many of its runs at once")
+    warm: int = Field(
+        0,
+        ge=0,
+        le=MAX_WARM,
+        description="So many agents wait ready for its next runs, some 200 MB each",
+    )
     allowed_overrides: Annotated[list[Text], Field(fail_fast=True)] = Field(
         default_factory=list,
         description="Names of the params that a start may set by `runtime_overrides`; none by default",
@@ -87,6 +93,7 @@ class DeploymentView(BaseModel):
     limits: dict[str, float]
     priority: int
     max_running: int | None
+    warm: int
     allowed_overrides: list[str]
     created_at: str = Field(examples=["2025-01-19T10:30:45.123Z"])
     updated_at: str

@@ -529,6 +529,7 @@ class WorkflowView(BaseModel):
     resumable: bool
     pausable: bool
     messages: bool = Field(description="its runs read messages")
+    warm: bool = Field(description="an agent can wait ready for its runs")
 
 
 class CatalogView(BaseModel):

@@ -116,6 +116,14 @@ async def list_runs(
     batch_id: Annotated[
         str | None, Query(max_length=200, deprecated=True, description="As `batch`")
     ] = None,
+    reason: Annotated[
+        str | None,
+        Query(
+            max_length=200,
+            description="How it failed, or stopped, in a word",
+            examples=["wall_time_s"],
+        ),
+    ] = None,
     created_after: Annotated[
         datetime | None, Query(description="At this time or later; without a zone it is UTC")
     ] = None,
@@ -142,6 +150,7 @@ async def list_runs(
         workflow=workflow,
         deployment=deployment,
         batch_id=batch if batch is not None else batch_id,
+        reason=reason,
         created_after=_aware(created_after),
         created_before=_aware(created_before),
         cost_over=cost_over,

@@ -14,6 +14,8 @@ from ..run.limits import check_limits
 from ..run.manifest import MAX_PRIORITY
 
 __all__ = [
+    "DEPLOYMENTS_FOLDER",
+    "MAX_WARM",
     "READ_ONLY",
     "Deployment",
     "Precondition",
@@ -28,7 +30,9 @@ __all__ = [
 # Shown of a deployment, and passed over where one is put, so that what was read can be changed and put again.
 READ_ONLY = frozenset({"created_at", "updated_at", "statistics", "links"})
 
-_FOLDER = "_deployments"
+DEPLOYMENTS_FOLDER = "_deployments"
+# Spare processes of a root, at some 200 MB each.
+MAX_WARM = 8
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,79}")
 _MAX_BYTES = 16 * 1024 * 1024  # a request body is at most 10 MiB; a file beyond is none of ours
 
@@ -39,6 +43,7 @@ class Deployment:
 
     `params` may lack required ones that are in `allowed_overrides`, the names of the params that a start may set.
     `max_running`: at most so many of its runs at once; None: as many as the runner takes. `limits`: name -> number.
+    `warm`: so many processes wait ready for its next runs, where its workflow can get ready ahead.
     Times are ISO, in UTC. A run holds all it needs: changes here are for later ones.
     """
 
@@ -51,6 +56,7 @@ class Deployment:
     limits: dict[str, float] = field(default_factory=dict)
     priority: int = 0
     max_running: int | None = None
+    warm: int = 0
     allowed_overrides: tuple[str, ...] = ()
     created_at: str = ""
     updated_at: str = ""
@@ -124,7 +130,7 @@ def list_deployments(root: Path) -> tuple[list[Deployment], dict[str, BrokenDepl
     """All of a root in the order of their names; and by name, why the others can't be used."""
     found: list[Deployment] = []
     broken: dict[str, BrokenDeployment] = {}
-    for file_name in sorted(names_in(root / _FOLDER)):
+    for file_name in sorted(names_in(root / DEPLOYMENTS_FOLDER)):
         name = file_name.removesuffix(".json")
         if name == file_name or not _NAME.fullmatch(name):
             continue
@@ -174,7 +180,7 @@ def remove_deployment(root: Path, name: str, precondition: Precondition | None =
 
 
 def _path(root: Path, name: str) -> Path:
-    return root / _FOLDER / f"{check_deployment_name(name)}.json"
+    return root / DEPLOYMENTS_FOLDER / f"{check_deployment_name(name)}.json"
 
 
 def _present(root: Path, name: str) -> Deployment | BrokenDeployment | None:
@@ -217,6 +223,10 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
         f"a whole number from -{MAX_PRIORITY} to {MAX_PRIORITY}",
     ),
     "max_running": (lambda v: v is None or (_is_whole(v) and v >= 1), "at least 1, or null"),
+    "warm": (
+        lambda v: _is_whole(v) and 0 <= v <= MAX_WARM,
+        f"a whole number from 0 to {MAX_WARM}",
+    ),
     "allowed_overrides": (
         lambda v: isinstance(v, list | tuple) and all(map(_is_text, v)),
         "a list of names of params",

@@ -159,6 +159,8 @@ def check_deployment(entry: CatalogEntry, deployment: Deployment) -> None:
     :raises Refused: it could never be started so.
     """
     _check_prompt(entry, deployment.prompt, deployment.interactive)
+    if deployment.warm and not entry.warm:
+        raise refused("/warm", f"Nothing can be got ready ahead for `{entry.name}`: leave it out")
     unknown = list(
         islice(
             (

@@ -14,7 +14,7 @@ from ..errors import RunlogError
 from ..run.events import is_terminal
 from ..run.manifest import Manifest, readable_manifest
 from ..run.state import RunState
-from ..run.status import prompt_text, summary_of, title_of
+from ..run.status import BROKEN, prompt_text, summary_of, title_of
 from .row import Row
 
 __all__ = [
@@ -90,7 +90,7 @@ def read_row(
     # One whose process died is not over before somebody says so in its stream.
     # One that can't be used is looked at again too: somebody may mend it.
     over = is_terminal(summary.status) and state.lifecycle == summary.status
-    ended = over and summary.reason != "broken"
+    ended = over and summary.reason != BROKEN
     result = _result_text(state.result) if ended else ""
     return Row(summary, manifest.workflow, one_text(stamps), ("", result)), ended
 

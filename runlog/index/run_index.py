@@ -19,7 +19,7 @@ from ..disk.stamp import stamp_of
 from ..errors import RunlogError
 from ..run.events import Status
 from ..run.manifest import Manifest, start_order
-from ..run.status import StateReader, Summary
+from ..run.status import BROKEN, StateReader, Summary
 from .filters import Filters, Order, place_of
 from .reading import (
     Stamps,
@@ -588,7 +588,7 @@ class RunIndex:
             return
         alive = is_alive(self._folder, run_id)
         # One that can't be used is looked at each time: what is wrong with its lock shows in no stamp.
-        broken = live.row is not None and live.row.summary.reason == "broken"
+        broken = live.row is not None and live.row.summary.reason == BROKEN
         if (stamps, alive) == (live.stamps, live.alive) and not broken:
             return
         workspace = Workspace(self.root, RunId(run_id))

@@ -58,6 +58,7 @@ _TABLE = f"(key INTEGER PRIMARY KEY, {_COLUMNS}, asked, stamps, UNIQUE (run_id))
 _INDEXED = {
     "facets": ", ".join(FACETS.values()),
     **{column: column for column in FACETS.values()},
+    "reason": "reason",
     "cost": order_of("cost"),
     "duration": order_of("duration"),
 }

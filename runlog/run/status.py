@@ -21,6 +21,7 @@ from .state import RunState, WaitingFor
 from .view import duration_of, reason_of, waiting_for, workflow_of
 
 __all__ = [
+    "BROKEN",
     "StateReader",
     "Summary",
     "broken_state",
@@ -41,6 +42,8 @@ __all__ = [
 _TAIL_BYTES = (4 * 1024, 64 * 1024, 1024 * 1024)
 # Where even that holds no whole line: the longest line there can be, and the one before it.
 _LONGEST_TAIL_BYTES = 2 * MAX_LINE_BYTES
+# The reason of a run of which a file can't be used.
+BROKEN = "broken"
 _TITLE_CHARS = 200
 # What only the holder of the lock may say. Asked of any value, a list too.
 _SEALED = (*TERMINAL_STATUS, PARKED)
@@ -182,7 +185,7 @@ def is_alive(workspace: Workspace) -> bool:
 
 def broken_state(why: OSError) -> RunState:
     """What is told of a run of which something can't be read."""
-    return RunState(lifecycle="failed", reason="broken", error=str(why), message=str(why))
+    return RunState(lifecycle="failed", reason=BROKEN, error=str(why), message=str(why))
 
 
 def ended_status(workspace: Workspace) -> Status | None:

@@ -76,6 +76,7 @@ def describe(name: str, workflow: type[Workflow]) -> CatalogEntry:
         resumable=workflow.resumable,
         pausable=getattr(workflow, "pausable", False),
         messages=getattr(workflow, "messages", True),
+        warm=hasattr(workflow, "prepare"),
     )
 
 

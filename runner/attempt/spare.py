@@ -23,15 +23,16 @@ from runlog.run.limits import check_limits, tightest
 from runlog.run.manifest import remove_run
 from runlog.run.reserved import request_key, reserve, set_free
 
+from ..keeper.tree import end_marked
 from .catalog import check_params, load_workflow
+from .environment import mark_of
 from .options import RunOptions
 from .process import Begun, attempt, began, main
 from .process_title import show_in_ps
 from .workflow import Ahead, Workflow
 
-__all__ = ["GO", "can_be_spare", "discard", "main_ahead"]
+__all__ = ["can_be_spare", "discard", "main_ahead"]
 
-GO = b"g"
 _WAIT_S = 60.0  # to get ready
 
 
@@ -75,29 +76,38 @@ def can_be_spare(key: str) -> bool:
     return _Request.of(key) is not None
 
 
-def main_ahead(folder: Path, key: str, gate_fd: int) -> None:
-    """Get ready in `folder`, wait, and do an attempt of the run that has the folder then."""
+def main_ahead(folder: Path, key: str, gate_fd: int, go: bytes) -> None:
+    """Get ready in `folder`, wait, and do an attempt of the run that has the folder then.
+
+    :param gate_fd: where `go` is to be read before it begins.
+    """
     workspace = Workspace(folder.parent, RunId(folder.name))
     show_in_ps(f"{workspace.run_id} (spare)")
-    gate = _Gate(gate_fd)
-    if asyncio.run(_wait_and_work(workspace, key, gate)):
+    gate = _Gate(gate_fd, go)
+    options = RunOptions.from_environment()
+    if asyncio.run(_wait_and_work(workspace, key, gate, options)):
         return
     if gate.opened:
         main(folder)
     else:
-        discard(workspace)
+        discard(workspace, options.grace_s)
 
 
-def discard(workspace: Workspace) -> None:
-    """Remove what was got ready, if no run has taken it."""
+def discard(workspace: Workspace, grace_s: float) -> None:
+    """Remove what was got ready, if no run has taken it, and end what is left of its processes.
+
+    :raises TreeSurvived: some of them can't be ended.
+    """
     if set_free(workspace):
-        with contextlib.suppress(OSError):
+        end_marked(mark_of(workspace.path), grace_s, frozenset({os.getpid()}))
+        with contextlib.suppress(FileNotFoundError):
             remove_run(workspace)
 
 
 class _Gate:
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, go: bytes) -> None:
         self._fd = fd
+        self._go = go
         self.opened = False
 
     async def wait(self) -> None:
@@ -109,12 +119,11 @@ class _Gate:
             await told.wait()
         finally:
             loop.remove_reader(self._fd)
-        self.opened = os.read(self._fd, 1) == GO
+        self.opened = os.read(self._fd, 16) == self._go
 
 
-async def _wait_and_work(workspace: Workspace, key: str, gate: _Gate) -> bool:
+async def _wait_and_work(workspace: Workspace, key: str, gate: _Gate, options: RunOptions) -> bool:
     """Whether a run was done here."""
-    options = RunOptions.from_environment()  # first: what is got ready may change the environment
     opened = asyncio.create_task(gate.wait())
     try:
         async with _prepared(workspace, key, options) as (made, lost):

@@ -13,8 +13,10 @@ import os
 import select
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 from runlog import RunId, Workspace
 
@@ -23,12 +25,14 @@ from ..attempt.options import RunOptions, run_variables
 from ..keeper.mark import ROOM, show_mark
 from .spawn import open_stderr_log
 
-__all__ = ["ForkServer", "Started", "serve_forks"]
+__all__ = ["ForkServer", "Spare", "Started", "serve_forks"]
 
 # Once idle so long, it goes on to import what some workflows take seconds for.
 _IDLE_S = 3.0
 # What it says, a line each: that it takes work or for a while does not, and of a run its pid, then its exit code.
 _READY, _BUSY, _FORKED, _ENDED = "ready", "busy", "forked", "ended"
+
+_GO = b"g"  # through the gate of a process that waits for its run
 
 
 class Started(Protocol):
@@ -76,6 +80,22 @@ class ForkServer:
 
         :raises OSError: the run's `_stderr.log` can't be written.
         """
+        return self._fork(workspace, None)
+
+    def is_ready(self) -> bool:
+        """Whether it would fork at once."""
+        self.listen()
+        return self._ready
+
+    def start_ahead(self, workspace: Workspace, key: str) -> "Spare | None":
+        """Fork a process that gets ready for the run that is to have this folder; else as `start`.
+
+        :param key: of the request, as `runlog.run.reserved` has it.
+        """
+        forked = self._fork(workspace, key)
+        return None if forked is None else Spare(self, forked)
+
+    def _fork(self, workspace: Workspace, ahead: str | None) -> "_Forked | None":
         open_stderr_log(workspace).close()  # the fork will; but only we can tell of it if it can't
         self.listen()
         if not self._ready:
@@ -85,15 +105,24 @@ class ForkServer:
             "number": self._number,
             "workspace": str(workspace.path),
             "variables": run_variables(workspace, self._options),
+            "ahead": ahead,
         }
+        if not self.say(work):
+            return None
+        forked = self._forked[self._number] = _Forked(self, self._number)
+        return forked
+
+    def say(self, work: dict[str, Any]) -> bool:
+        """Whether it could be said."""
+        if self._process is None:
+            return False
         try:
             self._stdin.write(json.dumps(work).encode() + b"\n")
             self._stdin.flush()
         except OSError:  # it died in this very moment
             self._ready = False
-            return None
-        forked = self._forked[self._number] = _Forked(self)
-        return forked
+            return False
+        return True
 
     def listen(self) -> None:
         """Take in what the server has said."""
@@ -154,8 +183,9 @@ class ForkServer:
 
 
 class _Forked:
-    def __init__(self, server: ForkServer) -> None:
+    def __init__(self, server: ForkServer, number: int) -> None:
         self._server = server
+        self.number = number
         self.pid: int | None = None
         self.exit_code: int | None = None
         self.is_orphan = False
@@ -176,17 +206,36 @@ class _Forked:
         return True
 
 
-def serve_forks() -> Path | None:
-    """The server's side: returns in each fork, with the folder of its run; in the server None, at the end."""
-    from ..attempt import process  # noqa: F401
+class Spare:
+    """A process that was started ahead of its run: it waits until it is told to begin, or to end."""
+
+    def __init__(self, server: ForkServer, process: _Forked) -> None:
+        self._server = server
+        self.process = process
+
+    def begin(self) -> Started | None:
+        """Its run is there and may start; None if the process has ended, or can't be told."""
+        if self.process.is_orphan or self.process.poll() is not None:
+            return None
+        return self.process if self._server.say({"begin": self.process.number}) else None
+
+    def end(self) -> None:
+        """It ends by itself where nobody can tell it anything any more."""
+        if not self.process.is_orphan:
+            self._server.say({"end": self.process.number})
+
+
+def serve_forks() -> Callable[[], None] | None:
+    """The server's side: returns in each fork, with what it is to do; in the server None, at the end."""
+    from ..attempt import spare  # noqa: F401
     from ..attempt.catalog import all_workflows
 
     workflows = all_workflows().values()
     gc.freeze()  # what is shared with the forks stays so: no collection writes to it
     server = _Server()
     server.say(_READY)
-    if (folder := server.serve(_IDLE_S)) or server.is_over:
-        return folder
+    if (work := server.serve(_IDLE_S)) or server.is_over:
+        return work
     server.say(_BUSY)
     for workflow in workflows:
         for name in getattr(workflow, "imports", ()):
@@ -201,6 +250,7 @@ class _Server:
         self.is_over = False
         self._told = b""
         self._forked: dict[int, tuple[int, int]] = {}  # pidfd -> (number, pid)
+        self._gates: dict[int, int] = {}  # number of a process that waits -> our end of its gate
         self._poll = select.poll()
         self._poll.register(0, select.POLLIN)
 
@@ -208,7 +258,7 @@ class _Server:
         with contextlib.suppress(BrokenPipeError):
             os.write(1, " ".join([word, *map(str, numbers)]).encode() + b"\n")
 
-    def serve(self, idle_s: float | None) -> Path | None:
+    def serve(self, idle_s: float | None) -> Callable[[], None] | None:
         """Fork for all that is told, until nothing is for `idle_s`, or the runner has gone."""
         while True:
             changed = self._poll.poll(None if idle_s is None else idle_s * 1000)
@@ -217,40 +267,65 @@ class _Server:
             for fd, _ in changed:
                 if fd != 0:
                     self._reap(fd)
-                elif folder := self._take_work():
-                    return folder
+                elif work := self._take_work():
+                    return work
                 if self.is_over:
                     return None
 
-    def _take_work(self) -> Path | None:
+    def _take_work(self) -> Callable[[], None] | None:
         told = os.read(0, 65536)
         self.is_over = not told
         *lines, self._told = (self._told + told).split(b"\n")
         for line in lines:
             work = json.loads(line)
-            pid = os.fork()
-            if pid == 0:
-                return self._become(work)
-            pidfd = os.pidfd_open(pid)
-            self._forked[pidfd] = work["number"], pid
-            self._poll.register(pidfd, select.POLLIN)
-            self.say(_FORKED, work["number"], pid)
+            if "begin" in work:
+                self._close_gate(work["begin"], _GO)
+            elif "end" in work:
+                self._close_gate(work["end"], b"")
+            elif found := self._fork(work):
+                return found
         return None
+
+    def _fork(self, work: dict[str, Any]) -> Callable[[], None] | None:
+        gate, our_gate = os.pipe2(os.O_CLOEXEC) if work["ahead"] is not None else (-1, -1)
+        pid = os.fork()
+        if pid == 0:
+            if our_gate >= 0:
+                os.close(our_gate)
+            return self._become(work, gate)
+        if our_gate >= 0:
+            os.close(gate)
+            self._gates[work["number"]] = our_gate
+        pidfd = os.pidfd_open(pid)
+        self._forked[pidfd] = work["number"], pid
+        self._poll.register(pidfd, select.POLLIN)
+        self.say(_FORKED, work["number"], pid)
+        return None
+
+    def _close_gate(self, number: int, last_word: bytes) -> None:
+        gate = self._gates.pop(number, None)
+        if gate is not None:
+            with contextlib.suppress(OSError):  # it has ended
+                os.write(gate, last_word)
+            os.close(gate)
 
     def _reap(self, pidfd: int) -> None:
         number, pid = self._forked.pop(pidfd)
         self._poll.unregister(pidfd)
         os.close(pidfd)
+        self._close_gate(number, b"")
         _, status = os.waitpid(pid, 0)
         self.say(_ENDED, number, os.waitstatus_to_exitcode(status))
 
-    def _become(self, work: dict[str, object]) -> Path:
+    def _become(self, work: dict[str, Any], gate: int) -> Callable[[], None]:
         """In the fork: nothing of the server is left but what it has imported."""
+        from ..attempt.process import main
+        from ..attempt.spare import main_ahead
+
         os.setsid()
-        for pidfd in self._forked:
-            os.close(pidfd)
-        workspace = Path(str(work["workspace"]))
-        assert isinstance(work["variables"], dict)
+        for fd in (*self._forked, *self._gates.values()):
+            os.close(fd)
+        workspace = Path(work["workspace"])
         os.environ.update(work["variables"])
         show_mark(WORKSPACE_MARK, work["variables"][WORKSPACE_MARK])  # for what it forks, too
         os.chdir(workspace)
@@ -260,4 +335,6 @@ class _Server:
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
         os.close(nothing)
-        return workspace
+        if gate >= 0:
+            return partial(main_ahead, workspace, work["ahead"], gate, _GO)
+        return partial(main, workspace)

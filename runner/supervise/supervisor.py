@@ -52,6 +52,7 @@ from ..attempt.process import EXIT_REFUSED
 from .fork_server import ForkServer, Started
 from .lost import end_run
 from .overdue import Overdue, Verdict
+from .spares import Spares
 from .spawn import start_run_process
 
 __all__ = ["DEFAULT_MAX_WAITING", "Supervisor", "active_options", "runner_is_active"]
@@ -119,6 +120,7 @@ class Supervisor:
 
     :param max_running: so many runs are at work at once; those that are answered go on beside them.
     :param max_waiting: so many may wait for a person, each with its process, without holding a slot of those.
+    :param warm: so many spare processes for what is started most often, beside those of deployments.
     """
 
     def __init__(
@@ -127,6 +129,7 @@ class Supervisor:
         *,
         max_running: int = 4,
         max_waiting: int = DEFAULT_MAX_WAITING,
+        warm: int = 0,
         options: RunOptions | None = None,
         tell: Callable[[str], None] = lambda line: None,
     ) -> None:
@@ -147,6 +150,7 @@ class Supervisor:
         self._start_due = 0.0
         self._start_seen: object = None
         self._fork_server = ForkServer(self._options)
+        self._spares = Spares(self.root, self._fork_server, warm, self._options.grace_s, tell)
         self._troubles: dict[str, str] | None = None  # as they were last written
 
     def work(self, stop: threading.Event) -> None:
@@ -181,6 +185,7 @@ class Supervisor:
                     begun = True
                 self.look()
                 self._fork_server.tend()
+                self._spares.tend()
                 idle = not self._started and all(run.parked for run in self._runs.values())
                 told = ""
                 pause_s = _PAUSE_S if self._reads_on else _SWEEP_S if idle else _LOOK_S
@@ -423,8 +428,9 @@ class Supervisor:
         run_id = run.manifest.run_id
         workspace = self._workspace(run_id)
         try:
-            forked = self._fork_server.start(workspace)
+            forked = self._spares.take(run_id) or self._fork_server.start(workspace)
             process: Started = forked or start_run_process(workspace, self._options)
+            self._spares.note(workspace)
         except OSError as error:
             if not isinstance(error, Unusable) and error.errno not in _NOT_OURS:
                 raise

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from runlog.groups.deployments import MAX_WARM
+
 from .options import complete_limit, limits_of, parse_age
 
 if TYPE_CHECKING:
@@ -200,6 +202,17 @@ class RunnerOptions:
         ),
     ] = None
 
+    warm: Annotated[
+        int,
+        typer.Option(
+            "--warm",
+            min=0,
+            max=MAX_WARM,
+            metavar="N",
+            help="Agents that wait ready for what is started most often, some 200 MB each",
+        ),
+    ] = 0
+
     def retain_age(self) -> timedelta | None:
         """:raises CommandError: it is no age."""
         return None if self.retain is None else parse_age(self.retain, "--retain")
@@ -221,6 +234,7 @@ class RunnerOptions:
         arguments += ["--retain", self.retain] if self.retain is not None else []
         for limit_name, value in options.limits.items():
             arguments += ["--limit", f"{limit_name}={value}"]
+        arguments += ["--warm", str(self.warm)] if self.warm else []
         for name in options.pass_env:
             arguments += ["--pass-env", name]
         return arguments

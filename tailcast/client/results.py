@@ -127,6 +127,7 @@ class RunFilters(TypedDict, total=False):
     workflow: str | None
     deployment: str | None
     batch: str | None
+    reason: str | None
     created_after: datetime | None
     created_before: datetime | None
     cost_over: float | None
@@ -285,6 +286,7 @@ class WorkflowInfo:
     interactive: bool = False
     resumable: bool = False
     pausable: bool = False
+    warm: bool = False
     messages: bool = True
 
 
@@ -316,6 +318,7 @@ class Deployment:
     limits: dict[str, float] = field(default_factory=dict)
     priority: int = 0
     max_running: int | None = None
+    warm: int = 0
     allowed_overrides: list[str] = field(default_factory=list)
     created_at: str = ""
     updated_at: str = ""

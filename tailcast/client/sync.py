@@ -283,7 +283,7 @@ class Client(BatchCalls):
         """Make a deployment or replace it as a whole: what is left out has its default again.
 
         :param fields: `description`, `prompt`, `params`, `allowed_overrides` (names of the params that a start may
-            set), `limits`, `priority`, `max_running`, `interactive`.
+            set), `limits`, `priority`, `max_running`, `warm`, `interactive`.
         :param if_match: `etag` of the one you read; refused (412) if it was changed since.
         :param create_only: refused (412) if there is one of that name.
         """

@@ -10,6 +10,7 @@ from runlog import RunIndex
 from runlog.disk.layout import make_root
 from runlog.errors import BrokenDeployment
 from runlog.groups.deployments import (
+    MAX_WARM,
     READ_ONLY,
     Deployment,
     check_deployment_name,
@@ -119,6 +120,7 @@ def _facts(deployment: Deployment) -> list[tuple[str, str]]:
         ("limits", _pairs(deployment.limits)),
         ("priority", str(deployment.priority or "")),
         ("at once", str(deployment.max_running or "")),
+        ("warm", str(deployment.warm or "")),
         ("changed", f"{deployment.updated_at}, {age(deployment.updated_at)} ago"),
     ]
 
@@ -182,6 +184,16 @@ def put(
         int | None,
         typer.Option("--max-running", metavar="N", min=1, help="So many of its runs at once"),
     ] = None,
+    warm: Annotated[
+        int | None,
+        typer.Option(
+            "--warm",
+            metavar="N",
+            min=0,
+            max=MAX_WARM,
+            help="So many agents wait ready for its next runs, some 200 MB each",
+        ),
+    ] = None,
     priority: RunPriority = None,
     interactive: Annotated[
         bool, typer.Option("--interactive", "-i", help="Keep its runs open for messages")
@@ -204,6 +216,7 @@ def put(
         "prompt": read_text(prompt_file) if prompt_file is not None else prompt,
         "allowed_overrides": allow_override,
         "max_running": max_running,
+        "warm": warm,
         "priority": priority,
         "interactive": interactive or None,
         "limits": limits_of(limit) or None,

@@ -26,6 +26,7 @@ from runlog import (
 from runlog.disk.records import from_iso
 from runlog.groups.removal import check_ended, is_untold, remove_ended
 from runlog.index import ORDERS, Counts, Filters, Order
+from runlog.run.status import BROKEN
 
 from ..cli.errors import CommandError
 from ..cli.options import (
@@ -73,6 +74,10 @@ def ls(
     batch: Annotated[
         str | None, typer.Option("--batch", metavar="BATCH", autocompletion=complete_batch)
     ] = None,
+    reason: Annotated[
+        str | None,
+        typer.Option("--reason", metavar="WORD", help="How it failed, or stopped, e.g. lost"),
+    ] = None,
     created_after: Annotated[
         str | None,
         typer.Option("--created-after", metavar="TIME", help="Or at it, e.g. 2025-01-19, in UTC"),
@@ -106,6 +111,7 @@ def ls(
         workflow=workflow,
         deployment=deployment,
         batch_id=batch,
+        reason=reason,
         created_after=_time(created_after),
         created_before=_time(created_before),
         cost_over=cost_over,
@@ -201,7 +207,7 @@ def run_columns(rows: list[Summary]) -> list[Column]:
 
 
 def _title(row: Summary) -> str:
-    if row.reason == "broken":
+    if row.reason == BROKEN:
         return row.message or ""
     return without_script(row.title) if row.title else row.message or ""
 

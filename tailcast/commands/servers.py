@@ -93,7 +93,9 @@ def runner(
     run_options = options.run_options()
     tell = _teller(as_json)
     limit = options.max_running
-    supervisor = Supervisor(root, max_running=limit, options=run_options, tell=tell)
+    supervisor = Supervisor(
+        root, max_running=limit, warm=options.warm, options=run_options, tell=tell
+    )
     stop = threading.Event()
     ended_by: list[int] = []
 

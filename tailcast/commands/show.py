@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from runlog import LogFile, Manifest, read_records
-from runlog.run.status import prompt_text, unfinished_bytes
+from runlog.run.status import BROKEN, prompt_text, unfinished_bytes
 from runlog.run.view import waiting_for
 
 from ..cli.options import DEFAULT_ROOT, AnyRun, AsJson, Root, command_line, find_run, shown_path
@@ -62,7 +62,7 @@ def show(
             print_line(f"  {paint(f'{name:<9}', 'dim', colour=colour)} {first}")
             for line in more:
                 print_line(f"  {'':<9} {line}")
-    if view.reason == "broken":
+    if view.reason == BROKEN:
         return  # there is nothing to read, nor to be said to it
     if last:
         _print_last(view, last)

@@ -21,6 +21,7 @@ from runlog import (
 from runlog.groups.batches import unusable_batches
 from runlog.groups.deployments import list_deployments
 from runlog.groups.removal import disk_bytes
+from runlog.run.status import BROKEN
 
 from ..cli.asked import check_deployment
 from ..cli.errors import CommandError
@@ -221,12 +222,13 @@ def _check_workflows(_: Path) -> Check:
 
 def _check_runs(root: Path) -> Check:
     index = RunIndex(root)
-    failed = index.page(limit=10**6, status="failed").runs
-    broken = [f"{row.run_id}: {row.message}" for row in failed if row.reason == "broken"]
-    broken += [str(error) for error in unusable_batches(root).values()]
-    broken += [f"{name}: it is a link, so no run" for name in _links(root)]
-    if broken:
-        found = f"{len(broken)} can't be used: {'; '.join(broken[:_SHOWN_BROKEN])}"
+    first = index.page(limit=_SHOWN_BROKEN, reason=BROKEN).runs
+    broken = [f"{row.run_id}: {row.message}" for row in first]
+    others = [str(error) for error in unusable_batches(root).values()]
+    others += [f"{name}: it is a link, so no run" for name in _links(root)]
+    count = index.total(reason=BROKEN) + len(others)
+    if count:
+        found = f"{count} can't be used: {'; '.join([*broken, *others][:_SHOWN_BROKEN])}"
         return Check("runs", "warn", found, "Mend the file, or remove it: `tailcast rm RUN`")
     by_status = index.counts()["status"]
     going = sum(by_status.get(status, 0) for status in ("running", "waiting", "paused"))

@@ -81,6 +81,8 @@ def varied(root: Path, count: int) -> None:
         if end:
             stats = {"cost_usd": chance.choice((0, 0.5, 1.25))} if number % 3 else {}
             line = {"type": f"workflow_{end}", "duration_s": number % 5, "stats": stats}
+            if end == "failed":
+                line["reason"] = ("exit_code", "lost", "wall_time_s")[number % 3]
             append_lines(run.stream, encode(line | {"result": f"answer {number % 4}"}))
 
 
@@ -103,7 +105,12 @@ def test_each_order_is_walked_once_through(root: Path, order: Order, limit: int)
     assert len({row.run_id for row in rows}) == len(rows) == 60
     values = [value(order, row) for row in rows]
     assert values == sorted(values, reverse=order != "oldest")
-    for asked in ({"status": "failed"}, {"q": "parser"}, {"deployment": "nightly", "q": "answer"}):
+    for asked in (
+        {"status": "failed"},
+        {"reason": "lost"},
+        {"q": "parser"},
+        {"deployment": "nightly", "q": "answer"},
+    ):
         some = walk(index, limit, order=order, **asked)
         wanted = set(ids(index, limit=1000, **asked))
         assert [row.run_id for row in rows if row.run_id in wanted] == [r.run_id for r in some]

@@ -47,14 +47,15 @@ def test_it_says_how_to_mend(cli: Cli, tmp_path: Path) -> None:
         cli.environment.pop(name, None)
     cli.environment["HOME"] = str(tmp_path)
     create_run(cli.root, "command", run_id="queued")
-    broken = create_run(cli.root, "command", run_id="broken")
-    broken.manifest.write_text("{")
+    for number in range(9):  # more than are shown
+        create_run(cli.root, "command", run_id=f"broken-{number}").manifest.write_text("{")
+    create_run(cli.root, "command", run_id="no-file").stream.mkdir()
     cli.root.chmod(0o777)
     told = cli("doctor").stdout
     for part in (
         "Set ANTHROPIC_API_KEY",
         "chmod 700",
-        "broken",
+        "10 can't be used: ",
         "1 run waits for one",
         "serve",
     ):

@@ -104,6 +104,7 @@ class SharedTail:
         self.size = 0  # of the file, as of the last look
         # (offset, size): at that size of the file there is no whole line at the offset
         self._nothing: tuple[int, int] | None = None
+        self._left: tuple[int, int] | None = None  # the same, looked at since the file is quiet
         self._ring = ChunkCache(owner.budget)
         self._waiting: set[asyncio.Future[None]] = set()
         self._resting: set[Resting] = set()
@@ -270,12 +271,22 @@ class SharedTail:
 
     def sweep(self) -> None:
         """Once a second, since no notification tells of a death: has the process of the run let its lock go? Nor
-        does one tell that there is a descriptor for the file again."""
+        does one tell that there is a descriptor for the file again, or that a writer has left its last line."""
         if self.crowded:
             self.look()
+        self._look_at_left_line()
         if (self._waiting or self._resting) and self._log is not None and self._seems_dead():
             self._doubts += 1
             self.suspect = True
+            self.wake()
+
+    def _look_at_left_line(self) -> None:
+        """A last line without LF counts once the file is quiet, if it is whole: look once more."""
+        rest, log = self._nothing, self._log
+        if rest is None or log is None or rest == self._left or rest[0] >= self.size:
+            return
+        if rest[1] == self.size and log.unfinished_bytes(rest[0]):
+            self._left, self._nothing = rest, None
             self.wake()
 
     def close(self) -> None:

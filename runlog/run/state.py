@@ -381,8 +381,11 @@ def _assistant(state: RunState, event: Event) -> None:
         state._lines.add(hash(line))
     _count_answer(state, event)
     for block in blocks_of(event):
-        if block.get("type") == "tool_use":
+        if str(block.get("type")).endswith("tool_use"):
             state.tool_calls += 1
+        if (
+            block.get("type") == "tool_use"
+        ):  # others run on the model's side: their results come along
             state.current_tool = text(block.get("name"))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from ..disk.records import Event
 from .values import text
 
-__all__ = ["Transcript", "is_kept"]
+__all__ = ["Transcript", "is_kept", "line_alone"]
 
 _NAMES = {"sessionId": "session_id", "toolUseResult": "tool_use_result"}
 # Of a `queue-operation` that took a message into the running turn; earlier versions gave no reason.
@@ -21,6 +21,12 @@ _ABSORBED = (None, "absorbed_mid_turn")
 def is_kept(event: Event) -> bool:
     """Whether it is a line of a transcript, and of no stream."""
     return "sessionId" in event or "parentUuid" in event
+
+
+def line_alone(event: Event) -> Event:
+    """A line as the stream has it, by itself. What the queue tells stands in other lines too."""
+    kind = event.get("type")
+    return event if kind == "queue-operation" else Transcript(_has_begun=True).line(event)
 
 
 @dataclass(slots=True)

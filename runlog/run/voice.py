@@ -134,17 +134,17 @@ def voice_of(event: Event, earlier: str = "") -> Voice:
 
 def speaker_of(event: Event) -> Speaker | None:
     """Who speaks in a line, in the words of the stream; None if it is no line of a conversation."""
+    if event.get("type") not in ("assistant", "user"):
+        return None
     blocks = blocks_of(event)
-    if event.get("type") == "assistant":
-        if local_command(event) is not None:
-            return "output"
+    if event["type"] == "assistant" and local_command(event) is not None:
+        return "output"
+    if blocks and all(str(block.get("type")).endswith("tool_result") for block in blocks):
+        return "tools"
+    if event["type"] == "assistant":
         if is_silence(event):
             return "nobody"
         return "subagent" if is_of_subagent(event) else "agent"
-    if event.get("type") != "user":
-        return None
-    if blocks and all(block.get("type") == "tool_result" for block in blocks):
-        return "tools"
     return "nobody" if is_of_subagent(event) else voice_of(event).kind
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import threading
 import time
@@ -14,7 +15,7 @@ import httpx_sse
 import psutil
 import pytest
 
-from runlog import RunLock, Workspace, append_lines, encode
+from runlog import RunId, RunLock, Workspace, append_lines, encode
 from tests.relay.live import Relay, new_run, recorded, running_relay, say
 from tests.relay.sse_client import Stream, read_all
 from tests.support import DEADLINE_S, free_port, wait_until
@@ -153,6 +154,29 @@ def test_paced_and_at_once_are_the_same_bytes(relay: Relay, run: Workspace) -> N
     recorded(run, 100)
     path = relay.workflow_url(run, "/stream?named=true&exclude=workflow_started")
     assert read_all(relay, path)[0] == read_all(relay, f"{path}&speed=100")[0]
+
+
+@pytest.mark.parametrize("pad", [0, 300_000])
+def test_listeners_get_a_last_line_that_its_writer_has_left(relay: Relay, pad: int) -> None:
+    """Once the file is quiet. Whoever is connected gets it as those do who come later, and goes on from there."""
+    run = Workspace(relay.root, RunId(f"left-{pad}"))
+    run.path.mkdir(mode=0o700)
+    first, last = encode({"type": "log", "n": 1}), encode({"type": "log", "n": 2, "x": "x" * pad})
+    run.stream.write_bytes(first + last[:-1])
+    moment = time.time() + 3600  # it grows still
+    os.utime(run.stream, (moment, moment))
+    path = relay.workflow_url(run, "/stream")
+    with Stream(relay, path) as connected:
+        told = (json.loads(event.data)["n"] for event in connected if event.event == "message")
+        assert next(told) == 1
+        os.utime(run.stream, (1, 1))
+        assert next(told) == 2
+        with Stream(relay, path) as later:
+            both = (json.loads(event.data)["n"] for event in later if event.event == "message")
+            assert [next(both), next(both)] == [1, 2]
+        with run.stream.open("ab") as file:
+            file.write(b"\n" + encode({"type": "log", "n": 3}))
+        assert next(told) == 3
 
 
 def test_a_crowd_gets_each_line_once_and_soon(relay: Relay, run: Workspace, alive: Hold) -> None:

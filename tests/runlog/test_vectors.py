@@ -14,6 +14,7 @@ def test_folds_of_a_vector(name: str) -> None:
     derived = vectors.derived(vector["lines"])
     assert derived["history"] == vector["history"]
     assert derived["state"] == vector["state"]
+    assert derived["trace"] == vector["trace"]
 
 
 @pytest.mark.parametrize("name", vectors.names())

@@ -1,6 +1,7 @@
 """Shared vectors: lines of a stream, and what a fold makes of them. Python and the page are held to the same files.
 
-`NAME.json` holds `about`, `lines` (as they stand in a stream), and what is derived from them: `state` and `history`.
+`NAME.json` holds `about`, `lines` (as they stand in a stream), and what is derived from them: `state`, `history`, and
+`trace`, which says of each line who speaks in it.
 
     python -m tests.vectors --write          derive them anew, when the folds change; look at the difference
     python -m tests.vectors --record [NAME]  play the runs anew, on the real CLI with the scripted model
@@ -13,7 +14,9 @@ from typing import Any
 
 from runlog import Event, Manifest, RunState
 from runlog.run.history import ChatHistory
+from runlog.run.transcript import line_alone
 from runlog.run.view import state_view
+from runlog.run.voice import speaker_of
 
 __all__ = ["HERE", "derived", "events_of", "names", "read"]
 
@@ -44,9 +47,11 @@ def events_of(lines: list[str]) -> Iterator[tuple[Event, int]]:
 def derived(lines: list[str]) -> dict[str, Any]:
     """What the folds of Python make of the lines."""
     state, chat = RunState(), ChatHistory(1000)
+    trace = []
     for event, offset in events_of(lines):
         state.apply(event, offset)
         chat.apply(event, offset)
+        trace.append(speaker_of(line_alone(event)))
     view = state_view(
         Manifest("r", "external", "2025-01-19T10:30:45.123Z"), state, state.status, None
     )
@@ -57,4 +62,5 @@ def derived(lines: list[str]) -> dict[str, Any]:
     return {
         "state": {name: view[name] for name in _STATE} | asked,
         "history": [message.view() for message in chat.messages],
+        "trace": trace,
     }

@@ -9,7 +9,7 @@ from .record import ABOUT, record
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.vectors", description=__doc__)
-    parser.add_argument("--write", action="store_true", help="derive state and history anew")
+    parser.add_argument("--write", action="store_true", help="derive state, history and trace anew")
     parser.add_argument("--record", nargs="*", metavar="NAME", choices=[*ABOUT, []])
     asked = parser.parse_args()
     if asked.record is not None:

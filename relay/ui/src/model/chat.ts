@@ -115,7 +115,7 @@ export class ChatFold {
         if (this.#asked.apply(event, place)) return;
     }
     const notice = noticeOf(event);
-    if (notice !== null) this.#notice(notice, event.type, place);
+    if (notice !== null) this.#notice(notice, event["subtype"] === "task_notification" ? "task_notification" : event.type, place);
   }
 
   get #main(): Shelf<ChatItem> {

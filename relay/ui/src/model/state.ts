@@ -253,9 +253,9 @@ export class StateFold {
     if (line !== null) this.#lines.add(line);
     this.#countAnswer(event);
     for (const block of messageBlocks(event)) {
-      if (block["type"] !== "tool_use") continue;
-      this.toolCalls += 1;
-      this.currentTool = text(block["name"]);
+      if (String(block["type"]).endsWith("tool_use")) this.toolCalls += 1;
+      // Others run on the model's side: their results come along.
+      if (block["type"] === "tool_use") this.currentTool = text(block["name"]);
     }
   }
 

@@ -14,7 +14,7 @@ export function isKept(event: Event): boolean {
  * `runlog/run/transcript.py`. Lines of the stream come back as they are.
  */
 export class Transcript {
-  #hasBegun = false;
+  #hasBegun: boolean;
   /** The whole file is this subagent's. */
   #agentId: string | null = null;
   #hasAttachments = false;
@@ -25,9 +25,12 @@ export class Transcript {
   /** Subagents and the calls that began them. */
   #calls = new Map<string, string>();
 
+  constructor(hasBegun = false) {
+    this.#hasBegun = hasBegun;
+  }
+
   fork(): Transcript {
-    const copy = new Transcript();
-    copy.#hasBegun = this.#hasBegun;
+    const copy = new Transcript(this.#hasBegun);
     copy.#agentId = this.#agentId;
     copy.#hasAttachments = this.#hasAttachments;
     copy.#firsts = new Map(this.#firsts);
@@ -115,7 +118,7 @@ export class Transcript {
 
 /** A line by itself, as the trace shows it. What the queue tells stands in other lines too. */
 export function lineOf(event: Event): Event {
-  return event["type"] === "queue-operation" ? event : new Transcript().line(event);
+  return event["type"] === "queue-operation" ? event : new Transcript(true).line(event);
 }
 
 /** What came while a turn ran, and was taken into it. */

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { parseLine } from "../stream/lines.js";
 import type { RunEvent } from "../stream/types.js";
-import { INTERRUPT_TYPE, RunModel } from "./index.js";
+import { INTERRUPT_TYPE, meaning, RunModel } from "./index.js";
 import type { ChatItem } from "./types.js";
 
 /** Lines of streams and what Python's folds make of them; `python -m tests.vectors --write` derives that anew. */
@@ -16,6 +16,7 @@ type Message = Readonly<Record<string, unknown>> & { readonly tool_calls?: reado
 interface Vector {
   readonly lines: readonly string[];
   readonly history: readonly Message[];
+  readonly trace: readonly (string | null)[];
   readonly state: Readonly<Record<string, unknown>> & { readonly counts: { readonly turns: number; readonly tool_calls: number; readonly events: Record<string, number> } };
 }
 
@@ -44,7 +45,7 @@ function shown(chat: readonly ChatItem[]): string[] {
         return [`compaction: ${item.tokensBefore} -> ${item.tokensAfter}, ${item.command}: ${item.summary}`];
       case "notice":
         if (item.eventType === INTERRUPT_TYPE) return [`interrupt: ${item.text === "You interrupted"}`];
-        return item.eventType === "task_notification" || item.eventType === "system" ? [`task: ${item.text}`] : [];
+        return item.eventType === "task_notification" ? [`task: ${item.text}`] : [];
       default:
         return [];
     }
@@ -69,14 +70,44 @@ function told(history: readonly Message[]): string[] {
   });
 }
 
+/** Who speaks in a line of the trace, by how it begins. */
+const SPEAKERS: readonly (readonly [RegExp, string])[] = [
+  [/^The agent\b/, "agent"],
+  [/^A subagent\b/, "subagent"],
+  [/^The person\b/, "person"],
+  [/^Told to (the agent|a subagent)|^Nobody was asked/, "nobody"],
+  [/^Tool (result|error)\b/, "tools"],
+  [/^Command /, "command"],
+  [/^A command gave/, "output"],
+  [/^A task tells/, "task"],
+  [/^The turn was interrupted/, "interrupt"],
+  [/^Summary of what was said/, "summary"],
+];
+
+function speakerOf(line: string): string | undefined {
+  return SPEAKERS.find(([begins]) => begins.test(line))?.[1];
+}
+
 describe.each(NAMES)("the vector %s", (name) => {
-  const { lines, state, history } = read(name);
+  const { lines, state, history, trace } = read(name);
+  const events = eventsOf(lines);
   const model = new RunModel();
-  model.push(eventsOf(lines));
+  model.push(events);
   const now = model.snapshot();
 
   it("has the chat that Python folds", () => {
     expect(shown(now.chat)).toEqual(told(history));
+  });
+
+  it("has the speakers of the trace that Python tells", () => {
+    const spoken = events.map(({ event }, at) => (trace[at] === null ? null : speakerOf(meaning(event))));
+    expect(spoken).toEqual(trace);
+  });
+
+  it("has every call with its result in the threads of subagents too", () => {
+    for (const thread of now.threads.values()) {
+      for (const item of thread) if (item.kind === "tool") expect(item.status).toBe("done");
+    }
   });
 
   it("has the state that Python folds", () => {
@@ -92,6 +123,7 @@ describe.each(NAMES)("the vector %s", (name) => {
       costUsd: now.totals.costUsd,
       currentTool: now.currentTool,
       sessionId: now.sessionId,
+      model: now.model,
       activity: now.activity,
       reason: now.reason,
     }).toEqual({
@@ -104,6 +136,7 @@ describe.each(NAMES)("the vector %s", (name) => {
       costUsd: state["cost_usd"],
       currentTool: state["current_tool"],
       sessionId: state["session_id"],
+      model: state["model"],
       activity: state["activity"],
       reason: state["reason"],
     });

@@ -38,7 +38,7 @@ export function AskDock({ runId, questions, permissions, keys = true }: AskDockP
         <div className="dock-card" data-ask={item.kind === "question" ? item.questionId : item.requestId}>
           <header className="dock-head">
             {item.kind === "question" ? <MessageCircleQuestion className="icon" aria-hidden /> : <ShieldQuestion className="icon" aria-hidden />}
-            <h2>{item.kind === "permission" ? <Allow item={item} /> : item.questions.length === 1 ? "Needs your answer" : `${item.questions.length} questions need your answer`}</h2>
+            <h2>{item.kind === "permission" ? <Allow item={item} /> : item.questions.length === 1 ? <bdi>{item.questions[0]?.question}</bdi> : `${item.questions.length} questions need your answer`}</h2>
             {asked.length > 1 && (
               <span className="dock-steps numeric">
                 <IconButton size="sm" icon={ChevronLeft} label="The one before" onClick={() => go(-1)} />
@@ -55,7 +55,7 @@ export function AskDock({ runId, questions, permissions, keys = true }: AskDockP
           </header>
           <div className="dock-body">
             {item.kind === "question" ? (
-              <QuestionForm key={item.key} runId={runId} item={item} canAct keys={keys} onSent={() => box.current?.focus({ preventScroll: true })} />
+              <QuestionForm key={item.key} runId={runId} item={item} canAct docked keys={keys} onSent={() => box.current?.focus({ preventScroll: true })} />
             ) : (
               <DockedPermission key={item.key} runId={runId} item={item} keys={keys} onSent={() => box.current?.focus({ preventScroll: true })} />
             )}

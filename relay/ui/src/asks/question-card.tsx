@@ -58,11 +58,13 @@ const NO_CHOICE: Choice = { labels: [], other: "", usesOther: false };
 interface QuestionFormProps extends QuestionCardProps {
   /** Whether digits choose and Enter answers wherever the focus is. */
   readonly keys?: boolean;
+  /** In a dock, whose head has put a single question. */
+  readonly docked?: boolean;
   readonly onSent: () => void;
 }
 
 /** The form of open questions. */
-export function QuestionForm({ runId, item, canAct, keys = false, onSent }: QuestionFormProps) {
+export function QuestionForm({ runId, item, canAct, keys = false, docked = false, onSent }: QuestionFormProps) {
   const [choices, setChoices] = useKept<readonly Choice[]>(`answers:${item.questionId}`, () =>
     item.questions.map((question) => defaultChoice(question, item.defaults)),
   );
@@ -88,6 +90,10 @@ export function QuestionForm({ runId, item, canAct, keys = false, onSent }: Ques
       if (!late) setError(problem);
     }
   };
+
+  const [only] = item.questions;
+  /** A single question with options: what else one says stands in the row of the button. */
+  const alone = docked && item.questions.length === 1;
 
   const digit = (number: number) => () => {
     const question = item.questions[at];
@@ -123,6 +129,7 @@ export function QuestionForm({ runId, item, canAct, keys = false, onSent }: Ques
             isDefault={(label) => [item.defaults[question.question]].flat().includes(label)}
             disabled={!canAct || phase !== "open"}
             keys={keys && index === at}
+            told={alone}
             onFocus={() => setAt(index)}
             onChange={(choice) => choose(index, choice)}
           />
@@ -133,7 +140,11 @@ export function QuestionForm({ runId, item, canAct, keys = false, onSent }: Ques
       {phase === "sent" && <p role="status">Sent. The run is about to take it in.</p>}
       {canAct ? (
         <div className="ask-actions">
-          {!complete && <span className="muted">Every question needs an answer</span>}
+          {alone && only ? (
+            <OtherText question={only} choice={choices[0] ?? NO_CHOICE} disabled={phase !== "open"} onChange={(choice) => choose(0, choice)} />
+          ) : (
+            !complete && <span className="muted">Every question needs an answer</span>
+          )}
           <Button
             type="submit"
             variant="primary"
@@ -159,17 +170,19 @@ interface QuestionFieldProps {
   readonly disabled: boolean;
   /** Whether digits choose among its options now. */
   readonly keys: boolean;
+  /** Whether the question itself, and the box for another answer, stand elsewhere. */
+  readonly told: boolean;
   readonly onFocus: () => void;
   readonly onChange: (choice: Choice) => void;
 }
 
-function QuestionField({ question, choice, isDefault, disabled, keys, onFocus, onChange }: QuestionFieldProps) {
+function QuestionField({ question, choice, isDefault, disabled, keys, told, onFocus, onChange }: QuestionFieldProps) {
   const name = useId();
   const type = question.multiSelect ? "checkbox" : "radio";
   const hasOptions = question.options.length > 0;
   return (
     <fieldset className="ask-question" disabled={disabled} data-current={keys || undefined} onFocus={onFocus}>
-      <legend>
+      <legend className={told ? "sr-only" : undefined}>
         {question.header && (
           <Badge>
             <bdi>{question.header}</bdi>
@@ -198,30 +211,41 @@ function QuestionField({ question, choice, isDefault, disabled, keys, onFocus, o
           ))}
         </div>
       )}
-      <label className="ask-option ask-other">
-        {hasOptions && (
-          <input
-            type={type}
-            name={name}
-            checked={choice.usesOther}
-            aria-label="Something else"
-            onChange={() => onChange(toggleOther(question, choice))}
-          />
-        )}
-        <input
-          type="text"
-          className="input"
-          value={choice.other}
-          placeholder={hasOptions ? "Something else" : "Your answer"}
-          aria-label={hasOptions ? "Your own answer" : question.question}
-          onChange={(event) => {
-            const other = event.target.value;
-            const turned = choice.usesOther || other === "" ? choice : toggleOther(question, choice);
-            onChange({ ...turned, other });
-          }}
-        />
-      </label>
+      {!told && (
+        <label className="ask-option ask-other">
+          {hasOptions && (
+            <input
+              type={type}
+              name={name}
+              checked={choice.usesOther}
+              aria-label="Something else"
+              onChange={() => onChange(toggleOther(question, choice))}
+            />
+          )}
+          <OtherText question={question} choice={choice} disabled={disabled} onChange={onChange} />
+        </label>
+      )}
     </fieldset>
+  );
+}
+
+/** An answer in words of one's own; typed, it counts, and emptied it does not. */
+function OtherText({ question, choice, disabled, onChange }: Pick<QuestionFieldProps, "question" | "choice" | "disabled" | "onChange">) {
+  const hasOptions = question.options.length > 0;
+  return (
+    <input
+      type="text"
+      className="input ask-own"
+      value={choice.other}
+      disabled={disabled}
+      placeholder={hasOptions ? "Something else…" : "Your answer"}
+      aria-label={hasOptions ? "Your own answer" : question.question}
+      onChange={(event) => {
+        const other = event.target.value;
+        const turns = other === "" ? choice.usesOther : !choice.usesOther;
+        onChange({ ...(turns ? toggleOther(question, choice) : choice), other });
+      }}
+    />
   );
 }
 

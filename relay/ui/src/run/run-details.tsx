@@ -1,7 +1,7 @@
 import type { ReactNode } from "react";
 import type { RunView } from "../api";
 import type { RunModelSnapshot } from "../model/types";
-import { CopyButton, formatCount, formatWhole, Time } from "../ui";
+import { CopyButton, Duration, formatCost, formatCount, formatWhole, Time } from "../ui";
 
 interface RunDetailsProps {
   readonly runId: string;
@@ -24,6 +24,8 @@ export function RunDetails({ runId, workflowName, createdAt, model, view }: RunD
       </Fact>
       <Fact name="deployment">{view?.deployment}</Fact>
       <Fact name="created">{createdAt && <Time at={createdAt} show="moment" />}</Fact>
+      <Fact name="cost">{totals.costUsd !== null && formatCost(totals.costUsd)}</Fact>
+      <Fact name="duration">{model.startedAt && <Duration seconds={model.durationS} since={model.attemptAt ?? model.startedAt} />}</Fact>
       <Fact name="attempt">{model.attempt > 0 && model.attempt}</Fact>
       <Fact name="model">{model.model}</Fact>
       <Fact name="session">{model.sessionId && <code>{model.sessionId}</code>}</Fact>

@@ -1,4 +1,4 @@
-import { Ban, Bot, CircleCheck, CircleX, FilePen, FileText, Globe, ListTodo, LoaderCircle, Search, Terminal, Wrench } from "lucide-react";
+import { Ban, CircleCheck, CircleX, LoaderCircle } from "lucide-react";
 import type { LucideIcon } from "lucide-react";
 import { memo, useMemo, type ReactNode } from "react";
 import type { PermissionItem, ToolItem as Item, ToolStatus } from "../model/types";
@@ -9,12 +9,6 @@ import { editDiff } from "./edit-diff";
 import { ImageList } from "./image-list";
 import { contentImages } from "./images";
 import { isAgent, isToldInLine, ToolInput, ToolLine, ToolResult } from "./tool-views";
-
-const ICONS: Readonly<Record<string, LucideIcon>> = {
-  Bash: Terminal, BashOutput: Terminal, Read: FileText, NotebookRead: FileText, Write: FilePen, Edit: FilePen, MultiEdit: FilePen,
-  NotebookEdit: FilePen, Grep: Search, Glob: Search, ToolSearch: Search, WebFetch: Globe, WebSearch: Globe, Task: Bot, Agent: Bot,
-  TodoWrite: ListTodo,
-};
 
 const STATUS: Readonly<Record<ToolStatus, readonly [LucideIcon, string]>> = {
   streaming: [LoaderCircle, "its input is being written"],
@@ -36,7 +30,6 @@ interface ToolItemProps {
 
 /** A tool call: a line, and when unfolded its input, its result and its subagent's conversation. */
 export const ToolItem = memo(function ToolItem({ item, permission, steps, thread }: ToolItemProps) {
-  const Icon = ICONS[item.name] ?? Wrench;
   const [StatusIcon, word] = STATUS[item.status];
   const denied = permission?.state === "denied";
   const active = (item.status === "streaming" || item.status === "running") && permission?.state !== "open";
@@ -48,7 +41,6 @@ export const ToolItem = memo(function ToolItem({ item, permission, steps, thread
       openAtFirst={item.status === "error" && !denied}
       summary={
         <>
-          <Icon className="icon-sm tool-icon" aria-hidden />
           <ToolLine name={item.name} input={item.input} />
           <span className="tool-aside">
             {diff && <DiffCount diff={diff} />}
@@ -95,6 +87,7 @@ function ToolBody({ item, permission, thread }: Pick<ToolItemProps, "item" | "pe
         name={item.name}
         input={item.input}
         told={item.resultData}
+        described
         output={isCommand && item.status !== "cut" && permission?.state !== "denied" ? item.result : null}
         isError={item.isError && item.status !== "cut"}
       />}

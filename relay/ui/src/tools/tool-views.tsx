@@ -53,6 +53,8 @@ interface ToolInputProps {
   readonly input: unknown;
   /** What the CLI tells of the result for programs: line numbers of an edit, say. */
   readonly told?: unknown;
+  /** Whether its line says already what it is for. */
+  readonly described?: boolean;
   /** Of a command: what it said. Others show it below, as `ToolResult`. */
   readonly output?: string | null;
   readonly isError?: boolean;
@@ -94,14 +96,14 @@ function Fields({ input }: { readonly input: unknown }) {
   );
 }
 
-function viewOf({ id, name, input, told, output = null, isError = false }: ToolInputProps): ReactNode {
+function viewOf({ id, name, input, told, described = false, output = null, isError = false }: ToolInputProps): ReactNode {
   const fields = asObject(input);
   const command = asText(fields["command"]);
   if (name === "Bash" && command !== undefined) {
     const description = asText(fields["description"]);
     return (
       <>
-        {description && <p className="tool-note foreign">{description}</p>}
+        {description && !described && <p className="tool-note foreign">{description}</p>}
         <Terminal id={id} command={command} output={output} isError={isError} label="Command" />
       </>
     );

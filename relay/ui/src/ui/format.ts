@@ -72,6 +72,17 @@ export function formatAgo(at: string | null | undefined, now: number): string {
   return date.toLocaleDateString("en-GB", { day: "numeric", month: "short", ...(thisYear ? {} : { year: "numeric" }) });
 }
 
+/** The same in the least room: `now`, `3 m`, `2 h`, `4 d`, then weeks. */
+export function formatAge(at: string | null | undefined, now: number): string {
+  const ms = at ? Date.parse(at) : Number.NaN;
+  if (Number.isNaN(ms)) return "";
+  const minutes = (now - ms) / 60_000;
+  if (minutes < 1) return "now";
+  if (minutes < 60) return `${Math.floor(minutes)} m`;
+  if (minutes < 1440) return `${Math.floor(minutes / 60)} h`;
+  return minutes < 14 * 1440 ? `${Math.floor(minutes / 1440)} d` : `${Math.floor(minutes / 10_080)} w`;
+}
+
 /** The reader's local time of day, with milliseconds if asked: `14:03:09.120`. */
 export function formatClock(at: string | null | undefined, withMs = false): string {
   const date = new Date(at ?? Number.NaN);

@@ -7,6 +7,7 @@ export { ErrorBoundary } from "./error-boundary";
 export { Field, Switch, type ControlProps } from "./field";
 export * from "./format";
 export { InlineCode } from "./inline-code";
+export { Key } from "./key";
 export { Menu, type MenuItem } from "./menu";
 export { useNow } from "./now";
 export { ProblemNote } from "./problem";

@@ -2,7 +2,7 @@
 
 import { useEffect, useRef } from "react";
 
-/** By `KeyboardEvent.key`: `j`, `?`, `Enter`, ` `. A command that returns false did nothing, and the browser goes on. */
+/** By `KeyboardEvent.key`: `j`, `?`, `Enter`, ` `; `Alt+ArrowUp`, and `Mod+k` with Ctrl or Cmd, also while someone types. A command that returns false did nothing, and the browser goes on. */
 export type Keys = Readonly<Record<string, (event: KeyboardEvent) => void | false>>;
 
 /**
@@ -16,10 +16,11 @@ export function useKeys(keys: Keys, first = false): void {
   });
   useEffect(() => {
     const onKeyDown = (event: KeyboardEvent) => {
-      if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-      if (isTyping(event.target) || document.querySelector("dialog[open]") !== null) return;
+      if (event.defaultPrevented || event.isComposing || document.querySelector("dialog[open]") !== null) return;
+      const mod = event.ctrlKey || event.metaKey;
+      if (!mod && isTyping(event.target)) return;
       if (isPress(event.key) && isControl(event.target)) return;
-      const command = latest.current[event.key];
+      const command = latest.current[mod ? `Mod+${event.key}` : event.altKey ? `Alt+${event.key}` : event.key];
       if (command !== undefined && command(event) !== false) event.preventDefault();
     };
     document.addEventListener("keydown", onKeyDown, first);

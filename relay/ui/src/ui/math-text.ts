@@ -2,8 +2,8 @@
 
 /** Code is left as it is. */
 const CODE = /(```[\s\S]*?(?:```|$)|~~~[\s\S]*?(?:~~~|$)|`[^`\n]*`)/;
-/** Between dollars something that no price has. */
-const SINGLE = /\$(?=[^\s$])[^$\n]*[\\^_{}=][^$\n]*\$(?!\d)/;
+/** Between dollars something that no price has, and nothing that only a shell has: `$(seq 3); do printf '\\n' $i`. */
+const SINGLE = /\$(?=[^\s$])(?!\([a-z]{2,}\s)[^$\n;"]*[\\^_{}=][^$\n;"]*\$(?!\d)/;
 
 /** Whether there are formulas, and whether single dollars set them. */
 export function mathIn(text: string): { readonly any: boolean; readonly single: boolean } {
@@ -33,4 +33,4 @@ export function withPrices(text: string): string {
   return parts.map((part, at) => (at % 2 === 1 ? part : part.replace(DOLLARS, (found) => (found === "$" ? "\\$" : found)))).join("");
 }
 
-const DOLLARS = /\\\$|\$\$[\s\S]*?\$\$|\$(?=[^\s$])[^$\n]*?[\\^_{}=][^$\n]*?\$(?!\d)|\$/g;
+const DOLLARS = /\\\$|\$\$[\s\S]*?\$\$|\$(?=[^\s$])(?!\([a-z]{2,}\s)[^$\n;"]*?[\\^_{}=][^$\n;"]*?\$(?!\d)|\$/g;

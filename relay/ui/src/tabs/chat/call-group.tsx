@@ -1,4 +1,3 @@
-import { Layers } from "lucide-react";
 import { memo } from "react";
 import { ToolItem } from "../../tools/tool-item";
 import { Disclosure } from "../../ui/fold";
@@ -15,7 +14,6 @@ export const CallGroup = memo(function CallGroup({ id, calls }: { readonly id: s
       className="tool tool-done tool-group"
       summary={
         <>
-          <Layers className="icon-sm tool-icon" aria-hidden />
           <span className="tool-name">{title}</span>
           <span className="tool-subject">{rest}</span>
           <span className="tool-aside">{seconds >= 0.1 && <span className="muted numeric">{formatDuration(seconds)}</span>}</span>

@@ -79,6 +79,9 @@ export function ChatTab({ runId, log, model, position, docked }: TabProps) {
     });
   }, [runId, model.totals.turns]);
   const onEscape = useDoubleEscape(talk.interruptible ? interrupt : undefined);
+  const chat = useRef(model.chat);
+  chat.current = model.chat;
+  const said = useCallback(() => chat.current.flatMap((item) => (item.kind === "user" && !item.earlier ? [item.text] : [])).reverse(), []);
   const toEnd = useCallback(() => list.current?.toEnd(), []);
 
   const { questions, permissions } = model;
@@ -135,6 +138,7 @@ export function ChatTab({ runId, log, model, position, docked }: TabProps) {
                 talk={talk}
                 modelName={model.model}
                 receipts={messages}
+                said={said}
                 interrupting={interrupting}
                 onInterrupt={interrupt}
                 onSent={toEnd}

@@ -1,17 +1,18 @@
-import { Octagon, SendHorizontal, SlidersHorizontal } from "lucide-react";
-import { memo, useId, useRef, useState, type KeyboardEvent } from "react";
+import { ChevronUp, Octagon, SendHorizontal } from "lucide-react";
+import { memo, useRef, useState, type KeyboardEvent } from "react";
 import type { Delivery } from "../../api";
 import type { Receipt } from "../../model/types";
-import { Button, IconButton } from "../../ui/button";
-import { AgentSettings } from "./agent-settings";
+import { Button } from "../../ui/button";
+import { Menu } from "../../ui/menu";
+import { AgentChips } from "./agent-chips";
 import { useDraft } from "./draft";
 import { say } from "./outbox";
 import type { Talk } from "./talk";
 
-const DELIVERIES: readonly (readonly [Delivery, string, string])[] = [
-  ["steer", "into this turn", "The agent reads it at its next step"],
-  ["queue", "after this turn", "It waits until the agent is done, and is a turn of its own"],
-  ["interrupt", "now", "The running turn is ended first"],
+const DELIVERIES: readonly (readonly [Delivery, string, string | undefined])[] = [
+  ["steer", "Into this turn", "Enter"],
+  ["queue", "After this turn", "Alt+Enter"],
+  ["interrupt", "End this turn first", undefined],
 ];
 
 interface ComposerProps {
@@ -20,6 +21,8 @@ interface ComposerProps {
   /** As the lines tell it. */
   readonly modelName: string | null;
   readonly receipts: ReadonlyMap<string, Receipt>;
+  /** What was said before, the newest first: the arrow up brings it back. */
+  readonly said: () => readonly string[];
   readonly interrupting: boolean;
   readonly onInterrupt: () => void;
   readonly onSent: () => void;
@@ -27,43 +30,56 @@ interface ComposerProps {
 
 /** Where one talks to a run. */
 export const Composer = memo(function Composer(props: ComposerProps) {
-  const { runId, talk, modelName, receipts, interrupting, onInterrupt, onSent } = props;
+  const { runId, talk, modelName, receipts, said, interrupting, onInterrupt, onSent } = props;
   const [draft, setDraft] = useDraft(runId);
-  const [delivery, setDelivery] = useState<Delivery>("steer");
-  const [settings, setSettings] = useState(false);
+  const [recalled, setRecalled] = useState(-1);
   const box = useRef<HTMLTextAreaElement>(null);
-  const hintId = useId();
   const empty = draft.trim() === "";
 
-  const send = () => {
+  const send = (delivery: Delivery) => {
     if (empty || talk.refusal !== null) return;
     say(runId, draft.trim(), { delivery: talk.agent ? delivery : "steer", resume: talk.reopens });
     setDraft("");
-    setDelivery("steer");
+    setRecalled(-1);
     box.current?.focus();
     onSent();
   };
 
-  const onKeyDown = (event: KeyboardEvent) => {
+  /** One message back (1) or on (-1), as long as nothing else was typed. */
+  const recall = (step: number): boolean => {
+    const all = said();
+    if (!empty && draft !== all[recalled]) return false;
+    const to = Math.min(all.length - 1, Math.max(-1, (empty ? -1 : recalled) + step));
+    if (to === recalled && !empty) return false;
+    setRecalled(to);
+    setDraft(all[to] ?? "");
+    return true;
+  };
+
+  const onKeyDown = (event: KeyboardEvent<HTMLTextAreaElement>) => {
     // An input method uses Enter to take a suggestion; some browsers tell that by the key code alone.
-    if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing || event.keyCode === 229) return;
+    if (event.nativeEvent.isComposing || event.keyCode === 229) return;
+    const { selectionStart, selectionEnd } = event.currentTarget;
+    const bare = !event.shiftKey && !event.ctrlKey && !event.metaKey && !event.altKey;
+    if (event.key === "Enter" && !event.shiftKey) send(event.altKey ? "queue" : "steer");
+    else if (event.key === "ArrowUp" && bare && selectionStart === selectionEnd && !draft.slice(0, selectionStart).includes("\n") && recall(1)) {
+      // done
+    } else if (event.key === "ArrowDown" && bare && recalled >= 0 && !draft.slice(selectionEnd).includes("\n") && recall(-1)) {
+      // done
+    } else return;
     event.preventDefault();
-    send();
   };
 
   if (talk.refusal !== null) return <p className="composer composer-refusal">{talk.refusal}</p>;
-  const [, , meaning] = DELIVERIES.find(([name]) => name === delivery) ?? ["", "", ""];
   return (
     <form
       className="composer"
       aria-label="Send a message"
       onSubmit={(event) => {
         event.preventDefault();
-        send();
+        send("steer");
       }}
     >
-      {settings && talk.agent && !talk.reopens && <AgentSettings runId={runId} modelName={modelName} receipts={receipts} />}
-      {talk.reopens && <p className="composer-note">The run has ended. Your message reopens it, with all it knows.</p>}
       <div className="composer-box">
         <textarea
           ref={box}
@@ -73,45 +89,34 @@ export const Composer = memo(function Composer(props: ComposerProps) {
           value={draft}
           enterKeyHint="send"
           aria-label="Message"
-          aria-describedby={hintId}
+          title={talk.reopens ? "Your message reopens the run, with all it knows" : "Enter sends, Shift+Enter makes a new line"}
           placeholder={talk.reopens ? "Reopen the run with a message" : "Message the run"}
           onChange={(event) => setDraft(event.target.value)}
           onKeyDown={onKeyDown}
         />
         <div className="composer-row">
-          {talk.agent && !talk.reopens && (
-            <>
-              <IconButton
-                size="sm"
-                icon={SlidersHorizontal}
-                label="Model and permissions"
-                aria-expanded={settings}
-                onClick={() => setSettings(!settings)}
-              />
-              <label className="composer-delivery" title={meaning}>
-                <span className="sr-only">When it is read</span>
-                <select className="input input-sm" value={delivery} onChange={(event) => setDelivery(event.target.value as Delivery)}>
-                  {DELIVERIES.map(([name, label]) => (
-                    <option key={name} value={name}>
-                      {label}
-                    </option>
-                  ))}
-                </select>
-              </label>
-            </>
-          )}
-          <span id={hintId} className="composer-hint">
-            Enter sends, Shift+Enter makes a new line
-          </span>
+          {talk.agent && !talk.reopens && <AgentChips runId={runId} modelName={modelName} receipts={receipts} />}
           <span className="composer-actions">
             {talk.interruptible && (
-              <Button size="sm" variant="danger" icon={Octagon} busy={interrupting} onClick={onInterrupt} title="End the running turn (Esc Esc)" aria-keyshortcuts="Escape Escape">
+              <Button size="sm" variant="ghost" icon={Octagon} busy={interrupting} onClick={onInterrupt} title="End the running turn (Esc Esc)" aria-keyshortcuts="Escape Escape">
                 Interrupt
               </Button>
             )}
-            <Button type="submit" size="sm" variant="primary" icon={SendHorizontal} disabled={empty}>
-              {talk.reopens ? "Reopen and send" : "Send"}
-            </Button>
+            <span className="composer-send">
+              <Button type="submit" size="sm" variant="primary" icon={SendHorizontal} disabled={empty}>
+                {talk.reopens ? "Reopen and send" : "Send"}
+              </Button>
+              {talk.agent && !talk.reopens && !empty && (
+                <Menu
+                  label="When it is read"
+                  side="above"
+                  className="button button-primary button-sm"
+                  items={DELIVERIES.map(([delivery, label, note]) => ({ label, ...(note !== undefined && { note }), onSelect: () => send(delivery) }))}
+                >
+                  <ChevronUp className="icon-sm" aria-hidden />
+                </Menu>
+              )}
+            </span>
           </span>
         </div>
       </div>

@@ -140,7 +140,13 @@ def tree_of(workspace: Workspace) -> list[int]:
 @contextlib.contextmanager
 def spawned(*argv: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
     """A process that is killed at the end, if it still runs. Runs outlive it; what else it started ends with it."""
-    process = subprocess.Popen(argv, **options)
+    with ending(subprocess.Popen(argv, **options)) as process:
+        yield process
+
+
+@contextlib.contextmanager
+def ending(process: "subprocess.Popen[Any]") -> Iterator["subprocess.Popen[Any]"]:
+    """Kill it at the end, if it still runs."""
     try:
         yield process
     finally:

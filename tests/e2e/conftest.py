@@ -3,7 +3,6 @@
 import contextlib
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,8 @@ import httpx
 import pytest
 
 from runlog import Workspace, open_workspace
-from tests.support import DEADLINE_S, end_runs, free_port, spawned, wait_until
+from tests.forks import TAILCAST, Forked
+from tests.support import DEADLINE_S, end_runs, ending, free_port, wait_until
 
 
 def started(root: Path) -> list[str]:
@@ -55,8 +55,8 @@ class House:
 
 @contextlib.contextmanager
 def tailcast(*arguments: str, stdout: Any) -> Iterator["subprocess.Popen[bytes]"]:
-    argv = [sys.executable, "-m", "tailcast", *arguments]
-    with spawned(*argv, stdout=stdout, env=os.environ | {"NO_COLOR": "1"}) as process:
+    process = Forked(TAILCAST, *arguments, stdout=stdout, env=os.environ | {"NO_COLOR": "1"})
+    with ending(process):
         yield process
 
 

@@ -3,10 +3,8 @@
 import contextlib
 import itertools
 import json
-import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ import httpx
 from runlog import RunLock, Workspace, append_lines, create_run, encode
 from runlog.groups.catalog import CatalogEntry
 from runlog.run.events import TERMINAL_STATUS
+from tests.forks import WATCHED_RELAY, Forked
 from tests.support import DEADLINE_S
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -76,11 +75,8 @@ class Relay:
 
 @contextlib.contextmanager
 def running_relay(root: Path, *args: str, port: int = 0) -> Iterator[Relay]:
-    argv = [sys.executable, "-W", "error", "-m", "tests.relay.watched"]
-    argv += ["--root", str(root), "--port", str(port)]
-    process = subprocess.Popen(
-        [*argv, *args], cwd=PROJECT, stdout=subprocess.PIPE, text=True, env=_environment()
-    )
+    words = ["--root", str(root), "--port", str(port), *args]
+    process = Forked(WATCHED_RELAY, *words, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         url = process.stdout.readline().removeprefix("listening on ").strip()
@@ -98,12 +94,6 @@ def running_relay(root: Path, *args: str, port: int = 0) -> Iterator[Relay]:
         finally:
             assert process.stdout is not None
             process.stdout.close()
-
-
-def _environment() -> dict[str, str]:
-    others = os.environ.get("PYTHONPATH")
-    path = f"{PROJECT}{os.pathsep}{others}" if others else str(PROJECT)
-    return os.environ | {"PYTHONPATH": path}
 
 
 _numbers = itertools.count()

@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,32 +16,31 @@ from runlog import Workspace, create_run, encode, open_workspace
 from runner.attempt.options import RunOptions
 from runner.supervise.spawn import start_run_process
 from runner.supervise.supervisor import runner_is_active
-from tests.support import DEADLINE_S, end_runs, spawned, wait_until
+from tests.forks import TAILCAST, Forked
+from tests.support import DEADLINE_S, end_runs, ending, spawned, wait_until
 
-TAILCAST = str(Path(sys.executable).with_name("tailcast"))
 # What the person at the terminal may have set must not decide a test.
 _OURS = ("TAILCAST_", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
 
 
 @dataclass
 class Cli:
-    """Runs `tailcast` on a root. Standard output and error come as text."""
+    """Runs `tailcast` on a root. Standard output and error come as text.
+
+    `fresh`: not by a fork, where a test is of Python's start or of what `/proc` shows of a process.
+    """
 
     root: Path
     environment: dict[str, str] = field(default_factory=dict)
+    fresh: bool = False
 
     def __call__(
         self, *words: str, code: int | None = 0, told: str | None = None
     ) -> "subprocess.CompletedProcess[str]":
-        done = subprocess.run(
-            [TAILCAST, *words],
-            input=told,
-            stdin=subprocess.DEVNULL if told is None else None,
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE_S,
-            env=self.environment,
-        )
+        stdin = subprocess.DEVNULL if told is None else subprocess.PIPE
+        with self._start(words, stdin=stdin, stderr=subprocess.PIPE, text=True) as process:
+            printed = process.communicate(told, DEADLINE_S)
+        done = subprocess.CompletedProcess([TAILCAST, *words], process.returncode, *printed)
         shown = f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr, shown
         assert code is None or done.returncode == code, shown
@@ -54,13 +52,15 @@ class Cli:
     @contextlib.contextmanager
     def popen(self, *words: str, **options: Any) -> Iterator[Any]:
         """Killed at the end if it still runs."""
-        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
-        argv = [TAILCAST, *words]
-        with spawned(*argv, env=self.environment, stdin=subprocess.DEVNULL, **options) as process:
+        options = {"stdin": subprocess.DEVNULL, "stderr": subprocess.PIPE} | options
+        with self._start(words, **options) as process:
             yield process
-        for pipe in (process.stdout, process.stderr):
-            if pipe is not None:
-                pipe.close()
+
+    def _start(self, words: tuple[str, ...], **options: Any) -> Any:
+        options = {"stdout": subprocess.PIPE, "env": self.environment} | options
+        if self.fresh:
+            return spawned(TAILCAST, *words, **options)
+        return ending(Forked(TAILCAST, *words, **options))
 
 
 @pytest.fixture

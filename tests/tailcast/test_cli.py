@@ -203,6 +203,7 @@ def test_python_m_tailcast(cli: Cli) -> None:
 
 def test_a_terminal_that_knows_ascii_only(cli: Cli) -> None:
     external(cli.root, {"type": "workflow_started", "workflow": "grün ✓"}, b'{"type":"\\ud800"}')
+    cli.fresh = True
     cli.environment |= {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     assert "gr?n" in cli("tail", "outside").stdout
 

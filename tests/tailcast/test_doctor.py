@@ -67,6 +67,7 @@ def test_an_entry_point_that_can_not_be_imported(cli: Cli, tmp_path: Path) -> No
     package.mkdir(parents=True)
     (package / "METADATA").write_text("Metadata-Version: 2.1\nName: bad-flow\nVersion: 1.0\n")
     (package / "entry_points.txt").write_text("[tailcast.workflows]\nbad = nowhere.at_all:Flow\n")
+    cli.fresh = True
     cli.environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path / "site"), os.getcwd()])
     level, told = levels(cli, code=1)["workflows"]
     assert level == "fail" and "nowhere" in told
@@ -77,6 +78,7 @@ def test_an_extra_that_is_not_installed_is_no_fault(cli: Cli, tmp_path: Path) ->
     """As on a default install: what the extra brings can't be imported."""
     hidden = "import sys\nsys.modules['langgraph'] = None\n"
     (tmp_path / "sitecustomize.py").write_text(hidden)
+    cli.fresh = True
     cli.environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path), os.getcwd()])
     level, told = levels(cli)["workflows"]
     assert level == "ok" and "pip install 'tailcast[langgraph]'" in told

@@ -151,6 +151,7 @@ def test_a_name_comes_through_to_receipts_and_decisions(cli: Cli, tmp_path: Path
 
 @pytest.mark.parametrize("way", ["argument", "equals", "environment"])
 def test_the_token_is_out_of_sight(cli: Cli, way: str) -> None:
+    cli.fresh = True
     words = {"argument": ["--token", TOKEN], "equals": [f"--token={TOKEN}"], "environment": []}[way]
     if way == "environment":
         cli.environment["TAILCAST_TOKEN"] = TOKEN

@@ -25,7 +25,8 @@ from playwright.sync_api import (
 
 from benchmarks.browser import absence
 from runlog import Workspace, open_workspace
-from tests.support import DEADLINE_S, spawned, wait_until
+from tests.forks import TAILCAST, Forked
+from tests.support import DEADLINE_S, ending, wait_until
 
 PROJECT = Path(__file__).resolve().parents[2]
 UI = PROJECT / "relay" / "ui"
@@ -70,11 +71,11 @@ class Site:
 
     def start(self) -> None:
         """On the port that it had before, if it had one."""
-        argv = [sys.executable, "-m", "tailcast", "--root", str(self.root), "serve"]
-        argv += ["--scripted-model", "--grace-s", "1", "--port", str(self.port), *self.words]
-        self.process = self._stack.enter_context(
-            spawned(*argv, stdout=subprocess.PIPE, env=os.environ | {"NO_COLOR": "1"})
-        )
+        words = ["--root", str(self.root), "serve", "--scripted-model", "--grace-s", "1"]
+        words += ["--port", str(self.port), *self.words]
+        environment = os.environ | {"NO_COLOR": "1"}
+        process = Forked(TAILCAST, *words, stdout=subprocess.PIPE, env=environment)
+        self.process = self._stack.enter_context(ending(process))
         assert self.process.stdout is not None
         line = self.process.stdout.readline().decode()
         assert line.startswith("listening on "), line

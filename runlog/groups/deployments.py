@@ -9,11 +9,13 @@ from typing import Any
 from ..disk.durable import folder_locked, names_in, remove_file, replace_file
 from ..disk.read import read_object
 from ..disk.records import encode, now_iso
-from ..errors import BadDeployment, BadLimit, BrokenDeployment, UnknownDeployment
+from ..errors import BadDeployment, BadLimit, BadOwnWords, BrokenDeployment, UnknownDeployment
 from ..run.limits import check_limits
 from ..run.manifest import MAX_PRIORITY
+from ..run.own_words import check_own_words
 
 __all__ = [
+    "OWN_OVERRIDES",
     "READ_ONLY",
     "Deployment",
     "Precondition",
@@ -28,6 +30,9 @@ __all__ = [
 # Shown of a deployment, and passed over where one is put, so that what was read can be changed and put again.
 READ_ONLY = frozenset({"created_at", "updated_at", "statistics", "links"})
 
+# What a start may set beside params, if it is among `allowed_overrides`, though the deployment has its own.
+OWN_OVERRIDES = frozenset({"title", "labels", "thread_id"})
+
 _FOLDER = "_deployments"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,79}")
 _MAX_BYTES = 16 * 1024 * 1024  # a request body is at most 10 MiB; a file beyond is none of ours
@@ -37,7 +42,8 @@ _MAX_BYTES = 16 * 1024 * 1024  # a request body is at most 10 MiB; a file beyond
 class Deployment:
     """What a run is started with by this name.
 
-    `params` may lack required ones that are in `allowed_overrides`, the names of the params that a start may set.
+    `params` may lack required ones that are in `allowed_overrides`, the names of the params that a start may set;
+    with them those of `title`, `labels` and `thread_id`, of each run, that it may replace.
     `max_running`: at most so many of its runs at once; None: as many as the runner takes. `limits`: name -> number.
     Times are ISO, in UTC. A run holds all it needs: changes here are for later ones.
     """
@@ -52,6 +58,9 @@ class Deployment:
     priority: int = 0
     max_running: int | None = None
     allowed_overrides: tuple[str, ...] = ()
+    title: str | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+    thread_id: str | None = None
     created_at: str = ""
     updated_at: str = ""
 
@@ -94,6 +103,11 @@ def deployment_of(name: str, body: Mapping[str, Any]) -> Deployment:
         check_limits(given.get("limits", {}))
     except BadLimit as error:
         raise _bad(f"limits/{error.name}", str(error)) from None
+    try:
+        check_own_words(**{name: given.get(name) for name in OWN_OVERRIDES})
+    except BadOwnWords as error:
+        pointer, told = next(iter(error.faults.items()))
+        raise _bad(pointer[1:], told) from None
     if "allowed_overrides" in given:
         given["allowed_overrides"] = tuple(dict.fromkeys(given["allowed_overrides"]))
     return Deployment(**given)
@@ -221,6 +235,7 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
         lambda v: isinstance(v, list | tuple) and all(map(_is_text, v)),
         "a list of names of params",
     ),
+    "labels": (_is_object, "an object"),
     "created_at": (_is_text, "a time"),
     "updated_at": (_is_text, "a time"),
 }

@@ -18,16 +18,19 @@ from ..disk.records import encode, from_iso, now_iso, to_iso
 from ..disk.tail import read_records
 from ..errors import RunExists, UnknownRun
 from .earlier import checked_history, usable_history
+from .own_words import MAX_TITLE_CHARS, NO_WORDS, OwnWords, check_own_words, usable_words
 
 __all__ = [
     "EXTERNAL",
     "MAX_PRIORITY",
     "Manifest",
     "create_run",
+    "prompt_text",
     "read_manifest",
     "readable_manifest",
     "remove_run",
     "start_order",
+    "title_of",
 ]
 
 # The workflow of a folder that holds a stream and no run.json: someone else's writing, listed and relayed.
@@ -47,7 +50,7 @@ class Manifest:
     `created_at` is an ISO time in UTC. `prompt` is text or a list of Claude content blocks. `params` were checked
     against the schema of the workflow by whoever created the run; the run process checks them again.
     `deployment` and `batch_id` name what it was started from. Of queued runs the one of the highest `priority` is
-    started first. `limits`: name -> number; to pass one ends the run.
+    started first. `limits`: name -> number; to pass one ends the run. `words` are fields of their own in the file.
     """
 
     run_id: str
@@ -61,6 +64,7 @@ class Manifest:
     batch_id: str | None = None
     priority: int = 0
     limits: dict[str, Any] = field(default_factory=dict)
+    words: OwnWords = NO_WORDS
 
 
 def create_run(
@@ -75,12 +79,14 @@ def create_run(
     batch_id: str | None = None,
     priority: int = 0,
     limits: dict[str, Any] | None = None,
+    words: OwnWords = NO_WORDS,
     run_id: str | None = None,
 ) -> Workspace:
     """Put a queued run on the disk; when this returns it survives a power cut.
 
     :raises BadRunId: the given `run_id` can't be one.
     :raises RunExists: it is taken.
+    :raises BadOwnWords: see `check_own_words`.
     :raises ValueError: what is in it is no JSON, or too long to be read again; or `chat_history` has another form.
     """
     manifest = Manifest(
@@ -95,6 +101,7 @@ def create_run(
         batch_id=batch_id,
         priority=priority,
         limits=limits or {},
+        words=check_own_words(**words.as_json()),
     )
     return write_run(make_root(root), manifest)
 
@@ -107,7 +114,9 @@ def write_run(root: Path, manifest: Manifest, *, durable: bool = True) -> Worksp
     """
     workspace = Workspace(root, RunId(manifest.run_id))
     # Not by `asdict`, which copies deep and so ends at a far smaller depth of nesting than JSON.
-    body = encode({f.name: getattr(manifest, f.name) for f in fields(manifest)})
+    asked = {f.name: getattr(manifest, f.name) for f in fields(manifest)}
+    asked |= asked.pop("words").as_json()
+    body = encode(asked)
     if len(body) > MAX_FILE_BYTES:
         raise ValueError(
             f"a run is asked for in at most {MAX_FILE_BYTES:,} bytes, not {len(body):,}"
@@ -172,6 +181,7 @@ def read_manifest(workspace: Workspace) -> Manifest:
         batch_id=batch_id if isinstance(batch_id, str) else None,
         priority=priority if type(priority) is int else 0,
         limits=limits if isinstance(limits, dict) else {},
+        words=usable_words(data),
     )
 
 
@@ -219,6 +229,24 @@ def _remove_grave(grave: Path) -> None:
             _make_writable(grave)
             shutil.rmtree(grave)
     sync_folder(grave.parent)
+
+
+def title_of(manifest: Manifest) -> str:
+    """One line that says what the run is about: its own title, its prompt, or its command."""
+    if manifest.words.title is not None:
+        return manifest.words.title
+    text = prompt_text(manifest.prompt)
+    if not text and isinstance(argv := manifest.params.get("argv"), list):
+        text = " ".join(map(str, argv))
+    return " ".join(text.split())[:MAX_TITLE_CHARS]
+
+
+def prompt_text(prompt: str | list[Any] | None) -> str:
+    """The text of a prompt or message: itself, or its text blocks."""
+    if isinstance(prompt, list):
+        blocks = (b.get("text", "") for b in prompt if isinstance(b, dict))
+        return "\n".join(text for text in blocks if isinstance(text, str) and text)
+    return prompt or ""
 
 
 def start_order(queued: Iterable[Manifest]) -> list[Manifest]:

@@ -100,6 +100,9 @@ def _main(folder: Path) -> None:
             return
     try:
         manifest = read_manifest(workspace)
+        if manifest.words.trace is not None:
+            # https://opentelemetry.io/docs/specs/otel/context/env-carriers/: what the agent starts is of that trace.
+            os.environ["TRACEPARENT"] = manifest.words.trace
         asyncio.run(_attempt(workspace, manifest, reader, options, lock))
     finally:
         lock.release()

@@ -6,6 +6,7 @@ __all__ = [
     "BadDeployment",
     "BadLimit",
     "BadMessage",
+    "BadOwnWords",
     "BadRunId",
     "BatchActive",
     "BatchExists",
@@ -47,6 +48,14 @@ class BadLimit(RunlogError):
     def __init__(self, name: str, message: str, hint: str = "") -> None:
         super().__init__(message, hint)
         self.name = name
+
+
+class BadOwnWords(RunlogError):
+    """A title, label, thread or trace that can't be one. `faults`: pointer (`/labels/a`) -> what is wrong there."""
+
+    def __init__(self, faults: dict[str, str]) -> None:
+        super().__init__("; ".join(faults.values()))
+        self.faults = faults
 
 
 class BadMessage(RunlogError):

@@ -33,6 +33,10 @@ __all__ = ["create_resolved", "is_common", "resolve_input", "start_batch"]
 
 _MAX_FAULTS = 20
 _PARAMS = ("params", "runtime_overrides")
+# Of these, a name of an input's goes over the common one.
+_BY_NAME = (*_PARAMS, "labels")
+# And these are an input's own, or else the common one.
+_WHOLE = ("thread_id", "trace")
 
 
 def start_batch(root: Path, catalog: Catalog, asked: StartBatch, key: str | None) -> Batch:
@@ -80,6 +84,7 @@ def create_resolved(
             chat_history=start.chat_history,
             priority=start.priority,
             limits=start.limits,
+            words=start.words,
         )
         for own, start in zip(asked.inputs, starts, strict=True)
     ]
@@ -141,11 +146,13 @@ def resolve_input(
     :raises Refused: what is wrong with it; pointers are as in the start of a single run. See `is_common`.
     """
     fields: dict[str, Any] = {
-        name: getattr(own, name) for name in own.model_fields_set if name not in _PARAMS
+        name: getattr(own, name) for name in own.model_fields_set if name not in _BY_NAME
     }
     for name in ("workflow", "deployment"):
         fields[name] = getattr(asked, name)
-    for name in _PARAMS:
+    for name in _WHOLE:
+        fields[name] = getattr(asked if getattr(own, name) is None else own, name)
+    for name in _BY_NAME:
         common, given = getattr(asked, name), getattr(own, name)
         if common is not None or given is not None:
             fields[name] = (common or {}) | (given or {})
@@ -155,8 +162,10 @@ def resolve_input(
 def is_common(pointer: str, own: BatchInputAsked) -> bool:
     """Whether a fault is of what is common to all, and not of the input."""
     _, name, *path = pointer.split("/")
-    if name in _PARAMS:
+    if name in _BY_NAME:
         return bool(path) and path[0] not in (getattr(own, name) or {})
+    if name in _WHOLE:
+        return getattr(own, name) is None
     return name in ("workflow", "deployment")
 
 

@@ -10,11 +10,15 @@ from ..http.models import (
     Asked,
     ChatHistory,
     Content,
+    Labels,
     Limits,
     OwnId,
     Priority,
     Summary,
     Text,
+    ThreadId,
+    Title,
+    Trace,
     by_workflow_or_deployment,
 )
 
@@ -38,6 +42,10 @@ class BatchInputAsked(Asked):
     chat_history: ChatHistory | None = None
     limits: Limits | None = None
     priority: Priority | None = None
+    title: Title | None = None
+    labels: Labels | None = Field(None, description="Over the common ones, name by name")
+    thread_id: ThreadId | None = None
+    trace: Trace | None = None
 
 
 class StartBatch(Asked):
@@ -71,6 +79,11 @@ class StartBatch(Asked):
     runtime_overrides: dict[str, Any] | None = Field(
         None, description="With a deployment: common to all inputs"
     )
+    labels: Labels | None = Field(None, description="Common to all inputs")
+    thread_id: ThreadId | None = Field(
+        None, description="Of the inputs that have none of their own"
+    )
+    trace: Trace | None = Field(None, description="Of the inputs that have none of their own")
     inputs: list[BatchInputAsked] = Field(min_length=1, max_length=MAX_BATCH_RUNS)
     max_running: int | None = Field(
         None, ge=1, description="So many of its runs at once. Left out: as many as the runner may"

@@ -47,7 +47,7 @@ __all__ = [
 # Looked through from the end for where the last turn began.
 _WINDOW_BYTES = (1024 * 1024, 16 * 1024 * 1024, 256 * 1024 * 1024)
 # What the front end may name in its request, beside the chat itself.
-_START_FIELDS = ("workflow", "params", "deployment", "runtime_overrides", "limits", "priority")
+_START_FIELDS = "workflow params deployment runtime_overrides limits priority title labels thread_id trace".split()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from runlog.groups.deployments import MAX_WARM, READ_ONLY
 
-from .models import Asked, Blocks, Content, Limits, Priority, Summary, Text
+from .models import Asked, Blocks, Content, Labels, Limits, Priority, Summary, Text, ThreadId, Title
 
 __all__ = ["DeploymentPage", "DeploymentView", "PutDeployment"]
 
@@ -50,8 +50,12 @@ class PutDeployment(Asked):
     )
     allowed_overrides: Annotated[list[Text], Field(fail_fast=True)] = Field(
         default_factory=list,
-        description="Names of the params that a start may set by `runtime_overrides`; none by default",
+        description="Names of the params that a start may set by `runtime_overrides`; none by default. And of "
+        "`title`, `labels` and `thread_id` those that it may replace where they are given here",
     )
+    title: Title | None = None
+    labels: Labels = Field(default_factory=dict)
+    thread_id: ThreadId | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -95,6 +99,9 @@ class DeploymentView(BaseModel):
     max_running: int | None
     warm: int
     allowed_overrides: list[str]
+    title: str | None
+    labels: dict[str, str]
+    thread_id: str | None
     created_at: str = Field(examples=["2025-01-19T10:30:45.123Z"])
     updated_at: str
     statistics: StatisticsView

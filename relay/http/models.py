@@ -16,6 +16,14 @@ from pydantic import (
 
 from runlog.run.limits import LIMITS
 from runlog.run.manifest import MAX_PRIORITY
+from runlog.run.own_words import (
+    LABEL_NAME_PATTERN,
+    MAX_LABEL_CHARS,
+    MAX_LABELS,
+    MAX_TITLE_CHARS,
+    THREAD_ID_PATTERN,
+    TRACE_PATTERN,
+)
 
 __all__ = [
     "ID_PATTERN",
@@ -33,6 +41,7 @@ __all__ = [
     "EventsPage",
     "Health",
     "HistoryView",
+    "Labels",
     "Limits",
     "Listing",
     "MAX_UNKNOWN",
@@ -49,6 +58,9 @@ __all__ = [
     "StartRun",
     "Summary",
     "Text",
+    "ThreadId",
+    "Title",
+    "Trace",
     "WorkflowView",
     "by_workflow_or_deployment",
 ]
@@ -96,6 +108,42 @@ Limits = Annotated[
             },
         },
         examples=[{"wall_time_s": 3600, "cost_usd": 2.5}],
+    ),
+]
+Title = Annotated[
+    str,
+    Field(
+        description="One line for listings, in place of that of the prompt",
+        json_schema_extra={"minLength": 1, "maxLength": MAX_TITLE_CHARS},
+        examples=["Nightly review"],
+    ),
+]
+Labels = Annotated[
+    dict[str, Any],
+    Field(
+        description="Name -> value, to find runs by",
+        json_schema_extra={
+            "maxProperties": MAX_LABELS,
+            "propertyNames": {"pattern": LABEL_NAME_PATTERN},
+            "additionalProperties": {"type": "string", "maxLength": MAX_LABEL_CHARS},
+        },
+        examples=[{"team": "search", "ticket": "AB-12"}],
+    ),
+]
+ThreadId = Annotated[
+    str,
+    Field(
+        description="Of the conversation or case that the run is of: several may have the same",
+        json_schema_extra={"pattern": THREAD_ID_PATTERN},
+        examples=["case-4711"],
+    ),
+]
+Trace = Annotated[
+    str,
+    Field(
+        description="W3C `traceparent`: kept, and `TRACEPARENT` in the environment of the agent",
+        json_schema_extra={"pattern": TRACE_PATTERN},
+        examples=["00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"],
     ),
 ]
 # Unknown fields that are told.
@@ -231,6 +279,10 @@ class StartRun(Asked):
     chat_history: ChatHistory | None = Field(
         None, description="Earlier messages, `{role, content}` each, that the run begins with"
     )
+    title: Title | None = None
+    labels: Labels | None = None
+    thread_id: ThreadId | None = None
+    trace: Trace | None = None
 
 
 class SendMessage(Asked):
@@ -333,7 +385,7 @@ class Summary(BaseModel):
     workflow: str = Field(examples=["claude"])
     status: StatusName
     created_at: str = Field(examples=["2025-01-19T10:30:45.123Z"])
-    title: str = Field(description="One line of the prompt or command")
+    title: str = Field(description="Its own, or one line of the prompt or command")
     ended_at: str | None
     duration_s: float | None = Field(description="so far, while it runs")
     progress: float | None = Field(description="0 to 100")
@@ -347,6 +399,8 @@ class Summary(BaseModel):
     batch_id: str | None
     waiting_for: WaitingFor
     queue_position: int | None = Field(description="of a queued run, 1 for the next; else null")
+    labels: dict[str, str] = Field(examples=[{"team": "search"}])
+    thread_id: str | None
     links: dict[str, str]
 
 
@@ -433,6 +487,10 @@ class RunView(BaseModel):
     result: Any
     error: Any
     reason: str | None
+    title: str = Field(description="Its own, or one line of the prompt or command")
+    labels: dict[str, str] = Field(examples=[{"team": "search"}])
+    thread_id: str | None
+    trace: str | None = Field(description="W3C `traceparent`")
     prompt: str | Blocks | None
     params: dict[str, Any]
     interactive: bool

@@ -17,10 +17,13 @@ from runlog import (
     parse_cursor,
     run_status,
 )
+from runlog.errors import BadOwnWords
 from runlog.index import Filters, Order
+from runlog.run.own_words import MAX_LABELS, parse_label
 
 from ..dependencies import Json, OnRun, RunAt, Services, Shared, StrictRoute, Who, in_thread
 from ..http.models import CatalogView, RunPage, RunStarted, RunView, StartRun, StatusName
+from ..http.problems import Problem
 from ..http.runs import links_of, remove_run, run_view, summary_view
 from ..starting.create_run import start_run
 from ..streaming.responses import EventStream
@@ -105,7 +108,8 @@ async def list_runs(
         str | None,
         Query(
             max_length=500,
-            description="Words that all begin words of the run's id, prompt (or command) or result",
+            description="Words that all begin words of the run's id, title, labels, thread, prompt (or command) or "
+            "result",
             examples=["parser timeout"],
         ),
     ] = None,
@@ -124,6 +128,15 @@ async def list_runs(
             examples=["wall_time_s"],
         ),
     ] = None,
+    label: Annotated[
+        list[str] | None,
+        Query(
+            max_length=MAX_LABELS,
+            description="`name=value`, or `name` with any value; repeated, all of them",
+            examples=[["team=search"]],
+        ),
+    ] = None,
+    thread_id: Annotated[str | None, Query(max_length=200)] = None,
     created_after: Annotated[
         datetime | None, Query(description="At this time or later; without a zone it is UTC")
     ] = None,
@@ -151,6 +164,8 @@ async def list_runs(
         deployment=deployment,
         batch_id=batch if batch is not None else batch_id,
         reason=reason,
+        labels=_labels(label),
+        thread_id=thread_id,
         created_after=_aware(created_after),
         created_before=_aware(created_before),
         cost_over=cost_over,
@@ -166,6 +181,20 @@ async def list_runs(
         return told | ({"counts": services.index.counts(**filters)} if counts else {})
 
     return Json(await in_thread(read))
+
+
+def _labels(asked: list[str] | None) -> list[tuple[str, str | None]] | None:
+    if asked is None:
+        return None
+    try:
+        return [parse_label(text) for text in asked]
+    except BadOwnWords as error:
+        raise Problem(
+            422,
+            "invalid-request",
+            str(error),
+            errors=[{"parameter": "label", "detail": str(error)}],
+        ) from None
 
 
 def _aware(moment: datetime | None) -> datetime | None:

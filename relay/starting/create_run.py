@@ -17,10 +17,12 @@ from runlog import (
     read_manifest,
 )
 from runlog.disk.stamp import Stamp, stamp_of
-from runlog.errors import BadDeployment, BadLimit, UnknownDeployment
+from runlog.errors import BadDeployment, BadLimit, BadOwnWords, UnknownDeployment
 from runlog.groups.catalog import CatalogEntry, read_catalog
 from runlog.groups.deployments import read_deployment
 from runlog.groups.resolution import (
+    Fault,
+    Refused,
     Start,
     check_start,
     entry_of,
@@ -29,6 +31,7 @@ from runlog.groups.resolution import (
     start_of_deployment,
 )
 from runlog.run.limits import check_limits
+from runlog.run.own_words import OwnWords, check_own_words
 from runlog.run.reserved import take
 
 from ..http.models import StartRun
@@ -106,8 +109,9 @@ def resolve_start(root: Path, entries: Mapping[str, CatalogEntry], asked: StartR
         check_limits(asked.limits or {})
     except BadLimit as error:
         raise refused(f"/limits/{error.name}", str(error)) from None
+    words = _words_of(asked)
     if asked.deployment is not None:
-        return _resolve_deployment(root, entries, asked, asked.deployment)
+        return _resolve_deployment(root, entries, asked, words, asked.deployment)
     if asked.workflow is None:
         raise refused("/workflow", "Name the `workflow` to start, or a `deployment`")
     if asked.runtime_overrides is not None:
@@ -123,13 +127,26 @@ def resolve_start(root: Path, entries: Mapping[str, CatalogEntry], asked: StartR
         deployment=None,
         priority=asked.priority or 0,
         limits=asked.limits or {},
+        words=words,
     )
     check_start(entry_of(entries, start.workflow, "/workflow"), start)
     return start
 
 
+def _words_of(asked: StartRun) -> OwnWords:
+    try:
+        return check_own_words(asked.title, asked.labels, asked.thread_id, asked.trace)
+    except BadOwnWords as error:
+        faults = [Fault(pointer, detail) for pointer, detail in error.faults.items()]
+        raise Refused("invalid-request", str(error), faults) from None
+
+
 def _resolve_deployment(
-    root: Path, entries: Mapping[str, CatalogEntry], asked: StartRun, name: str
+    root: Path,
+    entries: Mapping[str, CatalogEntry],
+    asked: StartRun,
+    words: OwnWords,
+    name: str,
 ) -> Start:
     if asked.workflow is not None:
         raise refused("/workflow", "A deployment has its own workflow: send one of the two")
@@ -151,6 +168,7 @@ def _resolve_deployment(
         chat_history=asked.chat_history,
         priority=asked.priority,
         limits=asked.limits,
+        words=words,
     )
     check_start(entry, start, overrides)
     return start

@@ -22,6 +22,7 @@ from ..disk.read import MAX_FILE_BYTES, read_plain
 from ..disk.records import decode, encode, now_iso
 from ..errors import BadRunId, BatchExists, RunExists, RunlogError, UnknownBatch
 from ..run.manifest import Manifest, read_manifest, remove_building, remove_run, sync_run, write_run
+from ..run.own_words import NO_WORDS, OwnWords, check_own_words
 
 __all__ = [
     "MAX_BATCH_RUNS",
@@ -72,6 +73,7 @@ class BatchInput:
     chat_history: list[Any] = field(default_factory=list)
     priority: int = 0
     limits: dict[str, Any] = field(default_factory=dict)
+    words: OwnWords = NO_WORDS
 
 
 def create_batch(
@@ -292,6 +294,7 @@ def _manifest(batch: Batch, run_id: str, asked: BatchInput) -> Manifest:
         batch_id=batch.batch_id,
         priority=asked.priority,
         limits=asked.limits,
+        words=check_own_words(**asked.words.as_json()),
     )
 
 

@@ -9,13 +9,15 @@ from typing import Any
 from ..disk.durable import folder_locked, names_in, remove_file, replace_file
 from ..disk.read import read_object
 from ..disk.records import encode, now_iso
-from ..errors import BadDeployment, BadLimit, BrokenDeployment, UnknownDeployment
+from ..errors import BadDeployment, BadLimit, BadOwnWords, BrokenDeployment, UnknownDeployment
 from ..run.limits import check_limits
 from ..run.manifest import MAX_PRIORITY
+from ..run.own_words import check_own_words
 
 __all__ = [
     "DEPLOYMENTS_FOLDER",
     "MAX_WARM",
+    "OWN_OVERRIDES",
     "READ_ONLY",
     "Deployment",
     "Precondition",
@@ -30,6 +32,9 @@ __all__ = [
 # Shown of a deployment, and passed over where one is put, so that what was read can be changed and put again.
 READ_ONLY = frozenset({"created_at", "updated_at", "statistics", "links"})
 
+# What a start may set beside params, if it is among `allowed_overrides`, though the deployment has its own.
+OWN_OVERRIDES = frozenset({"title", "labels", "thread_id"})
+
 DEPLOYMENTS_FOLDER = "_deployments"
 # Spare processes of a root, at some 200 MB each.
 MAX_WARM = 8
@@ -41,7 +46,8 @@ _MAX_BYTES = 16 * 1024 * 1024  # a request body is at most 10 MiB; a file beyond
 class Deployment:
     """What a run is started with by this name.
 
-    `params` may lack required ones that are in `allowed_overrides`, the names of the params that a start may set.
+    `params` may lack required ones that are in `allowed_overrides`, the names of the params that a start may set;
+    with them those of `title`, `labels` and `thread_id`, of each run, that it may replace.
     `max_running`: at most so many of its runs at once; None: as many as the runner takes. `limits`: name -> number.
     `warm`: so many processes wait ready for its next runs, where its workflow can get ready ahead.
     Times are ISO, in UTC. A run holds all it needs: changes here are for later ones.
@@ -58,6 +64,9 @@ class Deployment:
     max_running: int | None = None
     warm: int = 0
     allowed_overrides: tuple[str, ...] = ()
+    title: str | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+    thread_id: str | None = None
     created_at: str = ""
     updated_at: str = ""
 
@@ -100,6 +109,11 @@ def deployment_of(name: str, body: Mapping[str, Any]) -> Deployment:
         check_limits(given.get("limits", {}))
     except BadLimit as error:
         raise _bad(f"limits/{error.name}", str(error)) from None
+    try:
+        check_own_words(**{name: given.get(name) for name in OWN_OVERRIDES})
+    except BadOwnWords as error:
+        pointer, told = next(iter(error.faults.items()))
+        raise _bad(pointer[1:], told) from None
     if "allowed_overrides" in given:
         given["allowed_overrides"] = tuple(dict.fromkeys(given["allowed_overrides"]))
     return Deployment(**given)
@@ -231,6 +245,7 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
         lambda v: isinstance(v, list | tuple) and all(map(_is_text, v)),
         "a list of names of params",
     ),
+    "labels": (_is_object, "an object"),
     "created_at": (_is_text, "a time"),
     "updated_at": (_is_text, "a time"),
 }

@@ -15,9 +15,10 @@ from referencing import Registry
 from .. import BadMessage
 from ..run.earlier import checked_history
 from ..run.inbox_lines import check_message
+from ..run.own_words import MAX_LABELS, NO_WORDS, OwnWords
 from .catalog import CatalogEntry
 from .dependencies import DEPENDENCIES_KEYWORD, in_order
-from .deployments import Deployment
+from .deployments import OWN_OVERRIDES, Deployment
 
 __all__ = [
     "Fault",
@@ -66,6 +67,7 @@ class Start:
     deployment: str | None
     priority: int
     limits: dict[str, float]
+    words: OwnWords = NO_WORDS
 
     def fields(self) -> dict[str, Any]:
         """As arguments of `create_run`."""
@@ -90,11 +92,13 @@ def start_of_deployment(
     chat_history: list[Any] | None = None,
     priority: int | None = None,
     limits: Mapping[str, float] | None = None,
+    words: OwnWords = NO_WORDS,
 ) -> Start:
     """The start that a deployment and what was sent with it come to; None leaves a thing to the deployment.
 
     :param overrides: params, in place of the deployment's own of those names.
     :param limits: each a limit (see `check_limits`), in place of the deployment's, or beside them.
+    :param words: checked; beside the deployment's, or in place of them if it allows that.
     :raises Refused: an override is not allowed, or a limit is looser than the deployment's.
     """
     allowed = ", ".join(deployment.allowed_overrides) or "none"
@@ -111,6 +115,14 @@ def start_of_deployment(
         if own is not None and value > own:
             told = f"`{deployment.name}` has {own:g}; a start may only go below that"
             faults.append(Fault(f"/limits/{name}", told))
+    labels = {**deployment.labels, **words.labels}
+    if len(labels) > MAX_LABELS:
+        told = f"With those of `{deployment.name}` they are {len(labels)}, and a run has at most {MAX_LABELS}"
+        faults.append(Fault("/labels", told))
+    faults += [
+        Fault(pointer, f"`{deployment.name}` has its own, and does not allow another one")
+        for pointer in _replaced(deployment, words)
+    ]
     if faults:
         told = "; ".join(fault.detail for fault in faults[:_MAX_FAULTS])
         raise Refused("invalid-request", told, faults[:_MAX_FAULTS])
@@ -123,7 +135,25 @@ def start_of_deployment(
         deployment=deployment.name,
         priority=deployment.priority if priority is None else priority,
         limits=deployment.limits | dict(limits or {}),
+        words=OwnWords(
+            title=words.title or deployment.title,
+            labels=labels,
+            thread_id=words.thread_id or deployment.thread_id,
+            trace=words.trace,
+        ),
     )
+
+
+def _replaced(deployment: Deployment, words: OwnWords) -> Iterator[str]:
+    """Pointers to the words that would take the place of the deployment's own, though it does not allow that."""
+    for name in ("title", "thread_id"):
+        own, sent = getattr(deployment, name), getattr(words, name)
+        if sent not in (None, own) and own is not None and name not in deployment.allowed_overrides:
+            yield f"/{name}"
+    if "labels" not in deployment.allowed_overrides:
+        for name, value in words.labels.items():
+            if deployment.labels.get(name, value) != value:
+                yield f"/labels/{name}"
 
 
 def history_of(chat_history: list[Any] | None) -> list[Any]:
@@ -166,7 +196,7 @@ def check_deployment(entry: CatalogEntry, deployment: Deployment) -> None:
             (
                 Fault(f"/allowed_overrides/{number}", f"`{entry.name}` has no param {name[:100]!r}")
                 for number, name in enumerate(deployment.allowed_overrides)
-                if not _may_have(entry.params, name)
+                if name not in OWN_OVERRIDES and not _may_have(entry.params, name)
             ),
             _MAX_FAULTS,
         )
@@ -246,7 +276,9 @@ def _placed(fault: ParamsError, deployment: str, overrides: Collection[str]) -> 
     told = fault.message[:500]
     if not fault.absolute_path:
         # What is missing is for the start to bring; what is too much is the deployment's, whose names are checked.
-        place = "/runtime_overrides" if fault.validator == "required" else "/deployment"
+        # So are the names of words that it allows, which go beside the params.
+        sent = fault.validator == "required" or OWN_OVERRIDES.intersection(overrides)
+        place = "/runtime_overrides" if sent else "/deployment"
         return Fault(place, f"With the params of `{deployment}`: {told}")
     if fault.absolute_path[0] in overrides:
         return _fault(fault, "/runtime_overrides")

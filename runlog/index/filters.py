@@ -37,13 +37,10 @@ TIE_BITS = 20
 _LAST_MS = (1 << (63 - TIE_BITS)) - 1
 # The same in every query, and the expressions of two indexes.
 _VALUES = {"cost": "ifnull(cost_usd, -1.0)", "duration": "ifnull(duration_s, -1.0)"}
-# Filter -> the column that has that very value.
-_SAME = (
-    ("status", "status"),
-    ("workflow", "asked"),
-    ("batch_id", "batch_id"),
-    ("reason", "reason"),
-)
+# Filter -> the column that must have its value.
+_EQUAL = {name: name for name in ("status", "batch_id", "reason", "thread_id")} | {
+    "workflow": "asked"
+}
 # A shorter beginning would be the half of all words.
 _PREFIX_CHARS = 2
 
@@ -51,9 +48,10 @@ _PREFIX_CHARS = 2
 class Filters(TypedDict, total=False):
     """What rows must have; each may be left out or None.
 
-    `q`: words, each of which begins a word of the run's id, prompt (or command) or result. `deployment`: one, or any
-    of these. `reason`: in a word, how it failed or stopped. `created_after` (inclusive) and `created_before`
-    (exclusive): aware times. `cost_over`: in USD.
+    `q`: words, each of which begins a word of the run's id, title, labels, thread, prompt (or command) or result.
+    `deployment`: one, or any of these. `labels`: all of these, a value None being any. `reason`: in a word, how it
+    failed or stopped. `created_after` (inclusive) and `created_before` (exclusive): aware
+    times. `cost_over`: in USD.
     """
 
     q: str | None
@@ -62,6 +60,8 @@ class Filters(TypedDict, total=False):
     deployment: str | Collection[str] | None
     batch_id: str | None
     reason: str | None
+    thread_id: str | None
+    labels: Collection[tuple[str, str | None]] | None
     created_after: datetime | None
     created_before: datetime | None
     cost_over: float | None
@@ -82,10 +82,10 @@ def created_ms(created_at: object) -> int:
 
 
 def conditions(filters: Filters, key: str) -> tuple[list[str], list[Any]]:
-    """All but `q`: terms to be joined by AND, and their parameters. `key` is the column of the key."""
+    """All but `q` and `labels`: terms to be joined by AND, and their parameters. `key` is the column of the key."""
     terms: list[str] = []
     values: list[Any] = []
-    for name, column in _SAME:
+    for name, column in _EQUAL.items():
         if (value := filters.get(name)) is not None:
             terms.append(f"{column} = ?")
             values.append(value)

@@ -13,6 +13,7 @@ from ..disk.stamp import Stamp, stamp_of
 from ..errors import RunlogError
 from ..run.events import is_terminal
 from ..run.manifest import Manifest, readable_manifest
+from ..run.own_words import label_text
 from ..run.state import RunState
 from ..run.status import BROKEN, prompt_text, summary_of, title_of
 from .row import Row
@@ -96,11 +97,14 @@ def read_row(
 
 
 def read_asked(workspace: Workspace) -> str:
-    """The prompt or command of a run, to be searched."""
+    """The own words of a run and its prompt or command, to be searched."""
     manifest = _read(workspace)
     if manifest is None:
         return ""
-    return prompt_text(manifest.prompt)[:_TEXT_CHARS] or title_of(manifest)
+    words = manifest.words
+    prompt = prompt_text(manifest.prompt)[:_TEXT_CHARS] or title_of(manifest)
+    told = (words.title, label_text(words.labels), words.thread_id, prompt)
+    return "\n".join(filter(None, told))
 
 
 def _read(workspace: Workspace) -> Manifest | None:

@@ -9,12 +9,14 @@ import os
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 from zlib import crc32
+
+import orjson
 
 from ..disk.durable import folder_locked
 from ..run.status import Summary
@@ -50,6 +52,7 @@ _CHECKPOINT, _CHECKPOINT_AT_FIRST = 1000, 16_000
 # Only a run that goes on has these, and those are shown from memory.
 _NOT_KEPT = ("queue_position", "parked")
 _SUMMARY = [f.name for f in fields(Summary) if f.name not in _NOT_KEPT]
+_LABELS = _SUMMARY.index("labels")  # JSON in the table
 _COLUMNS = ", ".join(_SUMMARY)
 _ALL = f"key, {_COLUMNS}, asked, stamps"
 _FACET_FILTERS = {facet: "batch_id" if facet == "batch" else facet for facet in FACETS}
@@ -57,11 +60,11 @@ _values_of = attrgetter(*_SUMMARY)
 _TABLE = f"(key INTEGER PRIMARY KEY, {_COLUMNS}, asked, stamps, UNIQUE (run_id))"
 _INDEXED = {
     "facets": ", ".join(FACETS.values()),
-    **{column: column for column in FACETS.values()},
-    "reason": "reason",
+    **{column: column for column in (*FACETS.values(), "reason", "thread_id")},
     "cost": order_of("cost"),
     "duration": order_of("duration"),
 }
+_LABEL_TABLE = "(key INTEGER, name, value, PRIMARY KEY (key, name)) WITHOUT ROWID"
 _FULL_TEXT = "USING fts5(run_text, asked_text, result_text, prefix='2', tokenize='unicode61 remove_diacritics 2')"
 _PLAIN_TEXT = "(rowid INTEGER PRIMARY KEY, run_text, asked_text, result_text)"
 
@@ -94,7 +97,12 @@ class Store:
             texts = f"VIRTUAL TABLE {{}}.texts {_FULL_TEXT}"
             if not self.full_text:
                 texts = f"TABLE {{}}.texts {_PLAIN_TEXT}"
-            schema = [f"CREATE TABLE {{}}.runs {_TABLE}", f"CREATE {texts}"]
+            schema = [
+                f"CREATE TABLE {{}}.runs {_TABLE}",
+                f"CREATE {texts}",
+                f"CREATE TABLE {{}}.labels {_LABEL_TABLE}",
+                "CREATE INDEX {}.keys_by_label ON labels (name, value, key)",
+            ]
             schema += [
                 f"CREATE INDEX {{}}.runs_by_{name} ON runs ({what})"
                 for name, what in _INDEXED.items()
@@ -348,6 +356,10 @@ class Store:
                 match = f"key IN (SELECT rowid FROM {table}.texts WHERE texts MATCH ?)"
             terms.append(match)
             values.append(match_expression(q))
+        for name, value in filters.get("labels") or ():
+            named = "name = ?" if value is None else "name = ? AND value = ?"
+            terms.append(f"{key} IN (SELECT key FROM {table}.labels WHERE {named})")
+            values += [name] if value is None else [name, value]
         for word in () if self.full_text else words:
             text = "run_text || ' ' || asked_text || ' ' || result_text"
             plain = word.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
@@ -375,6 +387,10 @@ class Store:
             f"INSERT OR REPLACE INTO {table}.runs ({_ALL}) VALUES ({marks})",
             [_plain(value) for value in values],
         )
+        # Of a run that goes on they are what they were; one that was broken may have some only now.
+        self._sql(f"DELETE FROM {table}.labels WHERE key = ?", (key,))
+        for name, value in summary.labels.items():
+            self._sql(f"INSERT INTO {table}.labels VALUES (?, ?, ?)", (key, name, value))
         if renew_texts:
             self._sql(
                 f"INSERT INTO {table}.texts (rowid, run_text, asked_text, result_text) VALUES (?, ?, ?, ?)",
@@ -392,6 +408,7 @@ class Store:
     def _drop(self, table: str, run_id: str) -> None:
         for (key,) in self._sql(f"SELECT key FROM {table}.runs WHERE run_id = ?", (run_id,)):
             self._sql(f"DELETE FROM {table}.texts WHERE rowid = ?", (key,))
+            self._sql(f"DELETE FROM {table}.labels WHERE key = ?", (key,))
             self._sql(f"DELETE FROM {table}.runs WHERE key = ?", (key,))
 
     @contextlib.contextmanager
@@ -494,11 +511,15 @@ def _has_fts5(db: sqlite3.Connection) -> bool:
 
 def _row(values: tuple[Any, ...]) -> tuple[int, Row]:
     key, *summary, asked, stamps = values
+    told = summary[_LABELS]
+    summary[_LABELS] = orjson.loads(told) if told else {}
     return key, Row(Summary(*summary), asked, stamps)
 
 
 def _plain(value: Any) -> Any:
-    """Lone surrogates, which JSON may hold, are nothing that SQLite takes."""
+    """Lone surrogates, which JSON may hold, are nothing that SQLite takes; nor are objects."""
+    if isinstance(value, Mapping):
+        return orjson.dumps(value).decode() if value else None
     if isinstance(value, str):
         try:
             value.encode()

@@ -18,6 +18,7 @@ from ..disk.records import encode, from_iso, now_iso, to_iso
 from ..disk.tail import read_records
 from ..errors import RunExists, UnknownRun
 from .earlier import checked_history, usable_history
+from .own_words import MAX_TITLE_CHARS, NO_WORDS, OwnWords, check_own_words, usable_words
 from .reserved import take, take_over
 
 __all__ = [
@@ -27,10 +28,12 @@ __all__ = [
     "Manifest",
     "create_run",
     "is_park_time",
+    "prompt_text",
     "read_manifest",
     "readable_manifest",
     "remove_run",
     "start_order",
+    "title_of",
 ]
 
 # The workflow of a folder that holds a stream and no run.json: someone else's writing, listed and relayed.
@@ -54,6 +57,7 @@ class Manifest:
     `deployment` and `batch_id` name what it was started from. Of queued runs the one of the highest `priority` is
     started first. `limits`: name -> number; to pass one ends the run. `park_after_s`: so long it rests with its
     process; 0 for ever, None as the runner has it.
+    started first. `limits`: name -> number; to pass one ends the run. `words` are fields of their own in the file.
     """
 
     run_id: str
@@ -68,6 +72,7 @@ class Manifest:
     priority: int = 0
     limits: dict[str, Any] = field(default_factory=dict)
     park_after_s: float | None = None
+    words: OwnWords = NO_WORDS
 
 
 def create_run(
@@ -83,6 +88,7 @@ def create_run(
     priority: int = 0,
     limits: dict[str, Any] | None = None,
     park_after_s: float | None = None,
+    words: OwnWords = NO_WORDS,
     run_id: str | None = None,
 ) -> Workspace:
     """Put a queued run on the disk; when this returns it survives a power cut.
@@ -91,6 +97,7 @@ def create_run(
 
     :raises BadRunId: the given `run_id` can't be one.
     :raises RunExists: it is taken.
+    :raises BadOwnWords: see `check_own_words`.
     :raises ValueError: what is in it is no JSON, or too long to be read again; or `chat_history` has another form.
     """
     manifest = Manifest(
@@ -106,9 +113,10 @@ def create_run(
         priority=priority,
         limits=limits or {},
         park_after_s=park_after_s,
+        words=check_own_words(**words.as_json()),
     )
     root = make_root(root)
-    if run_id is None:
+    if run_id is None and words.trace is None:  # a spare has its environment already
         reserved = take(root, workflow, manifest.params, interactive, manifest.limits)
         if reserved is not None:
             with contextlib.suppress(RunExists):  # its runner gave it up meanwhile
@@ -124,7 +132,9 @@ def write_run(root: Path, manifest: Manifest, *, durable: bool = True) -> Worksp
     """
     workspace = Workspace(root, RunId(manifest.run_id))
     # Not by `asdict`, which copies deep and so ends at a far smaller depth of nesting than JSON.
-    body = encode({f.name: getattr(manifest, f.name) for f in fields(manifest)})
+    asked = {f.name: getattr(manifest, f.name) for f in fields(manifest)}
+    asked |= asked.pop("words").as_json()
+    body = encode(asked)
     if len(body) > MAX_FILE_BYTES:
         raise ValueError(
             f"a run is asked for in at most {MAX_FILE_BYTES:,} bytes, not {len(body):,}"
@@ -197,6 +207,7 @@ def read_manifest(workspace: Workspace) -> Manifest:
         priority=priority if type(priority) is int else 0,
         limits=limits if isinstance(limits, dict) else {},
         park_after_s=park_after_s if is_park_time(park_after_s) else None,
+        words=usable_words(data),
     )
 
 
@@ -249,6 +260,24 @@ def _remove_grave(grave: Path) -> None:
             _make_writable(grave)
             shutil.rmtree(grave)
     sync_folder(grave.parent)
+
+
+def title_of(manifest: Manifest) -> str:
+    """One line that says what the run is about: its own title, its prompt, or its command."""
+    if manifest.words.title is not None:
+        return manifest.words.title
+    text = prompt_text(manifest.prompt)
+    if not text and isinstance(argv := manifest.params.get("argv"), list):
+        text = " ".join(map(str, argv))
+    return " ".join(text.split())[:MAX_TITLE_CHARS]
+
+
+def prompt_text(prompt: str | list[Any] | None) -> str:
+    """The text of a prompt or message: itself, or its text blocks."""
+    if isinstance(prompt, list):
+        blocks = (b.get("text", "") for b in prompt if isinstance(b, dict))
+        return "\n".join(text for text in blocks if isinstance(text, str) and text)
+    return prompt or ""
 
 
 def start_order(queued: Iterable[Manifest]) -> list[Manifest]:

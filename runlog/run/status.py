@@ -1,10 +1,9 @@
 """The status of a run and what a listing shows of it, from its files and its lock. Nothing is stored."""
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 from ..disk.append import Unusable, open_plain
 from ..disk.layout import Workspace
@@ -15,7 +14,14 @@ from ..disk.tail import CHUNK_BYTES, LogFile, LogReplaced, Record, records_of
 from ..errors import UnknownRun
 from .events import PARKED, TERMINAL_STATUS, Status, is_terminal
 from .inbox_lines import has_pending_resume, pending_lines
-from .manifest import UNKNOWN, Manifest, read_manifest, readable_manifest
+from .manifest import (
+    UNKNOWN,
+    Manifest,
+    prompt_text,
+    read_manifest,
+    readable_manifest,
+    title_of,
+)
 from .seal import is_genuine
 from .state import RunState, WaitingFor
 from .view import duration_of, reason_of, waiting_for, workflow_of
@@ -44,7 +50,6 @@ _TAIL_BYTES = (4 * 1024, 64 * 1024, 1024 * 1024)
 _LONGEST_TAIL_BYTES = 2 * MAX_LINE_BYTES
 # The reason of a run of which a file can't be used.
 BROKEN = "broken"
-_TITLE_CHARS = 200
 # What only the holder of the lock may say. Asked of any value, a list too.
 _SEALED = (*TERMINAL_STATUS, PARKED)
 
@@ -74,6 +79,9 @@ class Summary:
     deployment: str | None
     batch_id: str | None
     waiting_for: WaitingFor | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    thread_id: str | None = None
+    # The last two: the index stores those before them.
     queue_position: int | None = None
     parked: bool = False
 
@@ -255,24 +263,10 @@ def summary_of(
         batch_id=manifest.batch_id,
         waiting_for=waiting_for(state, status),
         parked=state.parked,
+        labels=manifest.words.labels,
+        thread_id=manifest.words.thread_id,
     )
     return summary, state
-
-
-def title_of(manifest: Manifest) -> str:
-    """One line that says what the run is about: its prompt, or its command."""
-    text = prompt_text(manifest.prompt)
-    if not text and isinstance(argv := manifest.params.get("argv"), list):
-        text = " ".join(map(str, argv))
-    return " ".join(text.split())[:_TITLE_CHARS]
-
-
-def prompt_text(prompt: str | list[Any] | None) -> str:
-    """The text of a prompt or message: itself, or its text blocks."""
-    if isinstance(prompt, list):
-        blocks = (b.get("text", "") for b in prompt if isinstance(b, dict))
-        return "\n".join(text for text in blocks if isinstance(text, str) and text)
-    return prompt or ""
 
 
 def tail_state(workspace: Workspace, windows: tuple[int, ...] = _TAIL_BYTES) -> RunState:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..disk.records import from_iso
 from .events import Status, is_terminal
-from .manifest import EXTERNAL, Manifest
+from .manifest import EXTERNAL, Manifest, title_of
 from .state import RunState, WaitingFor
 
 __all__ = ["duration_of", "reason_of", "state_view", "waiting_for", "workflow_of"]
@@ -65,6 +65,7 @@ def state_view(
         "result": state.result,
         "error": state.error,
         "reason": reason_of(state, status),
+        **manifest.words.as_json() | {"title": title_of(manifest)},
         "prompt": manifest.prompt,
         "params": manifest.params,
         "interactive": manifest.interactive,

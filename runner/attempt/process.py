@@ -105,6 +105,9 @@ def _main(folder: Path) -> None:
     with began(workspace, RunOptions.from_environment()) as begun:
         if begun is not None:
             show_in_ps(workspace.run_id)
+            if (trace := begun.manifest.words.trace) is not None:
+                # What the agent starts is of that trace: https://opentelemetry.io/docs/specs/otel/context/env-carriers/
+                os.environ["TRACEPARENT"] = trace
             asyncio.run(attempt(begun))
 
 

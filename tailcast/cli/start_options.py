@@ -7,17 +7,24 @@ import typer
 
 from runlog.run.limits import LIMITS
 from runlog.run.manifest import MAX_PRIORITY
+from runlog.run.own_words import parse_label
 
+from .errors import CommandError
 from .options import complete_deployment, complete_limit
 
 __all__ = [
     "FromDeployment",
+    "Labels",
     "Overrides",
     "Params",
     "ParamsFile",
     "PromptFile",
     "RunLimits",
     "RunPriority",
+    "RunThread",
+    "RunTitle",
+    "RunTrace",
+    "labels_of",
 ]
 
 Params = Annotated[
@@ -71,3 +78,35 @@ RunLimits = Annotated[
         autocompletion=complete_limit,
     ),
 ]
+RunTitle = Annotated[
+    str | None,
+    typer.Option("--title", metavar="TEXT", help="Shown in listings, in place of the prompt"),
+]
+Labels = Annotated[
+    list[str] | None,
+    typer.Option("--label", "-l", metavar="NAME=VALUE", help="To find runs by; repeat it"),
+]
+RunThread = Annotated[
+    str | None,
+    typer.Option("--thread", metavar="ID", help="Of the conversation or case that it is of"),
+]
+RunTrace = Annotated[
+    str | None,
+    typer.Option("--trace", metavar="TRACEPARENT", help="Handed to the agent as TRACEPARENT (W3C)"),
+]
+
+
+def labels_of(given: list[str] | None) -> dict[str, str]:
+    """What `--label NAME=VALUE` says, given any number of times.
+
+    :raises BadOwnWords: there can be no such label.
+    :raises CommandError: one has no value, or two.
+    """
+    labels: dict[str, str] = {}
+    for text in given or []:
+        name, value = parse_label(text)
+        if value is None:
+            raise CommandError(f"--label {text!r} has no value", "Write --label NAME=VALUE")
+        if labels.setdefault(name, value) != value:
+            raise CommandError(f"the label {name!r} is given twice", "Give it one value")
+    return labels

@@ -60,12 +60,19 @@ class AsyncClient(AsyncBatchCalls):
         runtime_overrides: Mapping[str, Any] | None = None,
         priority: int | None = None,
         limits: Mapping[str, float] | None = None,
+        title: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        thread_id: str | None = None,
+        trace: str | None = None,
         idempotency_key: str | None = None,
     ) -> Started:
         """Start a run: queued, when this returns.
 
         :param deployment: instead of `workflow` and `params`.
         :param runtime_overrides: params in place of the deployment's, of those that it allows to be set.
+        :param labels: name -> value, to find the run by; `title` is shown in listings, `thread_id` names the
+            conversation or case it is of.
+        :param trace: W3C `traceparent`, handed to the agent as `TRACEPARENT`.
         :param idempotency_key: the same key gives the same run for a day. Without one, each call is a run of its own.
         """
         fields = {
@@ -78,6 +85,10 @@ class AsyncClient(AsyncBatchCalls):
             "runtime_overrides": runtime_overrides,
             "priority": priority,
             "limits": limits,
+            "title": title,
+            "labels": labels,
+            "thread_id": thread_id,
+            "trace": trace,
         }
         return await self._do(calls.start(workflow, idempotency_key, fields))
 
@@ -289,7 +300,7 @@ class AsyncClient(AsyncBatchCalls):
         """Make a deployment or replace it as a whole: what is left out has its default again.
 
         :param fields: `description`, `prompt`, `params`, `allowed_overrides` (names of the params that a start may
-            set), `limits`, `priority`, `max_running`, `warm`, `interactive`.
+            set), `limits`, `priority`, `max_running`, `warm`, `interactive`, `title`, `labels`, `thread_id`.
         :param if_match: `etag` of the one you read; refused (412) if it was changed since.
         :param create_only: refused (412) if there is one of that name.
         """

@@ -25,12 +25,16 @@ class BatchCalls(Transport):
         max_running: int | None = None,
         description: str | None = None,
         batch_id: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        thread_id: str | None = None,
+        trace: str | None = None,
         idempotency_key: str | None = None,
     ) -> BatchStarted:
         """Start a run for each input: all of them queued when this returns, or none.
 
         :param inputs: 1 to 1,000: each a prompt, or the fields of one run (`prompt`, `params`, `priority`, …).
         :param params: common to all inputs; with a deployment `runtime_overrides` are.
+        :param labels: common to all inputs, as are `thread_id` and `trace`; an input's own go before them.
         :param max_running: so many of them at once.
         :param idempotency_key: the same key gives the same batch for a day.
         """
@@ -42,6 +46,9 @@ class BatchCalls(Transport):
             "max_running": max_running,
             "description": description,
             "batch_id": batch_id,
+            "labels": labels,
+            "thread_id": thread_id,
+            "trace": trace,
         }
         return self._do(calls.start_batch(inputs, idempotency_key, fields))
 
@@ -127,12 +134,16 @@ class AsyncBatchCalls(AsyncTransport):
         max_running: int | None = None,
         description: str | None = None,
         batch_id: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        thread_id: str | None = None,
+        trace: str | None = None,
         idempotency_key: str | None = None,
     ) -> BatchStarted:
         """Start a run for each input: all of them queued when this returns, or none.
 
         :param inputs: 1 to 1,000: each a prompt, or the fields of one run (`prompt`, `params`, `priority`, …).
         :param params: common to all inputs; with a deployment `runtime_overrides` are.
+        :param labels: common to all inputs, as are `thread_id` and `trace`; an input's own go before them.
         :param max_running: so many of them at once.
         :param idempotency_key: the same key gives the same batch for a day.
         """
@@ -144,6 +155,9 @@ class AsyncBatchCalls(AsyncTransport):
             "max_running": max_running,
             "description": description,
             "batch_id": batch_id,
+            "labels": labels,
+            "thread_id": thread_id,
+            "trace": trace,
         }
         return await self._do(calls.start_batch(inputs, idempotency_key, fields))
 

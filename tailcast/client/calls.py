@@ -98,7 +98,11 @@ def start(workflow: str | None, key: str | None, fields: Mapping[str, Any]) -> C
 def list_runs(
     filters: RunFilters, limit: int, cursor: str | None, *, counts: bool = False
 ) -> Call[RunPage]:
-    asked = {k: v.isoformat() if isinstance(v, datetime) else v for k, v in filters.items()}
+    asked: dict[str, Any] = {
+        k: v.isoformat() if isinstance(v, datetime) else v for k, v in filters.items()
+    }
+    if (labels := filters.get("label")) is not None:
+        asked["label"] = [labels] if isinstance(labels, str) else list(labels)
     params = given(asked | {"limit": limit, "cursor": cursor, "counts": counts or None})
     return Call("GET", "/workflows", _run_page, params)
 

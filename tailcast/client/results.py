@@ -1,6 +1,6 @@
 """Answers of a relay as frozen values. Fields that a newer relay adds are passed over; missing ones have defaults."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Literal, TypedDict, TypeVar
@@ -105,6 +105,8 @@ class RunSummary:
     batch_id: str | None = None
     waiting_for: WaitingFor | None = None
     queue_position: int | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+    thread_id: str | None = None
 
     @property
     def ended(self) -> bool:
@@ -120,7 +122,10 @@ class RunChange:
 
 
 class RunFilters(TypedDict, total=False):
-    """Which runs to list: see `GET /workflows`. Times are aware; without a zone they are UTC."""
+    """Which runs to list: see `GET /workflows`. `label`: `name=value` or `name`, each of which they have.
+
+    Times are aware; without a zone they are UTC.
+    """
 
     q: str | None
     status: Status | None
@@ -128,6 +133,8 @@ class RunFilters(TypedDict, total=False):
     deployment: str | None
     batch: str | None
     reason: str | None
+    label: Iterable[str] | None
+    thread_id: str | None
     created_after: datetime | None
     created_before: datetime | None
     cost_over: float | None
@@ -193,6 +200,10 @@ class Run:
     limits: dict[str, float] = field(default_factory=dict)
     output_bytes: int = 0
     unfinished: int | None = None
+    title: str = ""
+    labels: dict[str, str] = field(default_factory=dict)
+    thread_id: str | None = None
+    trace: str | None = None
 
     @property
     def ended(self) -> bool:
@@ -320,6 +331,9 @@ class Deployment:
     max_running: int | None = None
     warm: int = 0
     allowed_overrides: list[str] = field(default_factory=list)
+    title: str | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+    thread_id: str | None = None
     created_at: str = ""
     updated_at: str = ""
     statistics: DeploymentStatistics = field(default_factory=DeploymentStatistics)

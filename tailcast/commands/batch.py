@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from runlog import Batch, Summary
+from runlog.run.own_words import check_own_words
 
 from ..cli.asked import params_of, read_text
 from ..cli.batch_lines import resolve_lines
@@ -22,7 +23,15 @@ from ..cli.options import (
     shown_path,
 )
 from ..cli.runs import check_scripted
-from ..cli.start_options import FromDeployment, Overrides, Params
+from ..cli.start_options import (
+    FromDeployment,
+    Labels,
+    Overrides,
+    Params,
+    RunThread,
+    RunTrace,
+    labels_of,
+)
 from ..terminal.output import note, print_json, print_line
 from ..terminal.text import one_line, plural
 
@@ -44,6 +53,9 @@ def batch(
     deployment: FromDeployment = None,
     param: Params = None,
     override: Overrides = None,
+    label: Labels = None,
+    thread: RunThread = None,
+    trace: RunTrace = None,
     max_running: Annotated[
         int | None,
         typer.Option("--max-running", metavar="N", min=1, help="So many of them at once"),
@@ -80,6 +92,8 @@ def batch(
     common = _common(workflow, deployment, param or [], override or [])
     source = "standard input" if file == "-" else file
     common |= {"max_running": max_running, "description": description}
+    words = check_own_words(labels=labels_of(label), thread_id=thread, trace=trace)
+    common |= {"labels": words.labels, "thread_id": words.thread_id, "trace": words.trace}
     resolved = resolve_lines(root, read_text(file), source, common)
     check_scripted(root, scripted_model)
     made = create_resolved(root, resolved.asked, resolved.starts, batch_id)

@@ -21,6 +21,7 @@ from runlog.groups.deployments import (
     write_deployment,
 )
 from runlog.groups.statistics import RunStatistics, deployment_view, statistics_by_deployment
+from runlog.run.own_words import label_text
 
 from ..cli.asked import check_deployment, json_object, params_of, read_text
 from ..cli.errors import CommandError
@@ -36,7 +37,17 @@ from ..cli.options import (
     limits_of,
     none_in,
 )
-from ..cli.start_options import Params, ParamsFile, PromptFile, RunLimits, RunPriority
+from ..cli.start_options import (
+    Labels,
+    Params,
+    ParamsFile,
+    PromptFile,
+    RunLimits,
+    RunPriority,
+    RunThread,
+    RunTitle,
+    labels_of,
+)
 from ..terminal.output import note, print_json, print_line
 from ..terminal.table import Column, colours, paint, print_table, terminal_width
 from ..terminal.text import age, clean, cost, cut, duration, one_line, plural
@@ -118,6 +129,9 @@ def _facts(deployment: Deployment) -> list[tuple[str, str]]:
         ("params", _pairs(deployment.params)),
         ("overrides", ", ".join(deployment.allowed_overrides)),
         ("limits", _pairs(deployment.limits)),
+        ("title", deployment.title or ""),
+        ("labels", label_text(deployment.labels)),
+        ("thread", deployment.thread_id or ""),
         ("priority", str(deployment.priority or "")),
         ("at once", str(deployment.max_running or "")),
         ("warm", str(deployment.warm or "")),
@@ -176,7 +190,9 @@ def put(
     allow_override: Annotated[
         list[str] | None,
         typer.Option(
-            "--allow-override", metavar="PARAM", help="A param that a start may set; repeat it"
+            "--allow-override",
+            metavar="PARAM",
+            help="A param that a start may set; or title, labels, thread_id; repeat it",
         ),
     ] = None,
     limit: RunLimits = None,
@@ -195,6 +211,9 @@ def put(
         ),
     ] = None,
     priority: RunPriority = None,
+    title: RunTitle = None,
+    label: Labels = None,
+    thread: RunThread = None,
     interactive: Annotated[
         bool, typer.Option("--interactive", "-i", help="Keep its runs open for messages")
     ] = False,
@@ -220,6 +239,9 @@ def put(
         "priority": priority,
         "interactive": interactive or None,
         "limits": limits_of(limit) or None,
+        "title": title,
+        "labels": labels_of(label) or None,
+        "thread_id": thread,
     }
     params = params_of(params_file, [])
     params |= json_object(params_json, "--params-json") if params_json is not None else {}

@@ -26,6 +26,7 @@ from runlog import (
 from runlog.disk.records import from_iso
 from runlog.groups.removal import check_ended, is_untold, remove_ended
 from runlog.index import ORDERS, Counts, Filters, Order
+from runlog.run.own_words import label_text, parse_label
 from runlog.run.status import BROKEN
 
 from ..cli.errors import CommandError
@@ -65,7 +66,8 @@ def ls(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[WORD]…", help="All begin words of the run's id, prompt, command or result"
+            metavar="[WORD]…",
+            help="All begin words of the run's id, title, labels, prompt, command or result",
         ),
     ] = None,
     status: StatusFilter = None,
@@ -77,6 +79,18 @@ def ls(
     reason: Annotated[
         str | None,
         typer.Option("--reason", metavar="WORD", help="How it failed, or stopped, e.g. lost"),
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--label",
+            "-l",
+            metavar="NAME=VALUE",
+            help="Or NAME, with any value; repeat it: all of them",
+        ),
+    ] = None,
+    thread: Annotated[
+        str | None, typer.Option("--thread", metavar="ID", help="Of that conversation or case")
     ] = None,
     created_after: Annotated[
         str | None,
@@ -112,6 +126,8 @@ def ls(
         deployment=deployment,
         batch_id=batch,
         reason=reason,
+        labels=[parse_label(text) for text in label] if label else None,
+        thread_id=thread,
         created_after=_time(created_after),
         created_before=_time(created_before),
         cost_over=cost_over,
@@ -200,10 +216,13 @@ def run_columns(rows: list[Summary]) -> list[Column]:
         Column("TOOK", [duration(row.duration_s) for row in rows], right=True, rank=3),
         Column("DONE", [_percent(row) for row in rows], right=True, rank=4),
         Column("COST", [cost(row.cost_usd) for row in rows], right=True, rank=5),
+        Column("LABELS", [label_text(row.labels) for row in rows], max_cells=30, rank=7),
         Column("TITLE", [_title(row) for row in rows], last=True, rank=1),
     ]
     always = {"RUN", "STATUS", "AGE", "TITLE"}
-    return [c for c in columns if c.name in always or any(c.cells) or terminal_width() is None]
+    # Into a pipe go the same columns whatever the runs, but those that only some people use.
+    always |= set() if terminal_width() else {column.name for column in columns} - {"LABELS"}
+    return [c for c in columns if c.name in always or any(c.cells)]
 
 
 def _title(row: Summary) -> str:

@@ -9,6 +9,7 @@ import typer
 
 from runlog import Workspace, create_run
 from runlog.groups.deployments import read_deployment
+from runlog.run.own_words import check_own_words
 
 from ..cli.asked import (
     check_start,
@@ -32,12 +33,17 @@ from ..cli.printer import make_printer
 from ..cli.runs import OurProcess, begin, check_scripted, tell_if_lost
 from ..cli.start_options import (
     FromDeployment,
+    Labels,
     Overrides,
     Params,
     ParamsFile,
     PromptFile,
     RunLimits,
     RunPriority,
+    RunThread,
+    RunTitle,
+    RunTrace,
+    labels_of,
 )
 from ..terminal.output import note, print_json, print_line
 from .describe import describe
@@ -84,6 +90,10 @@ def run(
     ] = None,
     priority: RunPriority = None,
     limit: RunLimits = None,
+    title: RunTitle = None,
+    label: Labels = None,
+    thread: RunThread = None,
+    trace: RunTrace = None,
     scripted_model: Annotated[
         bool,
         typer.Option("--scripted-model", help="Play the script in the prompt: no key, no network"),
@@ -144,6 +154,7 @@ def run(
     }
     given = {name: value for name, value in given.items() if value}
     limits = limits_of(limit)
+    own_words = check_own_words(title, labels_of(label), thread, trace)
     if deployment is not None:
         chosen = read_deployment(root, deployment)
         workflow, words = chosen.workflow, [workflow, *(words or [])] if workflow else words
@@ -172,6 +183,7 @@ def run(
             interactive=interactive or None,
             priority=priority,
             limits=limits,
+            words=own_words,
         ).fields()
     else:
         check_start(root, workflow, given, prompt, interactive)
@@ -182,6 +194,7 @@ def run(
             "interactive": interactive,
             "priority": priority or 0,
             "limits": limits,
+            "words": own_words,
         }
     check_scripted(root, scripted_model)
     workspace = create_run(root, **asked, run_id=run_id)

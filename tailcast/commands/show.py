@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from runlog import LogFile, Manifest, read_records
+from runlog.run.own_words import label_text
 from runlog.run.status import BROKEN, prompt_text, unfinished_bytes
 from runlog.run.view import waiting_for
 
@@ -74,6 +75,7 @@ def _facts(view: RunView) -> list[tuple[str, str]]:
     attempt = f", attempt {state.attempt}" if state.attempt > 1 else ""
     return [
         ("workflow", f"{view.workflow}{attempt}{_kind(manifest)}"),
+        ("title", manifest.words.title or ""),
         ("prompt", _prompt(manifest)),
         ("params", one_line(_params(manifest.params), 300)),
         ("created", f"{manifest.created_at}, {age(manifest.created_at)} ago"),
@@ -83,6 +85,9 @@ def _facts(view: RunView) -> list[tuple[str, str]]:
         ("now", " · ".join(filter(None, [state.current_node, state.current_tool]))),
         ("waits", _WAITS[waiting_for(state, view.status)]),
         ("cost", cost(state.cost_usd)),
+        ("labels", label_text(manifest.words.labels)),
+        ("thread", manifest.words.thread_id or ""),
+        ("trace", manifest.words.trace or ""),
         ("limits", ", ".join(f"{name} {value}" for name, value in manifest.limits.items())),
         ("usage", _usage(state.usage)),
         ("counts", _counts(view)),

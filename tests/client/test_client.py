@@ -304,3 +304,28 @@ def test_deployments(client: Any, relay: Relay) -> None:
     client.remove_deployment(name)
     with pytest.raises(ProblemError, match="unknown-deployment"):
         client.deployment(name)
+
+
+def test_a_run_has_words_of_its_own(client: Any, relay: Relay) -> None:
+    words: dict[str, Any] = {
+        "title": "Mine",
+        "labels": {"kind": "client", "number": str(id(client))},
+        "thread_id": f"t-{id(client)}",
+        "trace": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    }
+    started = client.start("command", params={"argv": ["true"]}, **words)
+    run = client.get(started.run_id)
+    assert {name: getattr(run, name) for name in words} == words
+    number = f"number={id(client)}"
+    for asked in ({"label": number}, {"label": ["kind", number]}, {"thread_id": f"t-{id(client)}"}):
+        (row,) = client.list(**asked).runs
+        assert (row.run_id, row.title) == (started.run_id, "Mine")
+        assert (row.labels, row.thread_id) == (words["labels"], words["thread_id"])
+    batch = client.start_batch(
+        "command", [{"labels": {"a": "b"}}], params={"argv": ["true"]}, labels={"c": "d"}
+    )
+    assert client.get(batch.run_ids[0]).labels == {"a": "b", "c": "d"}
+    fields: dict[str, Any] = {"params": {"argv": ["true"]}}
+    fields |= {"title": "Theirs", "labels": {"team": "a"}, "thread_id": "t"}
+    made = client.put_deployment(f"words-{id(client)}", "command", **fields)
+    assert {name: getattr(made, name) for name in fields} == fields

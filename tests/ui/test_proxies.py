@@ -1,4 +1,4 @@
-"""docs/proxies.md: its blocks, as they stand there but for port, certificate and name of the host, in the real servers."""
+"""docs/proxies.md: its blocks, as they stand there but for port, certificate and host name, in the real servers."""
 
 import json
 import os
@@ -42,7 +42,7 @@ ECHO = "import sys\nfor line in sys.stdin: print(line, end='', flush=True)"
 
 @pytest.fixture(scope="module")
 def relay(built_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """As the page starts it, with a token in place of a file of them. Its address without the root path, and its root."""
+    """As the page starts it, with a token in place of a file. Its address without the root path, and its root."""
     root = tmp_path_factory.mktemp("proxied") / "workspaces"
     words = shlex.split(
         sample(PAGE, "serve").code.replace("--token-file tokens.json", f"--token {TOKEN}")

@@ -117,8 +117,8 @@ class StrictRoute(APIRoute):
             try:
                 return await handler(asked)
             except HTTPException as error:
-                # FastAPI makes this of whatever `json` raises.
-                if isinstance(error.__cause__, Problem):
+                # FastAPI makes this of whatever `json` raises. An error of the system is no fault of the body.
+                if isinstance(error.__cause__, Problem | OSError):
                     raise error.__cause__ from None
                 raise
 

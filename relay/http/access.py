@@ -25,6 +25,7 @@ from .callers import ANYONE, scope_needed, set_caller, stays_of, watched
 from .credentials import Credentials, Headers
 from .paths import own_path
 from .problems import Problem, ProblemResponse
+from .problems import Problem, ProblemResponse, problem_of
 
 __all__ = ["MAX_BODY_BYTES", "Access", "chosen_subprotocol"]
 
@@ -88,8 +89,8 @@ class Access:
             await self._check_caller(scope, headers, method)
             self._check_origin(scope, headers, method)
             _check_length(headers)
-        except Problem as problem:
-            await ProblemResponse(problem)(scope, receive, send)
+        except (Problem, OSError) as error:
+            await ProblemResponse(problem_of(error))(scope, receive, send)
             return
         if is_socket:
             if (stays := stays_of(scope)) is not None:

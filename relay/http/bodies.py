@@ -4,6 +4,7 @@ A body of 10 MiB may be four million numbers, and each of them a fault. So value
 and faults are cut while they come (see `models.Asked` and `resolution`).
 """
 
+import codecs
 import json
 import math
 import re
@@ -49,7 +50,7 @@ def parse_json(body: bytes) -> Any:
     _check_values(body)
     try:
         # "surrogatepass", since half an emoji is no fault of who sends it on.
-        text = body.decode("utf-8-sig", "surrogatepass")
+        text = body.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogatepass")
         return json.loads(text, parse_constant=_refuse, parse_float=_finite)
     except json.JSONDecodeError:
         raise

@@ -8,6 +8,8 @@ import errno
 import os
 import stat
 
+from runlog.disk.read import is_of_file
+
 from .problems import Problem
 
 __all__ = ["open_beneath", "split_path"]
@@ -33,12 +35,15 @@ def open_beneath(folder: str | os.PathLike[str], parts: list[str]) -> int:
     """A descriptor of a regular file or a folder.
 
     :raises FileNotFoundError: there is none.
+    :raises OSError: nothing can be opened now.
     :raises Problem: a part of the path is a symlink, or it is neither file nor folder, or has several names (hard
         links), or may not be read.
     """
     try:
         fd = os.open(folder, _FOLDER)
     except OSError as error:
+        if not is_of_file(error):
+            raise
         raise FileNotFoundError(os.fspath(folder)) from error
     for index, name in enumerate(parts):
         flags = _ANY if index == len(parts) - 1 else _FOLDER
@@ -74,4 +79,6 @@ def _why(error: OSError, name: str, folder_fd: int) -> Exception:
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.ENXIO):
         return Problem(403, "not-readable", f"{name!r} can't be read by the relay")
+    if not is_of_file(error):
+        return error
     return FileNotFoundError(name)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from runlog import encode
 from runlog.disk.durable import replace_file
+from runlog.disk.read import is_of_file
 
 from .tokens import digest_of
 
@@ -103,7 +104,9 @@ def _read(path: Path) -> Session | None:
     try:
         told = json.loads(path.read_bytes())
         token, expires_at = told["token"], datetime.fromisoformat(told["expires_at"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        if isinstance(error, OSError) and not is_of_file(error):
+            raise
         return None
     if expires_at.tzinfo is None or not (token is None or isinstance(token, str)):
         return None

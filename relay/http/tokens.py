@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from runlog.disk.durable import folder_locked, replace_file
+from runlog.disk.read import is_of_file
 
 from .callers import SCOPES, Caller
 from .settings import RelayError
@@ -95,7 +96,10 @@ class TokenFile:
                     self._stamp = None
                     self._tokens = read_tokens(self._path)
                     self._stamp = stamp
-            except (OSError, RelayError):
+            except (OSError, RelayError) as error:
+                cause = error if isinstance(error, OSError) else error.__cause__
+                if isinstance(cause, OSError) and not is_of_file(cause):
+                    raise cause from None  # the token may be a good one
                 return None
         # Over all of them, so that the time says nothing of which one it is.
         found = [t for t in self._tokens if hmac.compare_digest(t.sha256, sha256)]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..disk.durable import folder_locked, names_in, remove_file, replace_file
-from ..disk.read import read_object
+from ..disk.read import is_of_file, read_object
 from ..disk.records import encode, now_iso
 from ..errors import BadDeployment, BadLimit, BadOwnWords, BrokenDeployment, UnknownDeployment
 from ..run.limits import check_limits
@@ -123,6 +123,7 @@ def read_deployment(root: Path, name: str) -> Deployment:
     """:raises BadDeployment: there can be none of that name.
     :raises UnknownDeployment: there is none.
     :raises BrokenDeployment: its file can't be read, or holds something else.
+    :raises OSError: the system can't open anything now.
     """
     path = _path(root, name)
     try:
@@ -134,6 +135,8 @@ def read_deployment(root: Path, name: str) -> Deployment:
             "List them with `tailcast deployments ls` or GET /api/v1/deployments",
         ) from None
     except (OSError, BadDeployment) as error:
+        if isinstance(error, OSError) and not is_of_file(error):
+            raise
         told = error.strerror if isinstance(error, OSError) else getattr(error, "message", error)
         raise BrokenDeployment(
             f"{path} can't be used: {told}", "Mend the file, put the deployment anew, or remove it"

@@ -9,6 +9,7 @@ import orjson
 
 from ..disk.layout import Workspace
 from ..disk.lock import is_locked
+from ..disk.read import is_of_file
 from ..disk.stamp import Stamp, stamp_of
 from ..errors import RunlogError
 from ..run.events import is_terminal
@@ -65,7 +66,10 @@ def is_alive(root: str, run_id: str) -> bool:
 
 
 def read_slim(workspace: Workspace) -> Manifest | None:
-    """What was asked, without what may be large: of the prompt the title. None if that can't be read."""
+    """What was asked, without what may be large: of the prompt the title. None if that can't be read.
+
+    :raises OSError: the system can't open anything now.
+    """
     manifest = _read(workspace)
     if manifest is None:
         return None
@@ -83,10 +87,15 @@ def read_row(
 
     :param stamps: from before this call: a change in between then shows at the next look.
     :param read: see `summary_of`.
+    :raises OSError: the system can't open anything now: that says nothing of the run.
     """
     try:
         summary, state = summary_of(workspace, manifest, read)
-    except (RunlogError, OSError):
+    except RunlogError:
+        return None
+    except OSError as error:
+        if not is_of_file(error):
+            raise
         return None
     # One whose process died is not over before somebody says so in its stream.
     # One that can't be used is looked at again too: somebody may mend it.
@@ -98,7 +107,10 @@ def read_row(
 
 def read_asked(workspace: Workspace) -> str:
     """The own words of a run and its prompt or command, to be searched."""
-    manifest = _read(workspace)
+    try:
+        manifest = _read(workspace)
+    except OSError:
+        manifest = None
     if manifest is None:
         return ""
     words = manifest.words
@@ -110,7 +122,11 @@ def read_asked(workspace: Workspace) -> str:
 def _read(workspace: Workspace) -> Manifest | None:
     try:
         return readable_manifest(workspace)
-    except (RunlogError, OSError):
+    except RunlogError:
+        return None
+    except OSError as error:
+        if not is_of_file(error):
+            raise
         return None
 
 

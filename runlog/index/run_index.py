@@ -43,6 +43,8 @@ T = TypeVar("T")
 
 # An entry made in the clock tick of a folder's mtime (up to 10 ms long) does not change it: trust it only later.
 _SETTLED_NS = 100_000_000
+# Of a run whose files could not be read for want of means: unlike those of any file, so that it is read again.
+_UNREAD: Stamps = ((-1, -1, -1),) * 3
 # What takes no more CPU time than this is looked at afresh for each question; else after so many times as much.
 _CHEAP_S = 0.003
 _SCAN_RESPITE = 20
@@ -503,6 +505,13 @@ class RunIndex:
 
     def _read(self, run_id: str, stamps: Stamps) -> None:
         """Of a run of which nothing is known."""
+        try:
+            self._read_now(run_id, stamps)
+        except OSError:  # of the system: the next look may have better luck
+            self._unborn[run_id] = _UNREAD
+
+    def _read_now(self, run_id: str, stamps: Stamps) -> None:
+        """:raises OSError: the system can't open anything now."""
         workspace = Workspace(self.root, RunId(run_id))
         manifest = read_slim(workspace) if is_run_folder(self._folder, run_id) else None
         if manifest is None:
@@ -521,9 +530,10 @@ class RunIndex:
 
     def _fold(self, live: _Live, workspace: Workspace, stamps: Stamps) -> tuple[Row, bool] | None:
         live.reader = live.reader or StateReader(workspace)
-        found = read_row(workspace, live.manifest, stamps, live.reader.read)
-        live.reader.rest()
-        return found
+        try:
+            return read_row(workspace, live.manifest, stamps, live.reader.read)
+        finally:
+            live.reader.rest()
 
     def _sort(self, run_id: str, live: _Live, found: tuple[Row, bool] | None) -> None:
         """Put a run where its row says that it belongs."""
@@ -592,8 +602,12 @@ class RunIndex:
         if (stamps, alive) == (live.stamps, live.alive) and not broken:
             return
         workspace = Workspace(self.root, RunId(run_id))
+        try:
+            found = self._fold(live, workspace, stamps)
+        except OSError:  # of the system: it is shown as it was, and looked at again
+            return
         live.stamps, live.alive = stamps, alive
-        self._sort(run_id, live, self._fold(live, workspace, stamps))
+        self._sort(run_id, live, found)
 
     def _renew(self, rows: Sequence[Row]) -> bool:
         """Look whether the files of these runs are as they were. Whether some are not."""

@@ -17,7 +17,8 @@ from ..disk.knock import knock
 from ..disk.layout import Workspace
 from ..disk.lock import is_locked
 from ..disk.records import MAX_LINE_BYTES, Event, encode, now_iso
-from ..disk.tail import LogReplaced, read_records
+from ..disk.stamp import Stamp, stamp_of
+from ..disk.tail import LogReplaced, Record, read_records
 from ..errors import BadMessage, RunFinished, UnknownMessage, UnknownRun
 from .inbox_lines import (
     MAX_INBOX_BYTES,
@@ -26,7 +27,6 @@ from .inbox_lines import (
     RefusedLine,
     check_message,
     parse_line,
-    read_inbox,
 )
 from .limits import check_limits, passed_count
 from .manifest import read_manifest
@@ -173,14 +173,21 @@ def _ended_state(workspace: Workspace) -> RunState:
 
 
 class InboxReader:
-    """The run process's eye on its inbox: each line once, across restarts too.
+    """The run process's eye on its inbox: each line once, across restarts too, and whatever is done to the file.
+
+    One that was cut, written anew or replaced, also while this process did not look, is read from its beginning. Told
+    by the inode, the size, and the last line that was read, which is to stand where it stood.
 
     :param taken: ids that earlier attempts have taken, from their receipts.
     """
 
     def __init__(self, workspace: Workspace, taken: frozenset[str] = frozenset()) -> None:
         self._path = workspace.inbox
-        self._seen = set(taken)
+        # A line without an id goes by its place: another line in the same place is another one.
+        self._seen: dict[str, bytes | None] = dict.fromkeys(taken)
+        self._refused: set[tuple[int, bytes]] = set()
+        self._stamp: Stamp = None
+        self._last: Record | None = None  # it ends at `offset`
         self.offset = 0
 
     def read(self) -> list[InboxLine | RefusedLine]:
@@ -188,25 +195,50 @@ class InboxReader:
 
         :raises OSError: what has the place of the inbox can't be read.
         """
-        try:
-            if os.lstat(self._path).st_size == self.offset:
-                return []
-            fresh = list(read_inbox(self._path, self.offset))
-        except FileNotFoundError:
+        stamp = stamp_of(self._path)
+        if stamp is None or (stamp == self._stamp and stamp[1] == self.offset):
             return []
+        if self._stamp is not None and stamp[0] != self._stamp[0]:
+            self._begin_again()
+        try:
+            fresh = self._records()
         except LogReplaced:
-            # Someone cut the inbox: begin again, the ids keep what was taken from being taken twice.
-            self.offset = 0
-            fresh = list(read_inbox(self._path))
+            self._begin_again()
+            fresh = self._records()
+        self._stamp = stamp
         lines: list[InboxLine | RefusedLine] = []
-        for line in fresh:
-            self.offset = line.offset
-            if isinstance(line, InboxLine):
-                if line.id in self._seen:
-                    continue
-                self._seen.add(line.id)
-            lines.append(line)
+        for record in fresh:
+            self.offset, self._last = record.offset, record
+            line = parse_line(record)
+            if not self._is_repeat(line, record.line):
+                lines.append(line)
         return lines
+
+    def _begin_again(self) -> None:
+        self.offset, self._last = 0, None
+
+    def _records(self) -> list[Record]:
+        """From the last line that was read on. :raises LogReplaced: it is not there any more."""
+        last = self._last
+        begin = max(0, last.offset - last.length - 1) if last else 0
+        found = list(read_records(self._path, begin, MAX_INBOX_BYTES))
+        if last is None:
+            return found
+        # One that was taken without its LF may have got it since.
+        ends = (last.offset, last.offset + 1)
+        if not found or found[0].offset not in ends or found[0].line != last.line:
+            raise LogReplaced(f"{self._path} has not the line any more that ended at {self.offset}")
+        return found[1:]
+
+    def _is_repeat(self, line: InboxLine | RefusedLine, raw: bytes) -> bool:
+        if isinstance(line, RefusedLine):
+            known = (line.offset, raw) in self._refused
+            self._refused.add((line.offset, raw))
+            return known
+        body = raw if line.id.startswith(PLACE_ID) and "id" not in line.body else None
+        known = line.id in self._seen and self._seen[line.id] in (body, None)
+        self._seen[line.id] = body
+        return known
 
 
 def _encode(body: Event) -> bytes:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..disk.layout import Workspace
 from ..disk.lock import RunLock
+from ..disk.read import is_of_file
 from ..disk.records import Event
 
 __all__ = ["is_genuine", "new_seal"]
@@ -35,7 +36,10 @@ def new_seal(lock: RunLock) -> str:
 
 
 def is_genuine(workspace: Workspace, event: Event) -> bool:
-    """Whether a terminal line is of the last who could write one. True if nobody has said how to tell."""
+    """Whether a terminal line is of the last who could write one. True if nobody has said how to tell.
+
+    :raises OSError: the system can't open anything now.
+    """
     told = _told(workspace.lock)
     seal = event.get("seal")
     return not told or (isinstance(seal, str) and len(seal) < 100 and _hash(seal) == told)
@@ -44,7 +48,9 @@ def is_genuine(workspace: Workspace, event: Event) -> bool:
 def _told(path: Path) -> str:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
+    except OSError as error:
+        if not is_of_file(error):
+            raise  # else a forged end would count, and be kept
         return ""
     try:
         return os.read(fd, _HASH_CHARS).decode("ascii", "replace")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ..disk.durable import sync_folder
 from ..disk.layout import Workspace
+from ..disk.read import is_of_file
 from ..disk.records import Event
 
 __all__ = ["is_vouched", "vouched"]
@@ -51,7 +52,9 @@ def _mark(key: bytes, workspace: Workspace, body: Event) -> str | None:
 def _read_key(root: Path) -> bytes | None:
     try:
         fd = os.open(root / _NAME, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
+    except OSError as error:
+        if not is_of_file(error):
+            raise  # it is there, perhaps
         return None
     try:
         key = os.read(fd, _KEY_BYTES)

@@ -56,10 +56,14 @@ def end_run(
         reader.read()  # most of it before anybody has to wait for us
         if not lock.acquire():
             return False
+        # While the lock is held the run is shown as one that lives: not for as long as the next may take.
+        lock.release()
         try:
             end_marked(mark_of(workspace.path), 1.0)
         except TreeSurvived as survived:
             error = f"{error}; {survived}"
+        if not lock.acquire():
+            return False
         with contextlib.ExitStack() as stack:
             # Where somebody else keeps the folder locked, that is who keeps posts out.
             with contextlib.suppress(Busy):

@@ -28,7 +28,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--seed", type=int, default=None, help="of the order of the faults")
     parser.add_argument("--runs", type=int, default=6, help="so many at once")
-    parser.add_argument("--listeners", type=int, default=6, help="of each run")
+    parser.add_argument("--listeners", type=int, default=3, help="of each run")
+    parser.add_argument("--logs", type=Path, help="a folder for what relay and runner say")
     parser.add_argument("--only", action="append", choices=sorted(FAULTS), help="repeat it")
     parser.add_argument("--json", action="store_true", help="the table as JSON")
     asked = parser.parse_args()
@@ -55,7 +56,9 @@ def _soak(folder: Path, asked: argparse.Namespace) -> int:
     if _SMALL in os.environ and not asked.only:
         faults["fill disk"] = fill_disk
     until = time.monotonic() + asked.seconds
-    with house(folder, seed, runs=asked.runs, listeners=asked.listeners) as world:
+    logs = asked.logs or folder
+    logs.mkdir(parents=True, exist_ok=True)
+    with house(folder, logs, seed, runs=asked.runs, listeners=asked.listeners) as world:
 
         def work(chance: random.Random) -> None:
             while time.monotonic() < until:

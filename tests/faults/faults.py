@@ -53,7 +53,7 @@ def kill_fork_server(world: World) -> None:
 
 
 def _kill_part(world: World, part: str, *may: str) -> None:
-    if life := world.some_life():
+    if life := world.some_life(f"kill {part}"):
         pid = life.pids().get(part)
         if pid is not None:
             life.may.update(may)
@@ -92,7 +92,7 @@ def kill_command_line(world: World) -> None:
 
 
 def stop_run(world: World) -> None:
-    if life := world.some_life():
+    if life := world.some_life("stop run"):
         life.may.add("stopped stop")
         # Killed in the meantime, it has ended already.
         world.call("POST", f"/workflows/{life.run_id}/stop", 202, 404, 409)
@@ -116,7 +116,7 @@ def freeze_runner(world: World) -> None:
 
 
 def freeze_run(world: World) -> None:
-    if life := world.some_life():
+    if life := world.some_life("freeze run"):
         parts = list(life.pids().values())
         if parts:
             _stand_still(world, world.random.choice(parts))
@@ -124,7 +124,7 @@ def freeze_run(world: World) -> None:
 
 def hold_lock(world: World) -> None:
     """Somebody keeps the folder, the inbox or the stream of a run locked."""
-    if life := world.some_life():
+    if life := world.some_life("hold lock"):
         name = world.random.choice(["", "_inbox.jsonl", "_stream.jsonl"])
         with contextlib.suppress(OSError):  # removed meanwhile
             fd = os.open(life.run.path / name, os.O_RDONLY)
@@ -142,7 +142,7 @@ def hold_lock(world: World) -> None:
 
 def tear_line(world: World) -> None:
     """A writer of the stream dies in the middle of a line."""
-    if life := world.some_life():
+    if life := world.some_life("tear line"):
         with contextlib.suppress(OSError):
             fd = os.open(life.run.stream, os.O_WRONLY | os.O_APPEND)
             try:
@@ -154,7 +154,7 @@ def tear_line(world: World) -> None:
 
 def replace_lock(world: World) -> None:
     """The sign of life is renamed away: its holder takes the new one."""
-    if life := world.some_life():
+    if life := world.some_life("replace lock"):
         # Until it has, others may take the run for dead.
         life.may.add(_LOST)
         with contextlib.suppress(OSError):
@@ -198,6 +198,7 @@ def _limited(pid: int, what: int, value: int) -> Iterator[None]:
 
 
 def _without_descriptors(world: World, program: Program) -> None:
+    wait_until(lambda: program.is_up, "the program")  # none can be started without
     with _limited(program.pid, resource.RLIMIT_NOFILE, world.random.randrange(3, 24)):
         time.sleep(world.random.uniform(0.2, 1.5))
 

@@ -47,7 +47,8 @@ class Listener:
             account.wrong("losses", f"{who}: the stream does not end")
             return
         offset = 0
-        for line in stream.read_bytes().split(b"\n"):
+        *lines, _ = stream.read_bytes().split(b"\n")  # what has no LF is no line
+        for line in lines:
             offset += len(line) + 1
             if not line.strip():
                 continue

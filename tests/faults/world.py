@@ -5,6 +5,7 @@ to a run says first what may come of it (`Life.may`); whatever else is seen, ove
 """
 
 import contextlib
+import os
 import random
 import signal
 import subprocess
@@ -32,6 +33,7 @@ AGENT = Path(__file__).with_name("agent.py")
 
 _LISTENERS = ("sse", "poll", "slow")
 _PAUSE_S = 0.1
+_UNSEEN = "not seen"
 # What lies in a root when nothing goes on there: all else is left over.
 _OF_THE_ROOT = frozenset({"_catalog.json", "_runner.lock", "_index", "_troubles.json", "_key"})
 
@@ -44,10 +46,25 @@ class Program:
     log: Path
     process: "subprocess.Popen[bytes]" = field(init=False)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    _said_bytes: int = 0  # in the log, before it was started
 
     def start(self) -> None:
         with open(self.log, "ab") as log:
+            self._said_bytes = os.fstat(log.fileno()).st_size
             self.process = subprocess.Popen(self.argv, stdout=log, stderr=log)
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it has come so far as to say that it works."""
+        return self.log.stat().st_size > self._said_bytes
+
+    def died(self) -> bool:
+        """Whether it has ended, though nobody killed it; it is started again."""
+        with self.lock:
+            if self.process.poll() is None:
+                return False
+            self.start()
+            return True
 
     @property
     def pid(self) -> int:
@@ -86,8 +103,8 @@ class Life:
     may: set[str] = field(default_factory=set)
     said: set[str] = field(default_factory=set)
     asked: set[str] = field(default_factory=set)
-    hurt: bool = False  # what it has said last may be missing
-    seen: str = "queued"
+    done: list[str] = field(default_factory=list)  # the faults that it has met
+    seen: str = _UNSEEN
 
     @property
     def run_id(self) -> str:
@@ -112,7 +129,7 @@ class Life:
 class World:
     """:param runs: so many at once. :param listeners: so many of each run."""
 
-    def __init__(self, root: Path, seed: int, *, runs: int, listeners: int) -> None:
+    def __init__(self, root: Path, logs: Path, seed: int, *, runs: int, listeners: int) -> None:
         self.root = root
         self.account = Account()
         self.random = random.Random(seed)
@@ -120,11 +137,9 @@ class World:
         self.port = free_port()
         command = [sys.executable, "-m", "tailcast", "--root", str(root)]
         self.command = command
-        self.relay = Program(
-            [*command, "relay", "--port", str(self.port)], root.with_name("relay.log")
-        )
+        self.relay = Program([*command, "relay", "--port", str(self.port)], logs / "relay.log")
         runner = ["runner", "--grace-s", "1", "--max-running", str(runs), "--scripted-model"]
-        self.runner = Program([*command, *runner], root.with_name("runner.log"))
+        self.runner = Program([*command, *runner], logs / "runner.log")
         self._size = runs
         self._listeners = listeners
         self._number = 0
@@ -169,11 +184,16 @@ class World:
             thread.start()
             self._threads.append(thread)
 
-    def some_life(self) -> Life | None:
-        """One that is at work."""
+    def some_life(self, fault: str = "") -> Life | None:
+        """One that is at work; `fault` is what is going to be done to it."""
         with self._lock:
             lives = [life for life in self.lives.values() if life.seen == "running"]
-        return self.random.choice(lives) if lives else None
+        if not lives:
+            return None
+        life = self.random.choice(lives)
+        if fault:
+            life.done.append(fault)
+        return life
 
     def end(self) -> None:
         """Have all runs end, compare everything, and look for what is left over."""
@@ -190,7 +210,7 @@ class World:
     def start_run(self) -> Life:
         self._number += 1
         run_id = f"run-{self._number}"
-        argv = [sys.executable, "-I", "-S", str(AGENT), str(self.random.uniform(0.001, 0.02))]
+        argv = [sys.executable, "-I", "-S", str(AGENT), str(self.random.uniform(0.005, 0.05))]
         body = {
             "workflow": "command",
             "run_id": run_id,
@@ -216,7 +236,7 @@ class World:
         if answer.status_code == 202:
             life.said.add(message_id)
             self.account.count("messages")
-        elif life.seen in ("queued", "running") and not life.may and answer.status_code == 404:
+        elif answer.status_code == 404:
             self.account.wrong("false statuses", f"{life.run_id}: 404 to a message")
         return message_id
 
@@ -234,6 +254,9 @@ class World:
     def _keep_runs(self) -> None:
         """So many at once; each is told to finish after a while, is compared, and goes."""
         while not self._ended.is_set():
+            for program in (self.relay, self.runner):
+                if program.died():
+                    self.account.wrong("losses", f"{program.argv[5]} ended by itself")
             with self._lock:
                 lives = list(self.lives.values())
             if len(lives) < self._size:
@@ -258,8 +281,10 @@ class World:
                     assert answer.status_code in (200, 503, 507), answer.text
                     if answer.status_code == 200:
                         self.account.count("looks")
-                        for row in answer.json()["runs"]:
+                        rows = answer.json()["runs"]
+                        for row in rows:
                             self._take_status(row)
+                        self._miss_none({row["run_id"] for row in rows})
 
     def _take_status(self, row: dict[str, Any]) -> None:
         life = self.lives.get(row["run_id"])
@@ -274,8 +299,19 @@ class World:
                 self.account.wrong(
                     "false statuses", f"{life.run_id}: {shown}, not one of {life.may}"
                 )
+        elif before == "failed" and "failed lost" in life.may:
+            pass  # the runner holds the lock to say so; or its holder has found it again
         elif before in TERMINAL_STATUS.values() or (status == "queued" and before == "running"):
-            self.account.wrong("false statuses", f"{life.run_id}: {status} after {before}")
+            self.account.wrong(
+                "false statuses", f"{life.run_id}: {status} after {before}; {life.done}"
+            )
+
+    def _miss_none(self, shown: set[str]) -> None:
+        with self._lock:
+            lives = list(self.lives.values())
+        for life in lives:
+            if life.seen != _UNSEEN and life.run_id not in shown and life.run_id in self.lives:
+                self.account.wrong("losses", f"{life.run_id} is not listed any more; {life.done}")
 
     def _finish(self, life: Life) -> None:
         """Have it end, and compare all that is known of it."""
@@ -288,7 +324,9 @@ class World:
         if len(told) != 1 or ends[0] != shown:
             self.account.wrong("false statuses", f"{life.run_id}: {shown}, and its stream: {ends}")
         if not {shown, shown.split()[0]} & life.may:
-            self.account.wrong("false statuses", f"{life.run_id}: {shown}, not one of {life.may}")
+            self.account.wrong(
+                "false statuses", f"{life.run_id}: {shown}, not one of {life.may}; {life.done}"
+            )
         for listener in life.listeners:
             listener.compare(life.run.stream)
             status = shown.split()[0]
@@ -389,11 +427,16 @@ class World:
 
 
 @contextlib.contextmanager
-def house(folder: Path, seed: int, *, runs: int = 4, listeners: int = 3) -> Iterator[World]:
-    """A world in a folder of its own; at the end all of it is compared, and nothing of it is left."""
+def house(
+    folder: Path, logs: Path, seed: int, *, runs: int = 4, listeners: int = 3
+) -> Iterator[World]:
+    """A world in a folder of its own; at the end all of it is compared, and nothing of it is left.
+
+    :param logs: where `relay.log` and `runner.log` are written.
+    """
     root = folder / "workspaces"
     root.mkdir(mode=0o700)
-    world = World(root, seed, runs=runs, listeners=listeners)
+    world = World(root, logs, seed, runs=runs, listeners=listeners)
     try:
         world.begin()
         yield world

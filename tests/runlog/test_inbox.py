@@ -326,6 +326,52 @@ def test_the_reader_gives_each_id_once_and_begins_where_it_was(workspace: Worksp
     assert reader.read() == []
 
 
+_STOP = b'{"type":"stop"}\n'
+
+
+@pytest.mark.parametrize("how", ["replaced", "cut", "removed"])
+@pytest.mark.parametrize("size", [-1, 0, 1])
+def test_an_inbox_that_is_another_when_the_reader_looks_again(
+    workspace: Workspace, how: str, size: int
+) -> None:
+    """Shorter, as long, or longer than what was read; and nobody saw it change."""
+    reader = InboxReader(workspace)
+    first = encode(text(id="a")) + b"no line of ours\n" + b'{"type":"pause"}\n'
+    workspace.inbox.write_bytes(first)
+    assert len(reader.read()) == 3
+    padding = b"\n" * (len(first) + size * 8 - len(_STOP) - len(encode(text(id="b"))))
+    second = _STOP + padding + encode(text(id="b"))
+    assert (len(second) > len(first)) - (len(second) < len(first)) == size
+    if how == "cut":
+        workspace.inbox.write_bytes(second)
+    else:
+        if how == "removed":
+            workspace.inbox.unlink()
+        other = workspace.path / "other"
+        other.write_bytes(second)
+        other.rename(workspace.inbox)
+    os.utime(workspace.inbox, (1, 1))
+    lines = [line for line in reader.read() if isinstance(line, InboxLine)]
+    assert [(line.type, line.body.get("id")) for line in lines] == [
+        ("stop", None),
+        ("message", "b"),
+    ]
+    assert reader.read() == []
+    append_lines(workspace.inbox, encode(text(id="a")) + encode(text(id="c")))
+    assert [line.id for line in reader.read() if isinstance(line, InboxLine)] == ["c"]
+
+
+def test_a_line_by_hand_in_the_same_place_is_another_one(workspace: Workspace) -> None:
+    reader = InboxReader(workspace)
+    for kind, told in (("pause", ["pause"]), ("abort", []), ("pause", [])):
+        line = b'{"type":"%b"}\n' % kind.encode()
+        workspace.inbox.unlink(missing_ok=True)
+        workspace.inbox.write_bytes(line)
+        assert [x.type for x in reader.read() if isinstance(x, InboxLine)] == told
+    workspace.inbox.write_bytes(b'{"type":"stop" }\n')
+    assert [x.type for x in reader.read() if isinstance(x, InboxLine)] == ["stop"]
+
+
 def test_taking_a_message_back(workspace: Workspace, write: Write) -> None:
     lock = RunLock(workspace.lock)
     assert lock.acquire()

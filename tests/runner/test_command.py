@@ -1,7 +1,9 @@
 """The `command` workflow: any program, its output as events, its whole tree ended with the run."""
 
 import json
+import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -227,3 +229,32 @@ def test_command_can_not_be_resumed(root: Path) -> None:
     assert (end["type"], end["reason"]) == ("workflow_failed", "not_resumable")
     assert receipts(run, "m")[-1] == "dropped"
     assert len(events(run, "workflow_started")) == 2
+
+
+@pytest.mark.parametrize("padding", [0, 300])
+def test_an_inbox_that_was_replaced_while_the_run_stood_still(root: Path, padding: int) -> None:
+    code = (
+        "import json, sys\n"
+        "for line in sys.stdin: print(json.dumps({'type': 'got', 'id': json.loads(line)['id']}), flush=True)"
+    )
+    run = python(root, code, input="stdin")
+    pid = wait_for(run, "workflow_started")["pid"]
+    runlog.post(run, {"type": "message", "content": "x" * 200, "id": "a"})
+    wait_for(run, "got", id="a")
+    os.kill(pid, signal.SIGSTOP)
+    other = run.path / "other"
+    said = [
+        {"id": "b", "content": "y" * padding},
+        {"id": "a", "content": "x"},
+        {"id": "c", "content": "z"},
+    ]
+    other.write_bytes(
+        b"".join(runlog.encode({"type": "message"} | line) for line in said[1 - bool(padding) :])
+    )
+    other.rename(run.inbox)
+    os.kill(pid, signal.SIGCONT)
+    wait_for(run, "got", id="c")
+    expected = ["a", "b", "c"] if padding else ["a", "c"]
+    assert [event["id"] for event in events(run, "got")] == expected
+    runlog.post(run, {"type": "stop"})
+    assert wait_for_end(run)["type"] == "workflow_stopped"

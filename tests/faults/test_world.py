@@ -1,0 +1,28 @@
+"""A short life in a world of faults: what `make soak` does for long, at a pace of its own for each fault."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.faults.faults import FAULTS, KILLS
+from tests.faults.world import house
+from tests.support import wait_until
+
+_FIRST = tuple(KILLS)
+
+
+@pytest.mark.timeout(600)
+def test_every_fault_once(tmp_path: Path) -> None:
+    """Nothing is lost, repeated, left over or told wrong, whatever is done to whom."""
+    with house(tmp_path, tmp_path, seed=1, runs=3, listeners=3) as world:
+        names = list(FAULTS)
+        random.Random(1).shuffle(names)
+        for name in names:
+            wait_until(lambda: world.some_life() or not world.account.is_clean, "a run at work")
+            FAULTS[name](world)
+            world.account.fault(name)
+    assert world.account.is_clean, world.account.table()
+    assert world.account.faults.keys() == FAULTS.keys()
+    for counted in ("bytes compared", "messages", "looks"):
+        assert world.account.of(counted) > 0

@@ -64,8 +64,8 @@ def listening(name: str, argv: Sequence[str], root: Path, stream_path: str) -> I
 
 
 @contextlib.contextmanager
-def tailcast(root: Path) -> Iterator[Server]:
+def tailcast(root: Path, *options: str) -> Iterator[Server]:
     """The relay of this project."""
-    argv = ["-m", "relay", "--root", str(root), "--port", "0"]
+    argv = ["-m", "relay", "--root", str(root), "--port", "0", *options]
     with listening("tailcast", argv, root, "/api/v1/workflows/{run}/stream") as server:
         yield server

@@ -6,6 +6,7 @@ from ..bench import Bench
 from ..rows import Row
 from . import (
     ceiling,
+    claude,
     fan_out,
     growth,
     herd,
@@ -17,6 +18,7 @@ from . import (
     root,
     slow_listener,
     start,
+    watch,
 )
 
 __all__ = ["CASES", "ON_REQUEST"]
@@ -32,6 +34,8 @@ CASES: dict[str, Callable[[Bench], list[Row]]] = {
     "slow": slow_listener.measure,
     "herd": herd.measure,
     "start": start.measure,
+    "first-words": claude.measure,
+    "watch": watch.measure,
     "root": root.measure,
     "ceiling": ceiling.measure,
     "page": page.measure,

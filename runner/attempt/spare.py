@@ -89,8 +89,10 @@ def main_ahead(folder: Path, key: str, gate_fd: int, go: bytes) -> None:
         return
     if gate.opened:
         main(folder)
-    else:
+    elif gate.closed:
         discard(workspace, options.grace_s)
+    else:
+        sys.exit(1)  # the runner tells why it could not get ready, and clears up
 
 
 def discard(workspace: Workspace, grace_s: float) -> None:
@@ -108,7 +110,7 @@ class _Gate:
     def __init__(self, fd: int, go: bytes) -> None:
         self._fd = fd
         self._go = go
-        self.opened = False
+        self.opened = self.closed = False
 
     async def wait(self) -> None:
         """Until it is opened, or nobody can open it any more."""
@@ -120,6 +122,7 @@ class _Gate:
         finally:
             loop.remove_reader(self._fd)
         self.opened = os.read(self._fd, 16) == self._go
+        self.closed = not self.opened
 
 
 async def _wait_and_work(workspace: Workspace, key: str, gate: _Gate, options: RunOptions) -> bool:

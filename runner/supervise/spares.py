@@ -17,6 +17,7 @@ from runlog.disk.stamp import Stamp, stamp_of
 from runlog.groups.deployments import DEPLOYMENTS_FOLDER, MAX_WARM, list_deployments
 from runlog.run.reserved import request_key, reservations, reserve
 
+from ..attempt.run import stderr_tail
 from ..attempt.spare import can_be_spare, discard
 from ..attempt.workflow import RunFailed
 from ..keeper.tree import TreeSurvived
@@ -31,7 +32,7 @@ _APART_S = 2.0
 # The fork server has done its imports by then, those that take long too: the spares share them.
 _SETTLED_S = 5.0
 _END_S = 30.0
-# After one that ended by itself, doubled each time.
+# After one that ended before it was ready, doubled each time.
 _PAUSES_S = (4.0, 300.0)
 _REMEMBERED = 20
 _LOOK_S = 30.0  # where the time of a folder tells nothing
@@ -45,6 +46,7 @@ class _Waiting:
     workspace: Workspace
     spare: Spare
     began: float = field(default_factory=time.monotonic)
+    was_ready: bool = False
     ends_by: float | None = None  # it was told to end
 
 
@@ -96,6 +98,7 @@ class Spares:
         wanted = self._wanted(now)
         if not wanted and not self._waiting:
             return
+        self._hear()
         self._reap(now)
         missing = collections.Counter(wanted)
         for waiting in self._waiting.values():
@@ -158,6 +161,13 @@ class Spares:
             return
         self._waiting[workspace.run_id] = _Waiting(key, workspace, spare)
 
+    def _hear(self) -> None:
+        unready = {run_id for run_id, waiting in self._waiting.items() if not waiting.was_ready}
+        for one in reservations(self._root) if unready else ():
+            if one.run_id in unready and one.state != "starting":
+                self._waiting[one.run_id].was_ready = True
+                self._failures = 0
+
     def _reap(self, now: float) -> None:
         for run_id, waiting in list(self._waiting.items()):
             ended = waiting.spare.process.poll() is not None
@@ -165,14 +175,13 @@ class Spares:
             if not (ended or overdue):
                 continue
             del self._waiting[run_id]
-            if waiting.ends_by is None:
+            if waiting.ends_by is None and not waiting.was_ready:
                 first_s, longest_s = _PAUSES_S
                 pause_s = min(longest_s, first_s * 2**self._failures)
                 self._failures = min(self._failures + 1, 10)
                 self._next_at = max(self._next_at, now + pause_s)
-                self._tell(f"a spare ended before its run came; the next one in {pause_s:g} s")
-            elif ended and now - waiting.began > _LIFE_S:
-                self._failures = 0
+                why = stderr_tail(waiting.workspace, 300)
+                self._tell(f"a spare could not get ready, the next one in {pause_s:g} s: {why}")
             threading.Thread(
                 target=self._end_tree, args=(waiting.workspace,), name="end-spare", daemon=True
             ).start()

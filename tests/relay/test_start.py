@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from runlog import Workspace, check_run_id, read_manifest
+from runlog import Workspace, check_run_id, new_run_id, read_manifest
 from runlog.groups.catalog import CatalogEntry, write_catalog
 from runlog.run.manifest import remove_run
+from runlog.run.reserved import request_key, reserve
 from runner.attempt.catalog import describe
 from runner.workflows.samples.research import Research
 from tests.relay.live import CATALOG, Relay, running_relay
@@ -223,6 +224,33 @@ def test_old_keys_are_dropped(root: Path) -> None:
         relay.post("/workflows", ASK, headers={"Idempotency-Key": "another"})
         assert len(list(folder.iterdir())) == 3
         assert kept.exists() and (folder / f"{0:064d}.json").exists()
+
+
+@pytest.mark.parametrize("key", [None, "just-once"])
+def test_a_start_takes_the_folder_that_is_ready_for_it(relay: Relay, key: str | None) -> None:
+    """The folder of an agent that waits: before there is no run of its name, then the run is there as any."""
+    waiting = Workspace(relay.root, new_run_id("command"))
+    waiting.files.mkdir(parents=True)
+    params = {"argv": ["true", str(key)]}
+    reserve(relay.root, waiting.run_id, request_key("command", params, False, {}), "ready")
+    assert relay.client.get(f"/api/v1/workflows/{waiting.run_id}").status_code == 404
+    assert waiting.run_id not in listed(relay)
+    headers = {} if key is None else {"Idempotency-Key": key}
+    asked = {"workflow": "command", "params": params}
+    others = [{"params": ASK["params"]}, {"interactive": True}, {"limits": {"wall_time_s": 9}}]
+    for other in others if key is None else ():
+        relay.post("/workflows", asked | other)
+        assert not waiting.exists()
+    answer = relay.post("/workflows", asked, headers=headers)
+    assert (answer.status_code, answer.json()["run_id"]) == (201, waiting.run_id)
+    assert waiting.run_id in listed(relay)
+    again = relay.post("/workflows", asked, headers=headers)
+    assert (again.json()["run_id"] == waiting.run_id) == (key is not None)
+
+
+def listed(relay: Relay) -> list[str]:
+    runs = relay.client.get("/api/v1/workflows?limit=200").json()["runs"]
+    return [run["run_id"] for run in runs]
 
 
 def test_an_idempotency_key_starts_one_run(root: Path) -> None:

@@ -111,6 +111,19 @@ def test_one_that_is_killed_is_cleared_away(
     assert wait_for_end(run)["result"] == "hello"
 
 
+def test_one_that_can_not_get_ready_keeps_nothing_from_its_runs(root: Path, runner: None) -> None:
+    params = {"cli_path": "no-such-claude"}
+    write_deployment(root, Deployment("broken", "claude", params=params, warm=1))
+    try:
+        (one,) = wait_until(lambda: reservations(root), "a spare")
+        run = start(root, "hello", params=params, limits={}, deployment="broken")
+        assert wait_for_end(run)["reason"] == "cannot_start"
+    finally:
+        remove_deployment(root, "broken")
+    wait_until(lambda: not Workspace(root, one.run_id).has_folder(), "its folder to be gone")
+    wait_until(lambda: not reservations(root), "the end of the spares")
+
+
 def test_it_ends_with_its_runner_and_a_later_one_clears_up(
     claude_cli: None, tmp_path: Path
 ) -> None:

@@ -90,7 +90,16 @@ def test_a_runner_that_dies_is_started_again(cli: Cli) -> None:
 
 def test_options_of_serve_reach_the_runner(cli: Cli) -> None:
     cli.environment |= {"SECRET_OF_MINE": "1", "TAILCAST_TOKEN": "tell-nobody"}
-    words = ["--max-running", "1", "--grace-s", "2.5", "--pass-env", "SECRET_OF_MINE"]
+    words = [
+        "--max-running",
+        "1",
+        "--grace-s",
+        "2.5",
+        "--pass-env",
+        "SECRET_OF_MINE",
+        "--warm",
+        "1",
+    ]
     with serving(cli, "serve", "--scripted-model", *words) as (process, client):
         assert client.get("/api/v1/workflows").status_code == 401
         client.headers["authorization"] = "Bearer tell-nobody"
@@ -105,6 +114,7 @@ def test_options_of_serve_reach_the_runner(cli: Cli) -> None:
         assert "TAILCAST_TOKEN" not in told and "tell-nobody" not in told.values()
         (child,) = psutil.Process(process.pid).children()
         assert "tell-nobody" not in child.environ().values()
+        assert "--warm 1" in " ".join(child.cmdline())
         process.terminate()
         process.wait(DEADLINE_S)
 

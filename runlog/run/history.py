@@ -320,8 +320,8 @@ class ChatHistory:
 
     def _is_awaited(self, task: Event) -> bool:
         """Whether the agent waits for a task: the call that began it has no result yet."""
-        calls = self._calls.get(text(task.get("tool_use_id"), _ID_CHARS) or "")
-        return bool(calls) and calls[-1][1].result is None
+        calls = self._calls.get(text(task.get("tool_use_id"), _ID_CHARS) or "", [])
+        return any(call.result is None for _, call in calls[-1:])
 
     def _summary(self, summary: str, event: Event, offset: int) -> ChatMessage:
         if self._compaction is None:

@@ -49,6 +49,7 @@ TASK = user(
     "<task-notification><summary>done</summary></task-notification>",
     origin={"kind": "task-notification"},
 )
+SKILL = "<command-name>pdf</command-name><skill-format>true</skill-format>"
 NAME = user("<command-name>/review</command-name>", uuid="c")
 
 
@@ -234,8 +235,7 @@ def test_commands_in_lines_of_the_system() -> None:
         ([{"type": "text", "text": "<ide_selection>x</ide_selection>"}, TEXT], {},
          ["user message None: so"]),
         ("<user-prompt-submit-hook>x</user-prompt-submit-hook>", {}, []),
-        ("<command-message>pdf</command-message><command-name>pdf</command-name>"
-         "<skill-format>true</skill-format>", {}, []),
+        (SKILL, {}, []),
         ("go on", {"origin": {"kind": "auto-continuation"}}, []),
         ("go on", {"origin": {"kind": "human"}}, ["user message None: go on"]),
         ("<teammate-message from='b'>hi</teammate-message>", {}, ["system task None: hi"]),

@@ -297,6 +297,8 @@ class ChatHistory:
         if isinstance(together, list) and together:
             self._together = [one for one in together if isinstance(one, str)]
         if event.get("subtype") == "task_notification":
+            if self._is_awaited(event):
+                return None  # it did not go on beside the turn: the result of its call tells of it
             status = text(event.get("status"), _ID_CHARS) or ""
             summary = text(event.get("summary"), _TEXT_CHARS)
             said = summary or f"A background task is {status or 'over'}"
@@ -315,6 +317,11 @@ class ChatHistory:
             told.command = command.content  # it stands before it in the chat
         self._compaction = self._add(f"compaction {offset}", told)
         return told
+
+    def _is_awaited(self, task: Event) -> bool:
+        """Whether the agent waits for a task: the call that began it has no result yet."""
+        calls = self._calls.get(text(task.get("tool_use_id"), _ID_CHARS) or "", [])
+        return any(call.result is None for _, call in calls[-1:])
 
     def _summary(self, summary: str, event: Event, offset: int) -> ChatMessage:
         if self._compaction is None:

@@ -43,6 +43,8 @@ _QUIET_SUBTYPES = frozenset(
         "turn_duration",
     }
 )
+# Of tasks: what the chat tells, and what their end tells.
+_TOLD_OTHERWISE = ("task_notification", "task_updated")
 CLAUDE_TYPES = frozenset({"assistant", "result", "stream_event", "system", "user"}) | _QUIET_TYPES
 # Of these the CLI's own files have many, with a session each or without.
 _BOOKKEEPING = frozenset({"attachment", "file-history-snapshot", "queue-operation", "summary"})
@@ -251,6 +253,8 @@ class ClaudeRenderer:
         elif subtype == "compact_boundary" and heard is not None:
             self._screen.gap()
             self._screen.line("✂", _compacted(heard), "magenta")
+        elif heard is not None and heard.kind == "task":
+            self._show_message(heard)
         elif str(subtype).startswith("task_"):
             self._task(event)
         elif subtype not in _QUIET_SUBTYPES:
@@ -259,11 +263,11 @@ class ClaudeRenderer:
             self._screen.line("·", f"{str(subtype).replace('_', ' ')} {shown}")
 
     def _task(self, event: Event) -> None:
-        """Of commands that run in the foreground the tool's own lines tell."""
+        """What goes on in the background. Of others the tool's own lines tell, of an end the chat."""
         task_id = str(event.get("task_id"))
         if event.get("is_backgrounded") is True:
             self._background.add(task_id)
-        if task_id not in self._background:
+        if task_id not in self._background or event["subtype"] in _TOLD_OTHERWISE:
             return
         step = str(event["subtype"]).removeprefix("task_")
         status = event.get("status") or step

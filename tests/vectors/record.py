@@ -29,6 +29,7 @@ __all__ = ["ABOUT", "record"]
 
 _SHOWN_ROOT = "/home/dev/tailcast/workspaces"
 _DEADLINE_S = 80.0
+_AWAITED = {"subagent_type": "general-purpose", "run_in_background": False}
 _PARTIAL = {"include_partial_messages": True}
 
 
@@ -117,8 +118,21 @@ def subagent(root: Path) -> None:
     wait_for_end(run, _DEADLINE_S)
 
 
+def awaited(root: Path) -> None:
+    """Two subagents at once, and the agent waits for both."""
+    tasks = [
+        {"name": "Task", "input": {"description": name, "prompt": script(*steps)} | _AWAITED}
+        for name, steps in (
+            ("first", ({"tools": [bash("echo a")]}, {"text": "alpha"})),
+            ("second", ({"thinking": "hm", "tools": [bash("echo b; exit 2")]}, {"text": "beta"})),
+        )
+    ]
+    run = _start(root, "awaited", script({"tools": tasks}, {"text": "both"}))
+    wait_for_end(run, _DEADLINE_S)
+
+
 _RUNS: dict[str, Callable[[Path], None]] = {
-    run.__name__: run for run in (killed, commands, merged, interrupted, subagent)
+    run.__name__: run for run in (killed, commands, merged, interrupted, subagent, awaited)
 }
 ABOUT = {name: (run.__doc__ or "").strip() for name, run in _RUNS.items()}
 

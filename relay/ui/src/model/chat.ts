@@ -94,6 +94,8 @@ export class ChatFold {
         return;
       case "system":
         if (event["subtype"] === "status") this.#said.takeTogether(event);
+        // It did not go on beside the turn: the result of its call tells of it.
+        if (event["subtype"] === "task_notification" && this.#speech.awaits(event["tool_use_id"])) return;
         if (event["subtype"] !== "compact_boundary") break;
         this.#said.compact(event, place);
         return;

@@ -3,6 +3,7 @@ import { ChatFold } from "./chat.js";
 import { StateFold, TERMINAL } from "./state.js";
 import { StepsFold } from "./steps.js";
 import { Transcript } from "./transcript.js";
+import { TurnsFold } from "./turns.js";
 import type { QuestionItem, RunModelSnapshot, Totals } from "./types.js";
 import { count, time } from "./values.js";
 
@@ -58,6 +59,7 @@ export class RunModel {
 class Fold {
   #transcript = new Transcript();
   #state = new StateFold();
+  #turns = new TurnsFold();
   #chat = new ChatFold();
   #steps = new StepsFold();
   #asked: readonly QuestionItem[] = [];
@@ -71,6 +73,7 @@ class Fold {
     const copy = new Fold();
     copy.#transcript = this.#transcript.fork();
     copy.#state = this.#state.fork();
+    copy.#turns = this.#turns.fork();
     copy.#chat = this.#chat.fork();
     copy.#steps = this.#steps.fork();
     copy.#asked = this.#asked;
@@ -82,6 +85,7 @@ class Fold {
     const position = this.#state.length;
     const event = this.#transcript.line(told) as RunEvent["event"];
     this.#state.apply(event, offset, told.type);
+    this.#turns.apply(event, offset);
     this.#chat.apply(event, position, offset);
     if (event.type === "stream_event") return;
     this.#steps.apply(event, position, offset);
@@ -117,6 +121,7 @@ class Fold {
       message: state.message,
       activity: state.activity,
       fields: state.fields,
+      turn: this.#turns.turn,
       currentNode: state.currentNode,
       currentTool: state.currentTool,
       sessionId: state.sessionId,

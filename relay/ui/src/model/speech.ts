@@ -75,6 +75,11 @@ export class Speech {
     if (results.length > 0 && lane !== undefined && lane.parts.size === 0) this.#lanes.delete(laneOf(place));
   }
 
+  /** Whether the agent waits for what a call began: it has no result yet. */
+  awaits(toolId: unknown): boolean {
+    return this.#latestCall(text(toolId, 200) ?? "")?.item.result === null;
+  }
+
   /** Somebody ended the turn: the tools that this ended are no failures. */
   interrupt(): void {
     for (const key of this.#ended) {

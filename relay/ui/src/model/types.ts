@@ -308,6 +308,18 @@ export interface Usage {
   readonly cache_read_input_tokens: number;
 }
 
+/**
+ * What an agent does between two rests: begun by a message (or by itself: null), ended by a result. `number` is 1 for
+ * the first of the run, `offset` just before its first line; `finishReason` is null while it is `running`.
+ */
+export interface Turn {
+  readonly number: number;
+  readonly offset: number;
+  readonly messageId: string | null;
+  readonly running: boolean;
+  readonly finishReason: string | null;
+}
+
 /** Sums over all attempts so far. null: the run does not count that. */
 export interface Totals {
   readonly events: number;
@@ -346,6 +358,8 @@ export interface RunModelSnapshot {
   readonly activity: string | null;
   /** What the workflow counts, as last told. */
   readonly fields: Fields;
+  /** The present turn, or else the last. */
+  readonly turn: Turn | null;
   readonly currentNode: string | null;
   readonly currentTool: string | null;
   readonly sessionId: string | null;

@@ -90,7 +90,8 @@ export function ChatTab({ runId, log, model, position, docked }: TabProps) {
     [canAct, docked, questions, permissions],
   );
   const rows = useMemo(() => rowsOf(model.chat, model.threads, docked && canAct), [model.chat, model.threads, docked, canAct]);
-  const working = canAct && model.status === "running" && !isGrowing(model.chat.at(-1));
+  const resting = model.attempt === 0 && model.turn?.running === false; // of a run that others write its turns alone tell
+  const working = canAct && model.status === "running" && !resting && !isGrowing(model.chat.at(-1));
   const prompt = replaying || ended || !talk.agent || model.chat.some((item) => item.kind === "user" || item.kind === "command" || item.kind === "text") ? "" : promptOf(view);
   const empty = model.chat.length === 0 && pending.length === 0 && prompt === "";
 

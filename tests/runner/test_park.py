@@ -294,7 +294,7 @@ def test_a_line_by_hand_takes_it_up(root: Path) -> None:
     wait_for(run, "message_received", message_id=key, state="completed")
     parked(run, 2)
     with open(run.inbox, "a") as inbox:  # what is none, and what was said before, is no reason
-        inbox.write('nonsense\n\n{"id":"%s","type":"message","content":"again"}\n' % key)
+        inbox.write(f'nonsense\n\n{{"id":"{key}","type":"message","content":"again"}}\n')
     runlog.post(run, {"type": "message", "content": "on", "id": "m2"})
     wait_for(run, "message_received", message_id="m2", state="completed")
     assert [e["message"] for e in events(run, "log") if e["level"] == "info"] == ["by hand", "on"]

@@ -12,6 +12,7 @@ from ..http.models import (
     Content,
     Limits,
     OwnId,
+    ParkAfter,
     Priority,
     Summary,
     Text,
@@ -38,6 +39,7 @@ class BatchInputAsked(Asked):
     chat_history: ChatHistory | None = None
     limits: Limits | None = None
     priority: Priority | None = None
+    park_after_s: ParkAfter | None = None
 
 
 class StartBatch(Asked):

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from runlog.groups.deployments import READ_ONLY
 
-from .models import Asked, Blocks, Content, Limits, Priority, Summary, Text
+from .models import Asked, Blocks, Content, Limits, ParkAfter, Priority, Summary, Text
 
 __all__ = ["DeploymentPage", "DeploymentView", "PutDeployment"]
 
@@ -41,6 +41,9 @@ class PutDeployment(Asked):
         default_factory=dict, description="Of each run. A start may only go below them"
     )
     priority: Priority = 0
+    park_after_s: ParkAfter | None = Field(
+        None, description="So long its runs rest with a process; 0: for ever. Null: the runner's"
+    )
     max_running: int | None = Field(None, ge=1, description="At most so many of its runs at once")
     allowed_overrides: Annotated[list[Text], Field(fail_fast=True)] = Field(
         default_factory=list,
@@ -86,6 +89,7 @@ class DeploymentView(BaseModel):
     interactive: bool
     limits: dict[str, float]
     priority: int
+    park_after_s: float | None
     max_running: int | None
     allowed_overrides: list[str]
     created_at: str = Field(examples=["2025-01-19T10:30:45.123Z"])

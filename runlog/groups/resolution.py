@@ -65,6 +65,7 @@ class Start:
     chat_history: list[Any]
     deployment: str | None
     priority: int
+    park_after_s: float | None
     limits: dict[str, float]
 
     def fields(self) -> dict[str, Any]:
@@ -89,6 +90,7 @@ def start_of_deployment(
     interactive: bool | None = None,
     chat_history: list[Any] | None = None,
     priority: int | None = None,
+    park_after_s: float | None = None,
     limits: Mapping[str, float] | None = None,
 ) -> Start:
     """The start that a deployment and what was sent with it come to; None leaves a thing to the deployment.
@@ -122,6 +124,7 @@ def start_of_deployment(
         chat_history=history_of(chat_history),
         deployment=deployment.name,
         priority=deployment.priority if priority is None else priority,
+        park_after_s=deployment.park_after_s if park_after_s is None else park_after_s,
         limits=deployment.limits | dict(limits or {}),
     )
 

@@ -105,6 +105,7 @@ class RunSummary:
     batch_id: str | None = None
     waiting_for: WaitingFor | None = None
     queue_position: int | None = None
+    parked: bool = False
 
     @property
     def ended(self) -> bool:
@@ -157,6 +158,8 @@ class Run:
     created_at: str
     offset: int
     waiting_for: WaitingFor | None = None
+    parked: bool = False
+    parked_until: str | None = None
     attempt: int = 0
     started_at: str | None = None
     ended_at: str | None = None
@@ -190,6 +193,7 @@ class Run:
     queue_position: int | None = None
     trouble: str | None = None
     limits: dict[str, float] = field(default_factory=dict)
+    park_after_s: float | None = None
     output_bytes: int = 0
     unfinished: int | None = None
 
@@ -315,6 +319,7 @@ class Deployment:
     interactive: bool = False
     limits: dict[str, float] = field(default_factory=dict)
     priority: int = 0
+    park_after_s: float | None = None
     max_running: int | None = None
     allowed_overrides: list[str] = field(default_factory=list)
     created_at: str = ""

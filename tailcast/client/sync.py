@@ -60,12 +60,14 @@ class Client(BatchCalls):
         runtime_overrides: Mapping[str, Any] | None = None,
         priority: int | None = None,
         limits: Mapping[str, float] | None = None,
+        park_after_s: float | None = None,
         idempotency_key: str | None = None,
     ) -> Started:
         """Start a run: queued, when this returns.
 
         :param deployment: instead of `workflow` and `params`.
         :param runtime_overrides: params in place of the deployment's, of those that it allows to be set.
+        :param park_after_s: so long it rests with its process, then without one until something comes; 0: for ever.
         :param idempotency_key: the same key gives the same run for a day. Without one, each call is a run of its own.
         """
         fields = {
@@ -78,6 +80,7 @@ class Client(BatchCalls):
             "runtime_overrides": runtime_overrides,
             "priority": priority,
             "limits": limits,
+            "park_after_s": park_after_s,
         }
         return self._do(calls.start(workflow, idempotency_key, fields))
 
@@ -283,7 +286,7 @@ class Client(BatchCalls):
         """Make a deployment or replace it as a whole: what is left out has its default again.
 
         :param fields: `description`, `prompt`, `params`, `allowed_overrides` (names of the params that a start may
-            set), `limits`, `priority`, `max_running`, `interactive`.
+            set), `limits`, `priority`, `max_running`, `park_after_s`, `interactive`.
         :param if_match: `etag` of the one you read; refused (412) if it was changed since.
         :param create_only: refused (412) if there is one of that name.
         """

@@ -35,7 +35,7 @@ from ..cli.options import (
     limits_of,
     none_in,
 )
-from ..cli.start_options import Params, ParamsFile, PromptFile, RunLimits, RunPriority
+from ..cli.start_options import Params, ParamsFile, ParkAfter, PromptFile, RunLimits, RunPriority
 from ..terminal.output import note, print_json, print_line
 from ..terminal.table import Column, colours, paint, print_table, terminal_width
 from ..terminal.text import age, clean, cost, cut, duration, one_line, plural
@@ -118,9 +118,16 @@ def _facts(deployment: Deployment) -> list[tuple[str, str]]:
         ("overrides", ", ".join(deployment.allowed_overrides)),
         ("limits", _pairs(deployment.limits)),
         ("priority", str(deployment.priority or "")),
+        ("parked", _park(deployment.park_after_s)),
         ("at once", str(deployment.max_running or "")),
         ("changed", f"{deployment.updated_at}, {age(deployment.updated_at)} ago"),
     ]
+
+
+def _park(after_s: float | None) -> str:
+    if after_s is None:
+        return ""
+    return f"after {after_s:g} s of rest" if after_s else "never"
 
 
 def _outcome(statistics: RunStatistics) -> list[tuple[str, str]]:
@@ -183,6 +190,7 @@ def put(
         typer.Option("--max-running", metavar="N", min=1, help="So many of its runs at once"),
     ] = None,
     priority: RunPriority = None,
+    park_after_s: ParkAfter = None,
     interactive: Annotated[
         bool, typer.Option("--interactive", "-i", help="Keep its runs open for messages")
     ] = False,
@@ -205,6 +213,7 @@ def put(
         "allowed_overrides": allow_override,
         "max_running": max_running,
         "priority": priority,
+        "park_after_s": park_after_s,
         "interactive": interactive or None,
         "limits": limits_of(limit) or None,
     }

@@ -35,6 +35,7 @@ from ..cli.start_options import (
     Overrides,
     Params,
     ParamsFile,
+    ParkAfter,
     PromptFile,
     RunLimits,
     RunPriority,
@@ -84,6 +85,7 @@ def run(
     ] = None,
     priority: RunPriority = None,
     limit: RunLimits = None,
+    park_after_s: ParkAfter = None,
     scripted_model: Annotated[
         bool,
         typer.Option("--scripted-model", help="Play the script in the prompt: no key, no network"),
@@ -171,6 +173,7 @@ def run(
             prompt=prompt,
             interactive=interactive or None,
             priority=priority,
+            park_after_s=park_after_s,
             limits=limits,
         ).fields()
     else:
@@ -182,6 +185,7 @@ def run(
             "interactive": interactive,
             "priority": priority or 0,
             "limits": limits,
+            "park_after_s": park_after_s,
         }
     check_scripted(root, scripted_model)
     workspace = create_run(root, **asked, run_id=run_id)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from runlog.run.manifest import MAX_PARK_AFTER_S
+
 from ..cli.errors import CommandError
 from ..cli.options import (
     DEFAULT_ROOT,
@@ -114,6 +116,25 @@ _Dialects = Annotated[
 _MaxRunning = Annotated[
     int, typer.Option("--max-running", min=1, metavar="N", help="At most N runs at once")
 ]
+_MaxWaiting = Annotated[
+    int,
+    typer.Option(
+        "--max-waiting",
+        min=0,
+        metavar="N",
+        help="At most N more that wait for a person, until they are parked",
+    ),
+]
+_ParkAfter = Annotated[
+    float,
+    typer.Option(
+        "--park-after-s",
+        min=0,
+        max=MAX_PARK_AFTER_S,
+        metavar="SECONDS",
+        help="So long a run rests with its process, then without one until something comes; 0: for ever",
+    ),
+]
 _Grace = Annotated[
     float,
     typer.Option(
@@ -164,6 +185,8 @@ def serve(
     allow_host: _AllowHost = None,
     max_connections_per_peer: _PerPeer = None,
     max_running: _MaxRunning = 4,
+    max_waiting: _MaxWaiting = 16,
+    park_after_s: _ParkAfter = 300.0,
     limit: _Limit = None,
     grace_s: _Grace = 5.0,
     scripted_model: _Scripted = False,
@@ -196,6 +219,7 @@ def serve(
         note(f"{shown_path(root)} can't be written: {error.strerror or error}")
     arguments = ["--root", str(root), "runner", "--until-stdin-closes"]
     arguments += ["--max-running", str(max_running), "--grace-s", str(grace_s)]
+    arguments += ["--max-waiting", str(max_waiting), "--park-after-s", str(park_after_s)]
     arguments += ["--scripted-model"] if scripted_model else []
     arguments += ["--retain", retain] if retain is not None else []
     for limit_name, value in limits.items():
@@ -271,6 +295,8 @@ def relay(
 
 def runner(
     max_running: _MaxRunning = 4,
+    max_waiting: _MaxWaiting = 16,
+    park_after_s: _ParkAfter = 300.0,
     limit: _Limit = None,
     grace_s: _Grace = 5.0,
     scripted_model: _Scripted = False,
@@ -289,9 +315,12 @@ def runner(
     from runner.supervise.supervisor import Supervisor
 
     age = parse_age(retain, "--retain") if retain is not None else None
-    options = RunOptions(grace_s, scripted_model, tuple(pass_env or ()), limits_of(limit))
+    names = tuple(pass_env or ())
+    options = RunOptions(grace_s, scripted_model, names, limits_of(limit), park_after_s)
     tell = _teller(as_json)
-    supervisor = Supervisor(root, max_running=max_running, options=options, tell=tell)
+    supervisor = Supervisor(
+        root, max_running=max_running, max_waiting=max_waiting, options=options, tell=tell
+    )
     stop = threading.Event()
     ended_by: list[int] = []
 

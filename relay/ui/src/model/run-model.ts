@@ -115,6 +115,7 @@ class Fold {
       fields: state.fields,
       currentNode: state.currentNode,
       currentTool: state.currentTool,
+      parked: state.parked,
       sessionId: state.sessionId,
       model: state.model,
       result: state.result,

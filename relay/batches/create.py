@@ -83,6 +83,7 @@ def create_resolved(
             interactive=start.interactive,
             chat_history=start.chat_history,
             priority=start.priority,
+            park_after_s=start.park_after_s,
             limits=start.limits,
             words=start.words,
         )

@@ -13,6 +13,7 @@ from ..http.models import (
     Labels,
     Limits,
     OwnId,
+    ParkAfter,
     Priority,
     Summary,
     Text,
@@ -46,6 +47,7 @@ class BatchInputAsked(Asked):
     labels: Labels | None = Field(None, description="Over the common ones, name by name")
     thread_id: ThreadId | None = None
     trace: Trace | None = None
+    park_after_s: ParkAfter | None = None
 
 
 class StartBatch(Asked):

@@ -24,7 +24,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from .callers import ANYONE, scope_needed, set_caller, stays_of, watched
 from .credentials import Credentials, Headers
 from .paths import own_path
-from .problems import Problem, ProblemResponse
 from .problems import Problem, ProblemResponse, problem_of
 
 __all__ = ["MAX_BODY_BYTES", "Access", "chosen_subprotocol"]

@@ -6,7 +6,19 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from runlog.groups.deployments import MAX_WARM, READ_ONLY
 
-from .models import Asked, Blocks, Content, Labels, Limits, Priority, Summary, Text, ThreadId, Title
+from .models import (
+    Asked,
+    Blocks,
+    Content,
+    Labels,
+    Limits,
+    ParkAfter,
+    Priority,
+    Summary,
+    Text,
+    ThreadId,
+    Title,
+)
 
 __all__ = ["DeploymentPage", "DeploymentView", "PutDeployment"]
 
@@ -41,6 +53,9 @@ class PutDeployment(Asked):
         default_factory=dict, description="Of each run. A start may only go below them"
     )
     priority: Priority = 0
+    park_after_s: ParkAfter | None = Field(
+        None, description="So long its runs rest with a process; 0: for ever. Null: the runner's"
+    )
     max_running: int | None = Field(None, ge=1, description="At most so many of its runs at once")
     warm: int = Field(
         0,
@@ -96,6 +111,7 @@ class DeploymentView(BaseModel):
     interactive: bool
     limits: dict[str, float]
     priority: int
+    park_after_s: float | None
     max_running: int | None
     warm: int
     allowed_overrides: list[str]

@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from runlog.run.limits import LIMITS
-from runlog.run.manifest import MAX_PRIORITY
+from runlog.run.manifest import MAX_PARK_AFTER_S, MAX_PRIORITY
 from runlog.run.own_words import (
     LABEL_NAME_PATTERN,
     MAX_LABEL_CHARS,
@@ -228,6 +228,9 @@ def by_workflow_or_deployment(examples: list[Any]) -> Callable[[dict[str, Any]],
     return reshape
 
 
+ParkAfter = Annotated[float, Field(ge=0, le=MAX_PARK_AFTER_S, description="seconds")]
+
+
 class StartRun(Asked):
     """A run to start: of a `workflow` with `params`, or of a `deployment`, perhaps with `runtime_overrides`.
 
@@ -275,6 +278,11 @@ class StartRun(Asked):
     )
     limits: Limits | None = Field(
         None, description="What ends the run when it is passed; never looser than the deployment's"
+    )
+    park_after_s: ParkAfter | None = Field(
+        None,
+        description="So long it rests with its process, then without one until something comes; 0: for ever. Left "
+        "out: the deployment's, else the runner's",
     )
     chat_history: ChatHistory | None = Field(
         None, description="Earlier messages, `{role, content}` each, that the run begins with"
@@ -401,6 +409,7 @@ class Summary(BaseModel):
     queue_position: int | None = Field(description="of a queued run, 1 for the next; else null")
     labels: dict[str, str] = Field(examples=[{"team": "search"}])
     thread_id: str | None
+    parked: bool = Field(description="it waits without a process; what comes takes it up")
     links: dict[str, str]
 
 
@@ -456,6 +465,8 @@ class RunView(BaseModel):
     workflow: str
     status: StatusName
     waiting_for: WaitingFor
+    parked: bool = Field(description="it waits without a process; what comes takes it up")
+    parked_until: str | None = Field(description="when it is taken up in any case")
     attempt: int
     created_at: str
     started_at: str | None
@@ -502,6 +513,7 @@ class RunView(BaseModel):
         description="what keeps the runner from starting or ending it; it tries again"
     )
     limits: dict[str, Any]
+    park_after_s: float | None = Field(description="null: as the runner has it")
     offset: int = Field(description="of the last event in this state: follow with `?after=` this")
     links: dict[str, str]
 

@@ -126,6 +126,7 @@ def resolve_start(root: Path, entries: Mapping[str, CatalogEntry], asked: StartR
         chat_history=history_of(asked.chat_history),
         deployment=None,
         priority=asked.priority or 0,
+        park_after_s=asked.park_after_s,
         limits=asked.limits or {},
         words=words,
     )
@@ -167,6 +168,7 @@ def _resolve_deployment(
         interactive=asked.interactive,
         chat_history=asked.chat_history,
         priority=asked.priority,
+        park_after_s=asked.park_after_s,
         limits=asked.limits,
         words=words,
     )

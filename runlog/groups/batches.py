@@ -72,6 +72,7 @@ class BatchInput:
     interactive: bool = False
     chat_history: list[Any] = field(default_factory=list)
     priority: int = 0
+    park_after_s: float | None = None
     limits: dict[str, Any] = field(default_factory=dict)
     words: OwnWords = NO_WORDS
 
@@ -293,6 +294,7 @@ def _manifest(batch: Batch, run_id: str, asked: BatchInput) -> Manifest:
         deployment=batch.deployment,
         batch_id=batch.batch_id,
         priority=asked.priority,
+        park_after_s=asked.park_after_s,
         limits=asked.limits,
         words=check_own_words(**asked.words.as_json()),
     )

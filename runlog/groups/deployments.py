@@ -11,7 +11,7 @@ from ..disk.read import is_of_file, read_object
 from ..disk.records import encode, now_iso
 from ..errors import BadDeployment, BadLimit, BadOwnWords, BrokenDeployment, UnknownDeployment
 from ..run.limits import check_limits
-from ..run.manifest import MAX_PRIORITY
+from ..run.manifest import MAX_PARK_AFTER_S, MAX_PRIORITY, is_park_time
 from ..run.own_words import check_own_words
 
 __all__ = [
@@ -50,6 +50,7 @@ class Deployment:
     with them those of `title`, `labels` and `thread_id`, of each run, that it may replace.
     `max_running`: at most so many of its runs at once; None: as many as the runner takes. `limits`: name -> number.
     `warm`: so many processes wait ready for its next runs, where its workflow can get ready ahead.
+    `park_after_s`: as of a run.
     Times are ISO, in UTC. A run holds all it needs: changes here are for later ones.
     """
 
@@ -61,6 +62,7 @@ class Deployment:
     interactive: bool = False
     limits: dict[str, float] = field(default_factory=dict)
     priority: int = 0
+    park_after_s: float | None = None
     max_running: int | None = None
     warm: int = 0
     allowed_overrides: tuple[str, ...] = ()
@@ -238,6 +240,10 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "priority": (
         lambda v: _is_whole(v) and abs(v) <= MAX_PRIORITY,
         f"a whole number from -{MAX_PRIORITY} to {MAX_PRIORITY}",
+    ),
+    "park_after_s": (
+        lambda v: v is None or is_park_time(v),
+        f"seconds, from 0 to {MAX_PARK_AFTER_S}, or null",
     ),
     "max_running": (lambda v: v is None or (_is_whole(v) and v >= 1), "at least 1, or null"),
     "warm": (

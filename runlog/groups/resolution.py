@@ -66,6 +66,7 @@ class Start:
     chat_history: list[Any]
     deployment: str | None
     priority: int
+    park_after_s: float | None
     limits: dict[str, float]
     words: OwnWords = NO_WORDS
 
@@ -91,6 +92,7 @@ def start_of_deployment(
     interactive: bool | None = None,
     chat_history: list[Any] | None = None,
     priority: int | None = None,
+    park_after_s: float | None = None,
     limits: Mapping[str, float] | None = None,
     words: OwnWords = NO_WORDS,
 ) -> Start:
@@ -134,6 +136,7 @@ def start_of_deployment(
         chat_history=history_of(chat_history),
         deployment=deployment.name,
         priority=deployment.priority if priority is None else priority,
+        park_after_s=deployment.park_after_s if park_after_s is None else park_after_s,
         limits=deployment.limits | dict(limits or {}),
         words=OwnWords(
             title=words.title or deployment.title,

@@ -312,9 +312,13 @@ def _look(
     if not owned and not os.path.lexists(workspace.stream):
         raise UnknownRun(f"no run {workspace.run_id!r} under {workspace.root}")
     if owned and not alive and state.lifecycle is not None and not is_terminal(state.status):
-        # It looks lost. Or it began after we asked for the lock, or ended after `state` was read: look again.
-        alive = is_locked(workspace.lock)
-        state = read()
+        # It looks lost. Or it began after we asked for the lock, or ended or was parked after `state` was read: look
+        # again, until the lock was free while the stream stood still.
+        seen = -1
+        while not (alive or state.parked or is_terminal(state.status)) and state.offset != seen:
+            seen = state.offset
+            alive = is_locked(workspace.lock)
+            state = read()
         if not alive and state.parked:
             return state, "queued" if _is_due(workspace, state) else state.status
         if not alive and not is_terminal(state.status):

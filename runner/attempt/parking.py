@@ -68,9 +68,10 @@ class Parking:
     async def due(self) -> None:
         """Wait until `is_due`; for ever if it never is."""
         while not self.is_due():
-            wait_s = self._waits_s()
+            left_s = self._waits_s()
+            wait_s = left_s if left_s > 0 else _AGAIN_S
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(None if math.isinf(wait_s) else max(wait_s, _AGAIN_S)):
+                async with asyncio.timeout(None if math.isinf(wait_s) else wait_s):
                     await self._changed.wait()
             self._changed.clear()
 

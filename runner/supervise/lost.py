@@ -75,6 +75,8 @@ def end_run(
                 lines, offset = _unanswered(workspace, state, began)
             if state.lifecycle and is_terminal(state.lifecycle) and not lines:
                 return False
+            if state.parked and reason == "lost":
+                return False  # it only looked so, between two processes
             told = {
                 "type": event_type,
                 "timestamp": now_iso(),

@@ -14,11 +14,13 @@ from runlog import (
     Status,
     Unusable,
     Workspace,
+    is_locked,
     is_terminal,
     read_manifest,
     read_state,
     run_status,
 )
+from runlog.disk.layout import runner_lock
 from runlog.groups.troubles import read_trouble
 from runlog.run.manifest import readable_manifest
 from runlog.run.status import broken_state, tail_state, unfinished_bytes
@@ -27,7 +29,16 @@ from runlog.run.view import duration_of, reason_of, state_view, workflow_of
 from .errors import CommandError
 from .options import command_line
 
-__all__ = ["OurProcess", "RunView", "begin", "check_scripted", "look_at", "tell_if_lost"]
+__all__ = [
+    "OurProcess",
+    "RunView",
+    "begin",
+    "check_scripted",
+    "is_parked",
+    "look_at",
+    "runner_is_at_work",
+    "tell_if_lost",
+]
 
 _RUNNER_TELLS_S = 20.0  # it looks ten times a second; a busy machine gets its time
 _POLL_S = 0.02
@@ -112,6 +123,16 @@ def _is_lost(workspace: Workspace, never_began: bool) -> bool:
     if status == "failed":
         return os.path.lexists(workspace.manifest) and not is_terminal(tail_state(workspace).status)
     return never_began and status == "queued"
+
+
+def is_parked(workspace: Workspace) -> bool:
+    """Whether it waits without a process: with no runner at work, who speaks to it has to begin it again."""
+    return tail_state(workspace).parked
+
+
+def runner_is_at_work(root: Path) -> bool:
+    """Whether a runner takes up what waits here."""
+    return is_locked(runner_lock(root))
 
 
 def begin(workspace: Workspace, *, scripted_model: bool) -> OurProcess | None:

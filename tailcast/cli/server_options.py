@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from runlog.groups.deployments import MAX_WARM
+from runlog.run.manifest import MAX_PARK_AFTER_S
 
 from .options import complete_limit, limits_of, parse_age
 
@@ -160,6 +161,25 @@ class RunnerOptions:
     max_running: Annotated[
         int, typer.Option("--max-running", min=1, metavar="N", help="At most N runs at once")
     ] = 4
+    max_waiting: Annotated[
+        int,
+        typer.Option(
+            "--max-waiting",
+            min=0,
+            metavar="N",
+            help="At most N more that wait for a person, until they are parked",
+        ),
+    ] = 16
+    park_after_s: Annotated[
+        float,
+        typer.Option(
+            "--park-after-s",
+            min=0,
+            max=MAX_PARK_AFTER_S,
+            metavar="SECONDS",
+            help="So long a run rests with its process, then without one until something comes; 0: for ever",
+        ),
+    ] = 300.0
     limit: Annotated[
         list[str] | None,
         typer.Option(
@@ -201,7 +221,6 @@ class RunnerOptions:
             show_default=False,
         ),
     ] = None
-
     warm: Annotated[
         int,
         typer.Option(
@@ -222,7 +241,11 @@ class RunnerOptions:
         from runner.attempt.options import RunOptions
 
         return RunOptions(
-            self.grace_s, self.scripted_model, tuple(self.pass_env or ()), limits_of(self.limit)
+            self.grace_s,
+            self.scripted_model,
+            tuple(self.pass_env or ()),
+            limits_of(self.limit),
+            self.park_after_s,
         )
 
     def arguments(self) -> list[str]:
@@ -230,6 +253,8 @@ class RunnerOptions:
         self.retain_age()
         options = self.run_options()
         arguments = ["--max-running", str(self.max_running), "--grace-s", str(self.grace_s)]
+        arguments += ["--max-waiting", str(self.max_waiting)]
+        arguments += ["--park-after-s", str(self.park_after_s)]
         arguments += ["--scripted-model"] if self.scripted_model else []
         arguments += ["--retain", self.retain] if self.retain is not None else []
         for limit_name, value in options.limits.items():

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from runlog.run.limits import LIMITS
-from runlog.run.manifest import MAX_PRIORITY
+from runlog.run.manifest import MAX_PARK_AFTER_S, MAX_PRIORITY
 from runlog.run.own_words import parse_label
 
 from .errors import CommandError
@@ -67,6 +67,16 @@ RunPriority = Annotated[
         min=-MAX_PRIORITY,
         max=MAX_PRIORITY,
         help="Of queued runs the highest begins first",
+    ),
+]
+ParkAfter = Annotated[
+    float | None,
+    typer.Option(
+        "--park-after-s",
+        metavar="SECONDS",
+        min=0,
+        max=MAX_PARK_AFTER_S,
+        help="So long it rests with its process, then without one until something comes; 0: for ever",
     ),
 ]
 RunLimits = Annotated[

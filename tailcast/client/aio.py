@@ -64,6 +64,7 @@ class AsyncClient(AsyncBatchCalls):
         labels: Mapping[str, str] | None = None,
         thread_id: str | None = None,
         trace: str | None = None,
+        park_after_s: float | None = None,
         idempotency_key: str | None = None,
     ) -> Started:
         """Start a run: queued, when this returns.
@@ -73,6 +74,7 @@ class AsyncClient(AsyncBatchCalls):
         :param labels: name -> value, to find the run by; `title` is shown in listings, `thread_id` names the
             conversation or case it is of.
         :param trace: W3C `traceparent`, handed to the agent as `TRACEPARENT`.
+        :param park_after_s: so long it rests with its process, then without one until something comes; 0: for ever.
         :param idempotency_key: the same key gives the same run for a day. Without one, each call is a run of its own.
         """
         fields = {
@@ -89,6 +91,7 @@ class AsyncClient(AsyncBatchCalls):
             "labels": labels,
             "thread_id": thread_id,
             "trace": trace,
+            "park_after_s": park_after_s,
         }
         return await self._do(calls.start(workflow, idempotency_key, fields))
 
@@ -300,7 +303,8 @@ class AsyncClient(AsyncBatchCalls):
         """Make a deployment or replace it as a whole: what is left out has its default again.
 
         :param fields: `description`, `prompt`, `params`, `allowed_overrides` (names of the params that a start may
-            set), `limits`, `priority`, `max_running`, `warm`, `interactive`, `title`, `labels`, `thread_id`.
+            set), `limits`, `priority`, `max_running`, `warm`, `park_after_s`, `interactive`, `title`,
+            `labels`, `thread_id`.
         :param if_match: `etag` of the one you read; refused (412) if it was changed since.
         :param create_only: refused (412) if there is one of that name.
         """

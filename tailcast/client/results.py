@@ -107,6 +107,7 @@ class RunSummary:
     queue_position: int | None = None
     labels: dict[str, str] = field(default_factory=dict)
     thread_id: str | None = None
+    parked: bool = False
 
     @property
     def ended(self) -> bool:
@@ -165,6 +166,8 @@ class Run:
     created_at: str
     offset: int
     waiting_for: WaitingFor | None = None
+    parked: bool = False
+    parked_until: str | None = None
     attempt: int = 0
     started_at: str | None = None
     ended_at: str | None = None
@@ -198,6 +201,7 @@ class Run:
     queue_position: int | None = None
     trouble: str | None = None
     limits: dict[str, float] = field(default_factory=dict)
+    park_after_s: float | None = None
     output_bytes: int = 0
     unfinished: int | None = None
     title: str = ""
@@ -328,6 +332,7 @@ class Deployment:
     interactive: bool = False
     limits: dict[str, float] = field(default_factory=dict)
     priority: int = 0
+    park_after_s: float | None = None
     max_running: int | None = None
     warm: int = 0
     allowed_overrides: list[str] = field(default_factory=list)

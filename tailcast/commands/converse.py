@@ -27,7 +27,14 @@ from ..cli.errors import CommandError
 from ..cli.follow import Follower
 from ..cli.options import DEFAULT_ROOT, AnyRun, AsJson, LiveRun, Root, command_line, find_run
 from ..cli.printer import make_printer
-from ..cli.runs import OurProcess, begin, check_scripted, tell_if_lost
+from ..cli.runs import (
+    OurProcess,
+    begin,
+    check_scripted,
+    is_parked,
+    runner_is_at_work,
+    tell_if_lost,
+)
 from ..terminal.output import note, print_json, print_line
 
 __all__ = ["cancel", "interrupt", "mode", "model", "pause", "post_and_tell", "resume", "send"]
@@ -84,6 +91,11 @@ def send(
     ours = None
     if resume and run_status(workspace) == "queued":
         ours = begin(workspace, scripted_model=scripted_model)
+    elif is_parked(workspace) and not runner_is_at_work(root):
+        note(
+            "The run is parked: a runner takes it up once it is at work here, and --resume at once"
+        )
+        wait = False
     if wait:
         return _wait(workspace, posted, end, ours, as_json=as_json)
     if as_json:

@@ -41,6 +41,7 @@ from ..cli.start_options import (
     Labels,
     Params,
     ParamsFile,
+    ParkAfter,
     PromptFile,
     RunLimits,
     RunPriority,
@@ -133,10 +134,17 @@ def _facts(deployment: Deployment) -> list[tuple[str, str]]:
         ("labels", label_text(deployment.labels)),
         ("thread", deployment.thread_id or ""),
         ("priority", str(deployment.priority or "")),
+        ("parked", _park(deployment.park_after_s)),
         ("at once", str(deployment.max_running or "")),
         ("warm", str(deployment.warm or "")),
         ("changed", f"{deployment.updated_at}, {age(deployment.updated_at)} ago"),
     ]
+
+
+def _park(after_s: float | None) -> str:
+    if after_s is None:
+        return ""
+    return f"after {after_s:g} s of rest" if after_s else "never"
 
 
 def _outcome(statistics: RunStatistics) -> list[tuple[str, str]]:
@@ -214,6 +222,7 @@ def put(
     title: RunTitle = None,
     label: Labels = None,
     thread: RunThread = None,
+    park_after_s: ParkAfter = None,
     interactive: Annotated[
         bool, typer.Option("--interactive", "-i", help="Keep its runs open for messages")
     ] = False,
@@ -237,6 +246,7 @@ def put(
         "max_running": max_running,
         "warm": warm,
         "priority": priority,
+        "park_after_s": park_after_s,
         "interactive": interactive or None,
         "limits": limits_of(limit) or None,
         "title": title,

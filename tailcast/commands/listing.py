@@ -233,7 +233,9 @@ def _title(row: Summary) -> str:
 
 def _status(row: Summary) -> str:
     """One that waits for the next message needs nobody."""
-    return "idle" if row.waiting_for == "message" else row.status
+    if row.waiting_for != "message":
+        return row.status
+    return "parked" if row.parked else "idle"
 
 
 def _mark(row: Summary) -> str:

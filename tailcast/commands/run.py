@@ -37,6 +37,7 @@ from ..cli.start_options import (
     Overrides,
     Params,
     ParamsFile,
+    ParkAfter,
     PromptFile,
     RunLimits,
     RunPriority,
@@ -94,6 +95,7 @@ def run(
     label: Labels = None,
     thread: RunThread = None,
     trace: RunTrace = None,
+    park_after_s: ParkAfter = None,
     scripted_model: Annotated[
         bool,
         typer.Option("--scripted-model", help="Play the script in the prompt: no key, no network"),
@@ -182,6 +184,7 @@ def run(
             prompt=prompt,
             interactive=interactive or None,
             priority=priority,
+            park_after_s=park_after_s,
             limits=limits,
             words=own_words,
         ).fields()
@@ -195,6 +198,7 @@ def run(
             "priority": priority or 0,
             "limits": limits,
             "words": own_words,
+            "park_after_s": park_after_s,
         }
     check_scripted(root, scripted_model)
     workspace = create_run(root, **asked, run_id=run_id)

@@ -94,7 +94,12 @@ def runner(
     tell = _teller(as_json)
     limit = options.max_running
     supervisor = Supervisor(
-        root, max_running=limit, warm=options.warm, options=run_options, tell=tell
+        root,
+        max_running=limit,
+        max_waiting=options.max_waiting,
+        warm=options.warm,
+        options=run_options,
+        tell=tell,
     )
     stop = threading.Event()
     ended_by: list[int] = []

@@ -84,6 +84,7 @@ def _facts(view: RunView) -> list[tuple[str, str]]:
         ("progress", _progress(view)),
         ("now", " · ".join(filter(None, [state.current_node, state.current_tool]))),
         ("waits", _WAITS[waiting_for(state, view.status)]),
+        ("parked", _parked(view)),
         ("cost", cost(state.cost_usd)),
         ("labels", label_text(manifest.words.labels)),
         ("thread", manifest.words.thread_id or ""),
@@ -125,6 +126,13 @@ def _queue(view: RunView) -> str:
     priority = view.manifest.priority
     place = "" if view.queue_position is None else f"number {view.queue_position}"
     return ", ".join(filter(None, [place, f"priority {priority}" if priority and place else ""]))
+
+
+def _parked(view: RunView) -> str:
+    if not view.state.parked:
+        return ""
+    until = view.state.parked_until
+    return f"no process, until something comes{f', or {until}' if until else ''}"
 
 
 def _usage(usage: dict[str, int]) -> str:

@@ -17,6 +17,7 @@ from runlog import (
 
 from ..cli.errors import CommandError
 from ..cli.options import DEFAULT_ROOT, AsJson, LiveRuns, Root, find_run
+from ..cli.runs import is_parked
 from ..terminal.output import note, print_json, print_line
 
 __all__ = ["ask_to_stop", "await_end", "stop"]
@@ -80,16 +81,16 @@ def stop(
 
 def ask_to_stop(workspace: Workspace) -> None:
     """:raises RunFinished: it has ended."""
-    status = run_status(workspace)
+    status, parked = run_status(workspace), is_parked(workspace)
     post(workspace, {"type": "stop"})
-    if status != "queued":
+    if status != "queued" and not parked:
         return
     from runner.supervise.lost import end_run
     from runner.supervise.supervisor import runner_is_active
 
     # A runner sees the line. With none at work nobody would, until one is.
     if not runner_is_active(workspace.root) and run_status(workspace) == "queued":
-        end_run(workspace, "workflow_stopped", "stopped before it began")
+        end_run(workspace, "workflow_stopped", "stop" if parked else "stopped before it began")
 
 
 def await_end(workspace: Workspace, deadline: float) -> Status:

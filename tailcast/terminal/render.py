@@ -125,6 +125,11 @@ class Renderer:
         reason = _text(event, "reason")
         self._screen.line("‖", f"{told}: {reason}" if reason else told, "yellow")
 
+    def _parked(self, event: Event) -> None:
+        parked = event["type"] == "workflow_parked"
+        told = "parked: what comes takes it up" if parked else "taken up again"
+        self._screen.line("‖", told, "dim")
+
     def _progress(self, event: Event) -> None:
         known = {"type", "timestamp", "run_id", "progress", "message", "status"}
         parts = [_percent(event), _text(event, "message"), _text(event, "status")]
@@ -277,6 +282,8 @@ _SHOWN: dict[str, Callable[[Renderer, Event], None]] = {
     "workflow_completed": Renderer._completed,
     "workflow_failed": Renderer._failed,
     "workflow_stopped": Renderer._stopped,
+    "workflow_parked": Renderer._parked,
+    "workflow_unparked": Renderer._parked,
     "workflow_paused": Renderer._paused,
     "workflow_resumed": Renderer._paused,
     "progress_update": Renderer._progress,

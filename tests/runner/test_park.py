@@ -1,17 +1,27 @@
 """Runs that rest are parked: no process at all, until something comes for them."""
 
+import os
+import random
+import sys
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from claude_runs import control, receipt, say, texts
 
 import runlog
-from runlog import Workspace, is_locked, run_status
+from runlog import Workspace, encode, is_locked, is_terminal, run_status
 from runlog.run.status import read_state, summarize
+from runner.supervise.supervisor import runner_is_active
+from tests.runner.claude_runs import control, receipt, say, texts
+from tests.runner.conftest import runner_process
 from tests.support import (
+    end_runs,
     events,
     receipts,
+    spawned,
     tree_of,
     wait_for,
     wait_for_end,
@@ -19,6 +29,69 @@ from tests.support import (
 )
 
 pytestmark = pytest.mark.usefixtures("runner")
+
+
+PARROT = '''
+from pydantic import BaseModel
+
+
+class Parrot:
+    """Says again what it is told, and rests in between; asks, if told to."""
+
+    class Params(BaseModel):
+        ask: bool = False
+
+    prompt, interactive, resumable = "optional", True, True
+
+    async def run(self, run):
+        if run.params.ask:
+            question = {"question": "Ship it?", "options": [{"label": "yes"}, {"label": "no"}]}
+            with run.resting(60):
+                answers = await run.ask(
+                    [question], smart_defaults={"Ship it?": "no"}, timeout_s=60, question_id="q-1"
+                )
+            return answers["Ship it?"]
+        run.progress(status="waiting")
+        while True:
+            with run.resting(run.idle_s(None)):
+                line = await run.inbox.get()
+            if line.type == "message":
+                run.inbox.receipt(line, "delivered")
+                run.log("info", line.content)
+                run.inbox.receipt(line, "completed")
+'''
+
+
+@pytest.fixture(scope="module")
+def plugins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A package of someone else, for what is started after it."""
+    folder = tmp_path_factory.mktemp("plugins")
+    info = folder / "parrot-1.dist-info"
+    info.mkdir()
+    (folder / "parrot.py").write_text(PARROT)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: parrot\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[tailcast.workflows]\nparrot = parrot:Parrot\n")
+    path = os.environ.get("PYTHONPATH")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", f"{path}{os.pathsep}{folder}" if path else str(folder))
+        yield
+
+
+@pytest.fixture(scope="module")
+def module_runner(plugins: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """As that of other modules, and it knows the parrot."""
+    folder = tmp_path_factory.mktemp("runner") / "workspaces"
+    folder.mkdir(mode=0o700)
+    try:
+        with runner_process(folder, 4):
+            wait_until(lambda: runner_is_active(folder), "the runner")
+            yield folder
+    finally:
+        end_runs(folder)
+
+
+def parrot(root: Path, *, park_after_s: float | None = 0.02, **fields: Any) -> Workspace:
+    return runlog.create_run(root, "parrot", interactive=True, park_after_s=park_after_s, **fields)
 
 
 def chat(root: Path, prompt: str | None, *, park_after_s: float = 0.2, **fields: Any) -> Workspace:
@@ -115,7 +188,6 @@ def line(*nodes):
 
 asking = line(work, ask)
 deciding = line(work, decide)
-resting = line(work)
 """
 
 
@@ -126,12 +198,9 @@ def app_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def graph(
-    root: Path, app_dir: Path, name: str, *, interactive: bool = False, **fields: Any
-) -> Workspace:
-    params = {"graph": f"parking_graphs:{name}", "app_dir": str(app_dir)} | fields.pop("params", {})
-    fields = {"park_after_s": 0.05, "prompt": "go"} | fields
-    return runlog.create_run(root, "langgraph", params=params, interactive=interactive, **fields)
+def graph(root: Path, app_dir: Path, name: str, **params: Any) -> Workspace:
+    params = {"graph": f"parking_graphs:{name}", "app_dir": str(app_dir)} | params
+    return runlog.create_run(root, "langgraph", prompt="go", params=params, park_after_s=0.05)
 
 
 def told(run: Workspace) -> Any:
@@ -139,7 +208,7 @@ def told(run: Workspace) -> Any:
 
 
 def test_a_question_waits_for_days_and_no_work_is_done_again(root: Path, app_dir: Path) -> None:
-    run = graph(root, app_dir, "asking", params={"question_timeout_s": 30 * 86400})
+    run = graph(root, app_dir, "asking", question_timeout_s=30 * 86400)
     until = parked(run)["until"]
     asked = wait_for(run, "questions_presented")
     row = summarize(run)
@@ -156,7 +225,7 @@ def test_a_question_waits_for_days_and_no_work_is_done_again(root: Path, app_dir
 
 
 def test_permissions_that_are_asked_one_after_the_other(root: Path, app_dir: Path) -> None:
-    run = graph(root, app_dir, "deciding", params={"question_timeout_s": 86400})
+    run = graph(root, app_dir, "deciding", question_timeout_s=86400)
     for count, decision in enumerate(["allow", "deny"], 1):
         parked(run, count)
         (asked,) = read_state(run).open_permissions.values()
@@ -167,45 +236,210 @@ def test_permissions_that_are_asked_one_after_the_other(root: Path, app_dir: Pat
     assert len(events(run, "permission_requested")) == 2
 
 
-def test_the_time_to_answer_goes_on_while_it_is_parked(root: Path, app_dir: Path) -> None:
-    run = graph(root, app_dir, "asking", params={"question_timeout_s": 2})
-    parked(run)
-    assert told(run) == "no"
+HOUR_AGO, A_MOMENT_AGO = "2025-01-01T10:00:00.000Z", "2025-01-01T11:00:00.000Z"
+
+
+def parked_before(root: Path, *lines: dict[str, Any], **fields: Any) -> Workspace:
+    """A run that was parked long ago, until a time that is over, as an earlier runner left it."""
+    building = runlog.create_run(root / "elsewhere", "parrot", interactive=True, **fields)
+    started = {"workflow": "parrot", "params": {}, "pid": 1, "attempt": 1, "inbox_offset": 0}
+    stats = {"events": 1, "turns": 0, "tool_calls": 0, "attempt": 1}
+    end = {"until": A_MOMENT_AGO, "duration_s": 1, "stats": stats, "inbox_offset": 0}
+    stream = [
+        {"type": "workflow_started", **started},
+        *lines,
+        {"type": "workflow_parked", **end},
+    ]
+    common = {"timestamp": HOUR_AGO, "run_id": building.run_id}
+    building.stream.write_bytes(b"".join(encode(common | line) for line in stream))
+    os.rename(building.path, root / building.run_id)
+    return runlog.open_workspace(root, building.run_id)
+
+
+def test_the_time_to_answer_goes_on_while_it_is_parked(root: Path) -> None:
+    question = {"question": "Ship it?", "options": [{"label": "yes"}, {"label": "no"}]}
+    asked = {
+        "type": "questions_presented",
+        "question_id": "q-1",
+        "questions": [question],
+        "smart_defaults": {"Ship it?": "no"},
+        "timeout_s": 60,
+    }
+    run = parked_before(root, asked, params={"ask": True})
+    assert wait_for_end(run)["result"] == "no"
     assert [e["source"] for e in events(run, "responses_collected")] == ["default"]
     assert len(events(run, "questions_presented")) == 1
 
 
-def test_so_does_the_limit_of_time(root: Path, app_dir: Path) -> None:
-    run = graph(root, app_dir, "asking", limits={"wall_time_s": 3})
-    parked(run)
+def test_so_does_the_limit_of_time(root: Path) -> None:
+    run = parked_before(root, limits={"wall_time_s": 60})
     end = wait_for_end(run)
-    assert (end["reason"], end["limit"]) == ("wall_time_s", 3)
-    assert end["reached"] > 3
+    assert (end["reason"], end["limit"]) == ("wall_time_s", 60)
+    assert end["duration_s"] > 3600 and end["stats"]["attempt"] == 1
 
 
-def test_and_the_time_for_the_next_message(root: Path, app_dir: Path) -> None:
-    run = graph(root, app_dir, "resting", interactive=True, params={"idle_timeout_s": 2})
-    parked(run)
-    assert wait_for_end(run)["type"] == "workflow_completed"
+def test_until_when_is_told(root: Path) -> None:
+    run = parrot(root, limits={"wall_time_s": 86400})
+    until = runlog.disk.records.from_iso(parked(run)["until"])
+    began = runlog.disk.records.from_iso(events(run, "workflow_started")[0]["timestamp"])
+    assert until and began and 86400 - 60 < (until - began).total_seconds() < 86400 + 60
 
 
-def test_a_line_by_hand_takes_it_up(root: Path, app_dir: Path) -> None:
-    run = graph(root, app_dir, "resting", interactive=True)
+def test_a_line_by_hand_takes_it_up(root: Path) -> None:
+    run = parrot(root)
     parked(run)
     with open(run.inbox, "a") as inbox:
         inbox.write('{"type":"message","content":"by hand"}\n')
     key = f"inbox-{run.inbox.stat().st_size}"
     wait_for(run, "message_received", message_id=key, state="completed")
     parked(run, 2)
-    runlog.post(run, {"type": "stop"})
-    wait_for_end(run)
+    with open(run.inbox, "a") as inbox:  # what is none, and what was said before, is no reason
+        inbox.write(f'nonsense\n\n{{"id":"{key}","type":"message","content":"again"}}\n')
+    runlog.post(run, {"type": "message", "content": "on", "id": "m2"})
+    wait_for(run, "message_received", message_id="m2", state="completed")
+    assert [e["message"] for e in events(run, "log") if e["level"] == "info"] == ["by hand", "on"]
 
 
-@pytest.mark.parametrize("park_after_s", [0, None])
-def test_never_or_not_yet(root: Path, app_dir: Path, park_after_s: float | None) -> None:
+def test_the_runner_was_down(root: Path, tmp_path: Path, plugins: None) -> None:
+    """Parked and spoken to without a runner: the next one takes it up."""
+    own = tmp_path / "own"
+    own.mkdir(mode=0o700)
+    try:
+        with runner_process(own, 1):
+            run = parrot(own)
+            parked(run)
+        say(run, "hello", "m1")
+        assert run_status(run) == "queued"
+        with runner_process(own, 1):
+            wait_for(run, "log", message="hello")
+            parked(run, 2)
+        assert receipts(run, "m1") == ["queued", "delivered", "completed"]
+    finally:
+        end_runs(own)
+
+
+def test_never_or_not_yet(root: Path) -> None:
     """0 is never; without one the runner's five minutes count."""
-    run = graph(root, app_dir, "resting", interactive=True, park_after_s=park_after_s)
-    wait_until(lambda: run_status(run) == "waiting", "a rest")
-    other = graph(root, app_dir, "resting", interactive=True)
-    parked(other)
-    assert is_locked(run.lock) and not events(run, "workflow_parked")
+    runs = [parrot(root, park_after_s=after_s) for after_s in (0, None)]
+    for run in runs:
+        wait_until(lambda run=run: run_status(run) == "waiting", "a rest")
+    parked(parrot(root))
+    for run in runs:
+        assert is_locked(run.lock) and not events(run, "workflow_parked")
+
+
+def test_without_a_runner_nobody_is_parked(tmp_path: Path, plugins: None) -> None:
+    """Nobody would take it up."""
+    from runner.attempt.options import RunOptions
+    from runner.supervise.spawn import start_run_process
+
+    run = parrot(tmp_path / "alone")
+    try:
+        with start_run_process(run, RunOptions()) as process:
+            wait_until(lambda: run_status(run) == "waiting", "a rest")
+            say(run, "one", "m1")
+            wait_for(run, "log", message="one")
+            assert not events(run, "workflow_parked")
+            with runner_process(run.root, 1):
+                parked(run)
+            process.wait()
+    finally:
+        end_runs(run.root)
+
+
+LIMITED = """
+import signal, sys, threading
+from pathlib import Path
+from runner.attempt.options import RunOptions
+from runner.supervise.supervisor import Supervisor
+stop = threading.Event()
+supervisor = Supervisor(
+    Path(sys.argv[1]), max_running=1, max_waiting=int(sys.argv[2]), options=RunOptions(1.0, True, park_after_s=0)
+)
+signal.signal(signal.SIGTERM, lambda *_: (stop.set(), supervisor.wake()))
+supervisor.work(stop)
+"""
+
+
+def test_who_waits_holds_no_slot(tmp_path: Path, plugins: None) -> None:
+    own = tmp_path / "own"
+    own.mkdir(mode=0o700)
+    try:
+        with runner_process(own, 2, program=LIMITED):
+            waiting = [parrot(own, park_after_s=None) for _ in range(3)]
+            for run in waiting:
+                wait_until(lambda run=run: run_status(run) == "waiting", "a rest")
+            # Two wait for free, the third has the one slot: nobody else can begin.
+            command = runlog.create_run(own, "command", params={"argv": ["true"]})
+            asked = runlog.create_run(own, "command", params={"argv": ["true"]})
+            say(waiting[0], "hello", "m1")
+            wait_for(waiting[0], "log", message="hello")
+            assert run_status(command) == run_status(asked) == "queued"
+            runlog.post(waiting[0], {"type": "stop"})
+            assert wait_for_end(command)["type"] == "workflow_completed"
+            assert wait_for_end(asked)["type"] == "workflow_completed"
+            assert all(run_status(run) == "waiting" for run in waiting[1:])
+    finally:
+        end_runs(own)
+
+
+# Takes the run up whenever it is due, as a runner does, but at once: a park for each few messages.
+TAKES_UP = """
+import os, sys, time
+from pathlib import Path
+from runlog import RunLock, Workspace, run_status
+from runner.attempt.process import main
+run = Workspace(Path(sys.argv[1]), sys.argv[2])
+assert RunLock(run.root / "_runner.lock").acquire()
+while True:
+    if run_status(run) == "queued":
+        pid = os.fork()
+        if pid == 0:
+            try:
+                main(run.path)
+            finally:
+                os._exit(0)
+        os.waitpid(pid, 0)
+    time.sleep(0.001)
+"""
+
+
+@pytest.mark.parametrize(
+    "count", [150, pytest.param(5000, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])]
+)
+def test_what_comes_in_the_moment_of_a_park_is_taken_once(
+    tmp_path: Path, plugins: None, count: int
+) -> None:
+    run = parrot(tmp_path / "own", park_after_s=0.001)
+    by_hand: list[str] = []
+
+    def speak(who: int) -> None:
+        chance = random.Random(who)
+        for number in range(count):
+            time.sleep(chance.choice([0, 0.001, 0.005, 0.02, 0.05]))
+            text = f"{who}-{number}"
+            if chance.random() < 0.2:
+                by_hand.append(text)
+                with runlog.AppendFile(run.inbox) as inbox:
+                    inbox.append(encode({"type": "message", "content": text}))
+            else:
+                say(run, text, text)
+
+    speakers = [threading.Thread(target=speak, args=(who,)) for who in range(2)]
+    program = (sys.executable, "-c", TAKES_UP, str(run.root), run.run_id)
+    with spawned(*program):
+        for speaker in speakers:
+            speaker.start()
+        for speaker in speakers:
+            speaker.join()
+        told = f"{2 * count} messages"
+        wait_until(lambda: len(events(run, "log")) >= 2 * count, told, deadline_s=600)
+        parked(run, len(events(run, "workflow_unparked")) + 1)
+    said = [e["message"] for e in events(run, "log")]
+    assert sorted(said) == sorted(f"{who}-{number}" for who in range(2) for number in range(count))
+    assert [e["attempt"] for e in events(run, "workflow_started")] == [1]
+    assert len(events(run, "workflow_parked")) > 5 and by_hand
+    for key in set(said) - set(by_hand):
+        assert receipts(run, key)[-1] == "completed"
+    assert not is_terminal(run_status(run))
+    end_runs(run.root)

@@ -51,7 +51,7 @@ export function CompareHead({ sides }: { readonly sides: readonly [Side, Side] }
                 </span>
               </th>
               <td>
-                <StatusBadge status={side.status} open={openOf(side.model)} />
+                <StatusBadge status={side.status} open={openOf(side.model)} parked={side.model.parked} />
               </td>
               {COLUMNS.map((column) => (
                 <td key={column.name} className="numeric">

@@ -38,6 +38,8 @@ const MEANINGS: Readonly<Record<string, (event: Event) => string>> = {
   workflow_completed: (e) => `Completed${lasted(e)}${colon(asText(e["result"]))}`,
   workflow_failed: (e) => `Failed${reason(e)}${lasted(e)}${colon(asText(e["error"]))}`,
   workflow_stopped: (e) => `Stopped${reason(e)}${lasted(e)}`,
+  workflow_parked: () => "Parked: what comes takes it up",
+  workflow_unparked: () => "Taken up again",
   workflow_paused: (e) => `Paused${reason(e)}`,
   workflow_resumed: (e) => `Resumed${reason(e)}`,
   message_received: (e) => {

@@ -124,6 +124,7 @@ class Fold {
       turn: this.#turns.turn,
       currentNode: state.currentNode,
       currentTool: state.currentTool,
+      parked: state.parked,
       sessionId: state.sessionId,
       model: state.model,
       result: state.result,

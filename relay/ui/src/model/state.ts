@@ -56,6 +56,8 @@ export class StateFold {
   error: unknown = null;
   reason: string | null = null;
   iterations: number | null = null;
+  /** It waits without a process. */
+  parked = false;
   #paused = false;
   #idle = false;
   #statsCostUsd: number | null = null;
@@ -89,7 +91,7 @@ export class StateFold {
     if (this.lifecycle !== "running") return this.lifecycle;
     if (this.#openQuestions.size > 0 || this.#openPermissions.size > 0) return "waiting"; // somebody is needed
     if (this.#paused) return "paused";
-    return this.#idle ? "waiting" : "running";
+    return this.#idle || this.parked ? "waiting" : "running";
   }
 
   get costUsd(): number | null {
@@ -137,6 +139,12 @@ export class StateFold {
       case "workflow_failed":
       case "workflow_stopped":
         this.#ended(event);
+        break;
+      case "workflow_parked":
+        this.#parked(event);
+        break;
+      case "workflow_unparked":
+        this.parked = false;
         break;
       case "workflow_paused":
       case "workflow_resumed":
@@ -195,9 +203,18 @@ export class StateFold {
     this.startedAt = this.startedAt || this.attemptAt;
     this.endedAt = this.durationS = this.result = this.error = this.reason = null;
     this.progress = this.message = this.activity = null;
-    this.#paused = this.#idle = false;
+    this.#paused = this.#idle = this.parked = false;
     this.currentTool = null;
     this.#openPermissions.clear();
+  }
+
+  /** Its process has ended in order; what it waited for is waited for still. */
+  #parked(event: Event): void {
+    this.parked = true;
+    const stats = isObject(event["stats"]) ? event["stats"] : {};
+    this.#statsCostUsd = number(stats["cost_usd"]);
+    this.currentTool = null;
+    this.#spending.endProcess(false);
   }
 
   #ended(event: Event & { readonly type: string }): void {
@@ -215,7 +232,7 @@ export class StateFold {
     if (this.lifecycle === "completed") this.progress ??= 100;
     const exitCode = event["exit_code"];
     this.#spending.endProcess(this.reason === "lost" || (this.reason === "agent_exit" && exitCode !== EXIT_TERMINATED));
-    this.#paused = this.#idle = false;
+    this.#paused = this.#idle = this.parked = false;
     this.currentTool = this.currentNode = null;
     this.#openQuestions.clear();
     this.#openPermissions.clear();

@@ -362,6 +362,8 @@ export interface RunModelSnapshot {
   readonly turn: Turn | null;
   readonly currentNode: string | null;
   readonly currentTool: string | null;
+  /** It waits without a process. */
+  readonly parked: boolean;
   readonly sessionId: string | null;
   readonly model: string | null;
   readonly result: unknown;

@@ -43,7 +43,7 @@ export const RunHead = memo(function RunHead(props: RunHeadProps) {
         {title}
       </h1>
       <span className="run-state" role="status" data-working={(status === "running" && !still) || undefined}>
-        <StatusBadge status={status} open={openOf(model)} still={still} />
+        <StatusBadge status={status} open={openOf(model)} parked={model.parked} still={still} />
         {doing !== "" && <span className="run-doing truncate foreign">{doing}</span>}
       </span>
       <span className="run-facts">

@@ -33,6 +33,8 @@ export interface RunSummary {
   readonly batch_id?: string | null;
   /** Of a queued run, 1 for the next. */
   readonly queue_position?: number | null;
+  /** It waits without a process. */
+  readonly parked?: boolean;
   readonly links: Readonly<Record<string, string>>;
 }
 

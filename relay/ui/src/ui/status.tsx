@@ -50,18 +50,20 @@ interface StatusBadgeProps {
   readonly status: RunStatus;
   /** Questions and permissions that wait for an answer. */
   readonly open: number;
+  /** It waits without a process. */
+  readonly parked?: boolean;
   /** What is shown is the past: nothing pulses. */
   readonly still?: boolean;
 }
 
 /** A run's status: a sign, a word and a colour. */
-export function StatusBadge({ status, open, still = false }: StatusBadgeProps) {
+export function StatusBadge({ status, open, parked = false, still = false }: StatusBadgeProps) {
   const shown = shownStatus(status, open);
   const Icon = shown === "running" ? undefined : ICONS[shown];
   return (
     <span className={`status status-${shown}`} data-status={shown} data-still={still || undefined}>
       {Icon ? <Icon className="icon-sm" aria-hidden /> : <Pulse />}
-      {STATUS_WORDS[shown]}
+      {parked && shown === "idle" ? "parked" : STATUS_WORDS[shown]}
     </span>
   );
 }

@@ -1,6 +1,6 @@
 import { ChevronDown, FileX2, History } from "lucide-react";
-import { useDeferredValue, useState } from "react";
-import { Link, useLocation } from "wouter";
+import { useDeferredValue, useEffect, useRef, useState } from "react";
+import { Link, useLocation, useSearchParams } from "wouter";
 import { useRunView, useWorkflow } from "../api";
 import { AskDock } from "../asks/ask-dock";
 import { openOf, statusOf, useModel } from "../model";
@@ -12,6 +12,7 @@ import { TabContent } from "../tabs/tab-content";
 import { EmptyState, isEnded, Loading, shownStatus, STATUS_WORDS, Tabs } from "../ui";
 import { Button } from "../ui/button";
 import { useKeys } from "../ui/keys";
+import { copyText, linkTo, offsetIn, placeAt, pointedOffset } from "../ui/place-link";
 import { useSettled } from "../ui/settled";
 import { useTitle } from "../ui/title";
 import { ReplayBar } from "./replay/replay-bar";
@@ -62,15 +63,29 @@ export default function RunPage({ runId, tab }: RunPageProps) {
     replay.dispatch({ type: "leave" });
     setReplayOpen(false);
   };
+  const [search] = useSearchParams();
+  const at = offsetIn(search);
+  const asWas = search.has("replay");
+  const copyLink = () => {
+    const shown = position === undefined ? pointedOffset() : log.events[position - 1]?.offset;
+    copyText(linkTo(`/runs/${runId}/${name}`, shown, position !== undefined), shown === undefined ? "Copied a link to this tab" : "Copied a link to this place");
+  };
+  const gone = useRef(false);
+  useEffect(() => {
+    if (!asWas || at === undefined || gone.current || !log.caughtUp) return;
+    gone.current = true;
+    replay.dispatch({ type: "seek", position: placeAt(log.length, (index) => log.events[index]?.offset ?? 0, at) + 1 });
+  }, [asWas, at, log, replay]);
   useKeys({
     ...Object.fromEntries(TABS.map((each, index) => [String(index + 1), () => goTo(each)])),
+    y: copyLink,
     r: () => (log.length > 0 ? rewind() : false),
   });
   const shown = shownStatus(status, openOf(present));
   useTitle(log.end === "gone" ? "No such run" : `${STATUS_WORDS[shown]}: ${title}`);
 
   const docked = replay.position === null && isLive && openOf(present) > 0;
-  const props: TabProps = { runId, log, model, position, docked: true };
+  const props: TabProps = { runId, log, model, position, at: asWas ? undefined : at, docked: true };
   const tabs = TABS.map((each) => ({ name: each, label: TAB_LABELS[each], content: <TabContent name={each} {...props} /> }));
 
   if (log.end === "gone") {

@@ -13,7 +13,7 @@ import { useMatches } from "./use-matches";
 import "./trace.css";
 
 /** Every event of the run, one a line. */
-export function TraceTab({ runId, log, model, position }: TabProps) {
+export function TraceTab({ runId, log, model, position, at }: TabProps) {
   const kept = keptOf(`trace ${runId}`);
   const [filter, setFilterNow] = useState(() => (kept.get("filter") as Filter | undefined) ?? SHOW_ALL);
   const setFilter = (next: Filter) => {
@@ -44,6 +44,7 @@ export function TraceTab({ runId, log, model, position }: TabProps) {
         indices={matches.indices}
         from={from}
         to={to}
+        at={log.caughtUp ? at : undefined}
         wanted={position !== undefined || (log.caughtUp ? running : undefined)}
         toolbar={(following, setFollowing) => (
           <TraceToolbar

@@ -45,6 +45,13 @@ const GROUPS: readonly (readonly [title: string, shortcuts: readonly Shortcut[]]
     ],
   ],
   [
+    "Trace",
+    [
+      [["t"], "timeline, or events"],
+      [["+", "−", "0"], "closer, wider, the whole run"],
+    ],
+  ],
+  [
     "Output",
     [
       [["/"], "search"],

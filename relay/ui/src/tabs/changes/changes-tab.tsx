@@ -1,4 +1,4 @@
-import { FileDiff as FileDiffIcon } from "lucide-react";
+import { ChevronDown, FileDiff as FileDiffIcon } from "lucide-react";
 import { useMemo, useState } from "react";
 import { Link } from "wouter";
 import { changesInTurn, changesOf, sumOf, type FileChange } from "../../tools/changes";
@@ -39,14 +39,15 @@ export function ChangesTab({ runId, model }: TabProps) {
           <Counts added={sum.added} removed={sum.removed} />
           {turns.length > 1 && (
             <Menu
-              label="Turn"
+              label={turn === null ? "All turns" : `Turn ${turn}`}
               className="button button-ghost button-sm changes-turn"
               items={[
                 { label: "All turns", checked: turn === null, onSelect: () => setTurn(null) },
                 ...turns.map((each) => ({ label: `Turn ${each}`, checked: each === turn, onSelect: () => setTurn(each) })),
               ]}
             >
-              {turn === null ? "All turns" : `Turn ${turn}`} ▾
+              {turn === null ? "All turns" : `Turn ${turn}`}
+              <ChevronDown className="icon-sm" aria-hidden />
             </Menu>
           )}
         </header>

@@ -162,7 +162,7 @@ export default function RunPage({ runId, tab }: RunPageProps) {
       />
       {beside && (
         <aside className="run-beside" aria-label="Beside it">
-          <Tabs label="Beside it" tabs={tabs.filter((each) => each.name !== name && BESIDE.some((one) => one === each.name))} value={besideName} onChange={setBesideTab} />
+          <Tabs label="Beside it" tabs={BESIDE.flatMap((each) => (each === name ? [] : tabs.filter((tab) => tab.name === each)))} value={besideName} onChange={setBesideTab} />
         </aside>
       )}
       {docked && <AskDock runId={runId} questions={present.questions} permissions={present.permissions} />}

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { ChatItem } from "../../model/types";
-import { findLines, firstError, outputLines, rangeOf, textOf } from "./lines";
+import { findLines, firstError, outputLines, rangeOf, stderrLines, textOf } from "./lines";
 
 const BASE = { key: "k", position: 0, offset: 7, timestamp: null, parent: null, session: null };
 
@@ -44,6 +44,11 @@ test("the first error is what says so, else what stderr says first", () => {
   expect(firstError(outputLines([output(["stdout", "fine"], ["stderr", "warning: x"])]))).toBe(1);
   expect(firstError(outputLines([output(["stdout", "terrors of errorless things"])]))).toBe(-1);
   expect(firstError(outputLines([bash("grep error log", "")]))).toBe(-1);
+});
+
+test("standard error stands below its name, and nowhere if there is none", () => {
+  expect(stderrLines("a\nb\n").map(({ kind, spans }) => [kind, textOf(spans)])).toEqual([["command", "standard error"], ["stderr", "a"], ["stderr", "b"]]);
+  expect(stderrLines("\n")).toEqual([]);
 });
 
 test("what is looked for is found wherever, but nothing by no words", () => {

@@ -32,6 +32,13 @@ export function outputLines(items: readonly ChatItem[]): readonly OutputLine[] {
   return lines;
 }
 
+/** What stands in the run's `_stderr.log`: it tells neither when, nor between what else. */
+export function stderrLines(text: string): readonly OutputLine[] {
+  if (text.trim() === "") return [];
+  const from = { timestamp: null, offset: 0 };
+  return [...linesOf("standard error", "command", from), ...linesOf(text, "stderr", from)];
+}
+
 function linesOfOutput(item: OutputItem): readonly OutputLine[] {
   return item.parts.flatMap(({ source, text }) => linesOf(text, source === "stderr" ? "stderr" : "stdout", item));
 }
@@ -42,7 +49,7 @@ function linesOfCommand(item: ToolItem): readonly OutputLine[] {
   return [...typed, ...(item.result ? linesOf(item.result, item.isError ? "stderr" : "stdout", item) : [])];
 }
 
-function linesOf(text: string, kind: OutputLine["kind"], { timestamp, offset }: ChatItem): OutputLine[] {
+function linesOf(text: string, kind: OutputLine["kind"], { timestamp, offset }: Pick<ChatItem, "timestamp" | "offset">): OutputLine[] {
   const lines: AnsiSpan[][] = [[]];
   for (const span of parseAnsi(text.replace(/\n$/, ""))) {
     span.text.split("\n").forEach((part, index) => {

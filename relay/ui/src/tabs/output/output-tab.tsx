@@ -11,7 +11,8 @@ import { usePlaceKept, useStick } from "../../ui/stick";
 import { Spans } from "../../ui/terminal";
 import { useRemembered } from "../../ui/window";
 import type { TabProps } from "../tab";
-import { findLines, firstError, outputLines, rangeOf, textOf, type OutputLine } from "./lines";
+import { findLines, firstError, outputLines, rangeOf, stderrLines, textOf, type OutputLine } from "./lines";
+import { useStderr } from "./use-stderr";
 import "./output.css";
 
 // As in output.css.
@@ -24,7 +25,9 @@ const MAX_LINE_CHARS = 5000;
 
 /** All that a run printed, as one terminal. */
 export function OutputTab({ runId, model, position }: TabProps) {
-  const lines = useMemo(() => outputLines(model.chat), [model.chat]);
+  const live = position === undefined && !isEnded(model.status);
+  const stderr = useStderr(runId, live);
+  const lines = useMemo(() => [...outputLines(model.chat), ...(position === undefined ? stderrLines(stderr) : [])], [model.chat, stderr, position]);
   if (lines.length === 0) {
     return (
       <EmptyState icon={SquareTerminal} title="Nothing was printed">
@@ -32,7 +35,7 @@ export function OutputTab({ runId, model, position }: TabProps) {
       </EmptyState>
     );
   }
-  return <Lines runId={runId} lines={lines} live={position === undefined && !isEnded(model.status)} failed={model.status === "failed"} />;
+  return <Lines runId={runId} lines={lines} live={live} failed={model.status === "failed"} />;
 }
 
 interface LinesProps {
@@ -75,10 +78,11 @@ function Lines({ runId, lines, live, failed }: LinesProps) {
   };
   const first = useRef(true);
   useEffect(() => {
-    if (!first.current) return;
+    // The error may come a moment later: standard error is fetched by itself.
+    if (!first.current || (range === null && error < 0)) return;
     first.current = false;
     if (range !== null) show(Math.min(range[0], lines.length) - 1);
-    else if (place === undefined && failed && error >= 0) show(error);
+    else if (place === undefined && failed) show(error);
   });
 
   const seen = useRef(lines.length);

@@ -77,8 +77,7 @@ export function Timeline({ runId, log, model, position, choice }: TabProps & { r
     <section className="trace timeline" aria-label="Timeline">
       <div className="timeline-tools numeric">
         <span>
-          {formatDuration((all[1] - all[0]) / 1000)}: tools {formatDuration(sums.tools)}
-          {sums.waits >= 0.1 && `, waited for somebody ${formatDuration(sums.waits)}`}
+          {[formatDuration((all[1] - all[0]) / 1000), sums.tools >= 0.1 && `tools ${formatDuration(sums.tools)}`, sums.waits >= 0.1 && `waited for somebody ${formatDuration(sums.waits)}`].filter(Boolean).join(" · ")}
         </span>
         {totals.costUsd !== null && <span className="muted">{formatCost(totals.costUsd)}</span>}
         {totals.tokens !== null && <span className="muted">{formatCount(totals.tokens)} tokens</span>}
@@ -96,7 +95,7 @@ export function Timeline({ runId, log, model, position, choice }: TabProps & { r
         <Axis range={range} onDraw={setDrawn}>
           {ticks.map((tick) => (
             <span key={tick} className="timeline-tick numeric" style={{ left: `${(100 * (tick + all[0] - range[0])) / length}%` }}>
-              {step < 1000 ? `${tick} ms` : formatTimecode(tick / 1000)}
+              {length < 60_000 ? `${tick / 1000} s` : formatTimecode(tick / 1000)}
             </span>
           ))}
         </Axis>

@@ -2,7 +2,7 @@
 
 import { API, call, callRaw, newId, pathOf } from "./http";
 import { Problem } from "./problem";
-import type { Accepted, Delivery, Deployment, Listing, RunPage, RunStarted, RunView, StartRequest, Workflow } from "./types";
+import type { Accepted, Content, Delivery, Deployment, Listing, RunPage, RunStarted, RunView, StartRequest, Workflow } from "./types";
 
 export type Command = "stop" | "interrupt" | "pause" | "resume";
 
@@ -50,7 +50,7 @@ export interface MessageOptions {
   readonly resume?: boolean | undefined;
 }
 
-export function sendMessage(runId: string, message: string, options: MessageOptions): Promise<Accepted> {
+export function sendMessage(runId: string, message: Content, options: MessageOptions): Promise<Accepted> {
   return call(`/workflows${pathOf(runId, "messages")}`, { method: "POST", body: { message, ...options } });
 }
 

@@ -8,9 +8,12 @@ const GROUPS: readonly (readonly [title: string, shortcuts: readonly Shortcut[]]
     "Anywhere",
     [
       [["?"], "these keys"],
+      [["Ctrl", "K"], "find a run or an action"],
       [["n"], "new run"],
       [["g", "i"], "what needs you"],
       [["u"], "back to all runs"],
+      [["["], "fold the runs at the side"],
+      [["Alt", "↑↓"], "the run above, below"],
       [["Esc"], "close what is open"],
     ],
   ],
@@ -20,7 +23,7 @@ const GROUPS: readonly (readonly [title: string, shortcuts: readonly Shortcut[]]
       [["/"], "search"],
       [["j", "k"], "down, up"],
       [["Enter"], "open"],
-      [["x"], "select for a comparison"],
+      [["x"], "select"],
       [["c"], "compare the two selected"],
       [["s"], "stop"],
       [["d"], "delete"],
@@ -29,12 +32,31 @@ const GROUPS: readonly (readonly [title: string, shortcuts: readonly Shortcut[]]
   [
     "A run",
     [
-      [["1", "2", "3", "4"], "chat, trace, steps, files"],
+      [["1", "…", "6"], "chat, trace, steps, files, output, changes"],
+      [["\\"], "the chat with another tab beside it"],
       [["←", "→"], "next tab, on the tabs"],
       [["j", "k"], "down, up in a list"],
       [["Enter"], "send (Shift+Enter: new line)"],
+      [["Alt", "Enter"], "send after this turn"],
+      [["↑"], "what was sent before"],
+      [["o", "⇧O"], "unfold all, none"],
+      [["y"], "copy a link to this place"],
       [["i"], "interrupt the turn"],
       [["Esc", "Esc"], "the same, in the chat"],
+    ],
+  ],
+  [
+    "Trace",
+    [
+      [["t"], "timeline, or events"],
+      [["+", "−", "0"], "closer, wider, the whole run"],
+    ],
+  ],
+  [
+    "Output",
+    [
+      [["/"], "search"],
+      [["n", "N"], "the next found, the one before"],
     ],
   ],
   [

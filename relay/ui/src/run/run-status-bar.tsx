@@ -9,10 +9,12 @@ interface RunStatusBarProps {
   readonly problem: string | null;
   readonly model: RunModelSnapshot;
   readonly status: RunStatus;
+  /** Whether the open tab shows the notice of its end, if there is one. */
+  readonly told: boolean;
 }
 
 /** Why the run can't be read, or why it failed; nothing else. What goes on stands beside its title. */
-export const RunStatusBar = memo(function RunStatusBar({ problem, model, status }: RunStatusBarProps) {
+export const RunStatusBar = memo(function RunStatusBar({ problem, model, status, told }: RunStatusBarProps) {
   if (problem !== null) {
     return (
       <p className="run-bar run-bar-bad" role="status">
@@ -20,6 +22,7 @@ export const RunStatusBar = memo(function RunStatusBar({ problem, model, status 
       </p>
     );
   }
+  if (told && model.chat.some((item) => item.kind === "notice" && item.eventType === "workflow_failed")) return null;
   return status === "failed" ? <WhyItFailed model={model} /> : null;
 });
 

@@ -118,7 +118,7 @@ function Facet({ label, value, options, onChange }: FacetProps) {
   }));
   if (value !== null) items.unshift({ label: `Any ${label.toLowerCase()}`, checked: false, onSelect: () => onChange(null) });
   return (
-    <Menu label={label} items={items} align="start" className={value === null ? "chip facet" : "chip facet facet-set"}>
+    <Menu label={value === null ? label : `${label}: ${chosen?.name ?? value}`} items={items} align="start" className={value === null ? "chip facet" : "chip facet facet-set"}>
       <bdi className="truncate">{value === null ? label : (chosen?.name ?? value)}</bdi>
       <ChevronDown className="icon-sm" aria-hidden />
     </Menu>

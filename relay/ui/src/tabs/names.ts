@@ -1,9 +1,12 @@
 // Which tabs a run has, and which of them opens. Pure.
 
-export const TABS = ["chat", "trace", "steps", "files"] as const;
+export const TABS = ["chat", "trace", "steps", "files", "output", "changes"] as const;
 export type TabName = (typeof TABS)[number];
 
-export const TAB_LABELS: Record<TabName, string> = { chat: "Chat", trace: "Trace", steps: "Steps", files: "Files" };
+export const TAB_LABELS: Record<TabName, string> = { chat: "Chat", trace: "Trace", steps: "Steps", files: "Files", output: "Output", changes: "Changes" };
+
+/** Those that may stand beside the chat. */
+export const BESIDE = ["changes", "files", "output", "trace", "steps"] as const satisfies readonly TabName[];
 
 const FITTING: Readonly<Record<string, TabName>> = { claude: "chat", chat: "chat", design: "steps", research: "steps", monty: "trace" };
 

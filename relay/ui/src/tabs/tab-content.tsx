@@ -8,8 +8,10 @@ const CODE = {
   trace: () => import("./trace").then(({ TraceTab }) => ({ default: TraceTab })),
   steps: () => import("./steps").then(({ StepsTab }) => ({ default: StepsTab })),
   files: () => import("./files").then(({ FilesTab }) => ({ default: FilesTab })),
+  output: () => import("./output").then(({ OutputTab }) => ({ default: OutputTab })),
+  changes: () => import("./changes").then(({ ChangesTab }) => ({ default: ChangesTab })),
 };
-const CONTENTS = { chat: lazy(CODE.chat), trace: lazy(CODE.trace), steps: lazy(CODE.steps), files: lazy(CODE.files) };
+const CONTENTS = { chat: lazy(CODE.chat), trace: lazy(CODE.trace), steps: lazy(CODE.steps), files: lazy(CODE.files), output: lazy(CODE.output), changes: lazy(CODE.changes) };
 
 /** Fetch the code of a tab of the address, ahead of its being drawn. Who draws it tells of a failure. */
 export function fetchTab(name: string | undefined): void {
@@ -28,6 +30,6 @@ export function TabContent({ name, ...props }: TabProps & { readonly name: TabNa
         </Suspense>
       </ErrorBoundary>
     ),
-    [Content, label, props.runId, props.log, props.model, props.position, props.docked],
+    [Content, label, props.runId, props.log, props.model, props.position, props.at, props.docked],
   );
 }

@@ -13,6 +13,8 @@ export interface TabProps {
   readonly model: RunModelSnapshot;
   /** How many events are shown while one replays; undefined: all of them, live. Nothing can be sent while it is set. */
   readonly position: number | undefined;
+  /** The place that the address asks for: the offset of an event. It is gone to once, and shown. */
+  readonly at?: number | undefined;
   /** What is open is answered below the tab: there is no second form in it. */
   readonly docked: boolean;
 }

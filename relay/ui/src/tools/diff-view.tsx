@@ -5,6 +5,7 @@ import type { Token } from "../ui/highlight";
 import { useKept } from "../ui/kept";
 import { languageOf } from "../ui/language-of";
 import { revealUnseen } from "../ui/terminal";
+import { Counts } from "./counts";
 import type { DiffLine, FileDiff } from "./edit-diff";
 import { shortPath } from "./tool-summary";
 
@@ -17,16 +18,18 @@ const SPOKEN = { added: "added: ", removed: "removed: ", same: "" } as const;
 
 /** How much a change adds and takes away. */
 export function DiffCount({ diff }: { readonly diff: FileDiff }) {
-  return (
-    <span className="diff-count">
-      <ins aria-label={`${diff.added} lines added`}>+{diff.added}</ins>{" "}
-      <del aria-label={`${diff.removed} lines removed`}>−{diff.removed}</del>
-    </span>
-  );
+  return <Counts added={diff.added} removed={diff.removed} />;
+}
+
+interface DiffViewProps {
+  readonly id: string;
+  readonly diff: FileDiff;
+  /** Without its head: the file is told above. */
+  readonly bare?: boolean;
 }
 
 /** A change of a file, line by line, in the colours of its language. */
-export const DiffView = memo(function DiffView({ id, diff }: { readonly id: string; readonly diff: FileDiff }) {
+export const DiffView = memo(function DiffView({ id, diff, bare = false }: DiffViewProps) {
   const [limit, setLimit] = useKept(`diff:${id}`, FIRST_LINES);
   const lines = useMemo(() => diff.hunks.flatMap((hunk, at) => hunk.lines.map((line, index) => ({ line, begins: at > 0 && index === 0 }))), [diff]);
   const numbered = lines.some(({ line }) => line.newLine !== undefined);
@@ -34,10 +37,12 @@ export const DiffView = memo(function DiffView({ id, diff }: { readonly id: stri
   const coloured = useHighlighted(code, languageOf(diff.path));
   return (
     <figure className="diff">
-      <figcaption className="diff-head">
-        <Path path={shortPath(diff.path)} />
-        <DiffCount diff={diff} />
-      </figcaption>
+      {!bare && (
+        <figcaption className="diff-head">
+          <Path path={shortPath(diff.path)} />
+          <DiffCount diff={diff} />
+        </figcaption>
+      )}
       <div className={numbered ? "diff-body diff-numbered" : "diff-body"} tabIndex={0} dir="ltr" role="group" aria-label={`Change of ${diff.path}`}>
         {lines.slice(0, limit).map(({ line, begins }, at) => (
           <Line key={at} line={line} numbered={numbered} begins={begins} tokens={coloured?.[at]} />

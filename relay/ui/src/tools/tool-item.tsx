@@ -8,7 +8,8 @@ import { DiffCount } from "./diff-view";
 import { editDiff } from "./edit-diff";
 import { ImageList } from "./image-list";
 import { contentImages } from "./images";
-import { isAgent, isToldInLine, ToolInput, ToolLine, ToolResult } from "./tool-views";
+import { isAgent } from "./tool-summary";
+import { isToldInLine, ToolInput, ToolLine, ToolResult } from "./tool-views";
 
 const STATUS: Readonly<Record<ToolStatus, readonly [LucideIcon, string]>> = {
   streaming: [LoaderCircle, "its input is being written"],

@@ -53,6 +53,11 @@ const WORDS: Readonly<Record<string, Describe>> = {
       .join(" · "),
 };
 
+/** Whether the tool is another agent, with a conversation of its own. */
+export function isAgent(name: string): boolean {
+  return name === "Task" || name === "Agent";
+}
+
 export function summarizeTool(name: string, input: unknown): ToolSummary {
   const fields = asObject(input);
   const code = CODE[name];

@@ -7,7 +7,7 @@ import { Markdown } from "../ui/markdown";
 import { Ansi, revealUnseen, Terminal } from "../ui/terminal";
 import { DiffView } from "./diff-view";
 import { editDiff } from "./edit-diff";
-import { summarizeTool } from "./tool-summary";
+import { isAgent, summarizeTool } from "./tool-summary";
 import "./tools.css";
 
 const MAX_FIELD_CHARS = 500;
@@ -146,11 +146,6 @@ export function ToolResult({ id, name, result, isError }: ToolResultProps) {
       }
     </LongText>
   );
-}
-
-/** Whether the tool is another agent, with a conversation of its own. */
-export function isAgent(name: string): boolean {
-  return name === "Task" || name === "Agent";
 }
 
 /** The tool and what it works on, in a line. */

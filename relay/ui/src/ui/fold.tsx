@@ -1,5 +1,5 @@
 import { ChevronRight } from "lucide-react";
-import { useId, type ReactNode } from "react";
+import { createContext, useContext, useId, type ReactNode } from "react";
 import { formatWhole } from "./format";
 import { useKept } from "./kept";
 import "./fold.css";
@@ -17,8 +17,22 @@ interface DisclosureProps {
   readonly children: () => ReactNode;
 }
 
+/** That all lines were unfolded, or folded, at once: which time it was, and whether they are open since. */
+export interface AllFolds {
+  readonly time: number;
+  readonly open: boolean | null;
+}
+
+export const Folds = createContext<AllFolds>({ time: 0, open: null });
+
 /** A line that unfolds. */
-export function Disclosure({ id, summary, openAtFirst = false, className = "", children }: DisclosureProps) {
+export function Disclosure(props: DisclosureProps) {
+  const { time, open } = useContext(Folds);
+  // What one did with it counts until the next time that all are unfolded or folded.
+  return <Fold key={time} {...props} id={`${time}:${props.id}`} openAtFirst={open ?? props.openAtFirst ?? false} />;
+}
+
+function Fold({ id, summary, openAtFirst = false, className = "", children }: DisclosureProps) {
   const [open, setOpen] = useKept(`open:${id}`, openAtFirst);
   const bodyId = useId();
   return (

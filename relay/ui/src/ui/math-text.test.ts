@@ -8,6 +8,9 @@ test.each([
   ["$$\nx = 1\n$$", true, false],
   ["`$a_b$` and\n```sh\necho $HOME $x_y=$z\n```", false, false],
   ["$HOME and $PATH", false, false],
+  ["for i in $(seq 1 3); do printf '\\n' $i; done", false, false],
+  ["$(seq 3 | tail -n1) and a\\b $x", false, false],
+  ['"$a_b" == "$c_d"', false, false],
 ])("%j", (text, any, single) => expect(mathIn(text)).toEqual({ any, single }));
 
 test("brackets as models write them become dollars, but in code", () => {

@@ -1,5 +1,5 @@
-import { memo, useLayoutEffect, useRef, type CSSProperties, type ReactNode } from "react";
-import { parseAnsi, type AnsiStyle } from "../text/ansi";
+import { Fragment, memo, useLayoutEffect, useRef, type CSSProperties, type ReactNode } from "react";
+import { parseAnsi, type AnsiSpan, type AnsiStyle } from "../text/ansi";
 import { LongText } from "./fold";
 import "./terminal.css";
 
@@ -88,20 +88,39 @@ function withLineEnds(parts: readonly TerminalPart[]): ReactNode {
 
 /** Text with its terminal colours. */
 export const Ansi = memo(function Ansi({ text }: { readonly text: string }) {
+  return <Spans spans={parseAnsi(text)} />;
+});
+
+/** The same of text that was parsed; what is looked for is marked, if it stands in one colour. */
+export function Spans({ spans, found = "" }: { readonly spans: readonly AnsiSpan[]; readonly found?: string }) {
   return (
     <>
-      {parseAnsi(text).map((span, index) =>
+      {spans.map((span, index) =>
         Object.keys(span.style).length === 0 ? (
-          span.text
+          <Fragment key={index}>{marked(span.text, found)}</Fragment>
         ) : (
           <span key={index} style={cssOf(span.style)}>
-            {span.text}
+            {marked(span.text, found)}
           </span>
         ),
       )}
     </>
   );
-});
+}
+
+function marked(text: string, found: string): ReactNode {
+  if (found === "") return text;
+  const wanted = found.toLowerCase();
+  const lower = text.toLowerCase();
+  const parts: ReactNode[] = [];
+  let from = 0;
+  // Where lower case is longer than the text (İ), places would not be the same: then nothing is marked.
+  for (let at = lower.length === text.length ? lower.indexOf(wanted) : -1; at >= 0; at = lower.indexOf(wanted, from)) {
+    parts.push(text.slice(from, at), <mark key={at}>{text.slice(at, at + wanted.length)}</mark>);
+    from = at + wanted.length;
+  }
+  return parts.length === 0 ? text : [...parts, text.slice(from)];
+}
 
 function cssOf(style: AnsiStyle): CSSProperties {
   const lines = [style.underline ? "underline" : "", style.strike ? "line-through" : ""].filter(Boolean).join(" ");

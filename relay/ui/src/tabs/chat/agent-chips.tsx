@@ -47,15 +47,16 @@ export function AgentChips({ runId, modelName, receipts }: AgentChipsProps) {
     );
   }
   const models = [...MODELS.map((name) => ({ label: name, onSelect: () => use(name) })), { label: "The default model", onSelect: () => use(null) }, { label: "Another…", onSelect: () => setTyping(true) }];
+  const shortName = modelName?.replace(/^claude-/, "") ?? null;
   const chosen = MODES.find(([name]) => name === mode);
   return (
     <>
-      <Menu label="Model" items={models} side="above" align="start" className="composer-chip">
-        <bdi className="truncate">{modelName?.replace(/^claude-/, "") ?? "Model"}</bdi>
+      <Menu label={shortName === null ? "Model" : `Model: ${shortName}`} items={models} side="above" align="start" className="composer-chip">
+        <bdi className="truncate">{shortName ?? "Model"}</bdi>
         <ChevronDown className="icon-sm" aria-hidden />
       </Menu>
       <Menu
-        label="Permissions"
+        label={chosen ? `Permissions: ${chosen[1]}` : "Permissions"}
         items={MODES.map(([name, , meaning]) => ({ label: meaning, checked: name === mode, onSelect: () => allow(name, meaning) }))}
         side="above"
         align="start"

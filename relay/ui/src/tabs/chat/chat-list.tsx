@@ -6,6 +6,7 @@ import type { ChatItem } from "../../model/types";
 import { Button } from "../../ui/button";
 import { formatWhole } from "../../ui/format";
 import { keptOf, type ListPlace } from "../../ui/kept";
+import { placeAt } from "../../ui/place-link";
 import { usePlaceKept, useStick } from "../../ui/stick";
 import { ChatRow } from "./chat-row";
 import type { Row } from "./rows";
@@ -28,12 +29,14 @@ interface ChatListProps {
   readonly threads: ReadonlyMap<string, readonly ChatItem[]>;
   /** Ids of the open questions and permissions, the oldest first. */
   readonly asks: readonly string[];
+  /** The offset to go to, once. */
+  readonly at: number | undefined;
   /** What stands below the last item. */
   readonly children: ReactNode;
 }
 
 /** The conversation. Only the rows near to what is seen are in the page, however many there are. */
-export function ChatList({ ref, id, rows, threads, asks, children }: ChatListProps) {
+export function ChatList({ ref, id, rows, threads, asks, at, children }: ChatListProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
   const current = useRef(rows);
@@ -70,6 +73,17 @@ export function ChatList({ ref, id, rows, threads, asks, children }: ChatListPro
     focusWhenThere(scroller, id, FOCUS_FRAMES);
   };
 
+  const [flashed, setFlashed] = useState<string>();
+  const gone = useRef<number>(undefined);
+  useEffect(() => {
+    const index = at === undefined || gone.current === at ? -1 : placeAt(rows.length, (place) => lastOffset(rows[place]), at);
+    if (index < 0) return;
+    gone.current = at;
+    release();
+    virtualizer.scrollToIndex(index, { align: "center" });
+    setFlashed(rows[index]?.key);
+  }, [at, rows, virtualizer, release]);
+
   const unseen = rows.length - unseenFrom;
   return (
     <div className="chat-view">
@@ -85,7 +99,8 @@ export function ChatList({ ref, id, rows, threads, asks, children }: ChatListPro
                   ref={virtualizer.measureElement}
                   data-index={place.index}
                   data-kind={row.kind === "group" ? "group" : row.item.kind}
-                  className="chat-item"
+                  data-offset={firstOffset(row)}
+                  className={row.key === flashed ? "chat-item flash" : "chat-item"}
                   aria-setsize={rows.length}
                   aria-posinset={place.index + 1}
                   style={{ transform: `translateY(${place.start}px)` }}
@@ -121,6 +136,14 @@ function useUnseenFrom(sticking: boolean, count: number): number {
     if (sticking) seen.current = count;
   }, [sticking, count]);
   return sticking ? count : Math.min(seen.current, count);
+}
+
+function firstOffset(row: Row): number {
+  return row.kind === "item" ? row.item.offset : (row.calls[0]?.item.offset ?? 0);
+}
+
+function lastOffset(row: Row | undefined): number {
+  return row === undefined ? 0 : row.kind === "item" ? row.item.offset : (row.calls.at(-1)?.item.offset ?? 0);
 }
 
 function askId(row: Row): string | undefined {

@@ -6,6 +6,9 @@ import { PermissionCard } from "../../asks/permission-card";
 import { QuestionCard } from "../../asks/question-card";
 import { INTERRUPT_TYPE } from "../../model/notices";
 import type { ChatItem, Level, NoticeItem, OutputItem, PermissionItem, ResultItem, TextItem, ThinkingItem } from "../../model/types";
+import { sumOf, type FileChange } from "../../tools/changes";
+import { Counts } from "../../tools/counts";
+import { DiffView, Path } from "../../tools/diff-view";
 import { ToolItem } from "../../tools/tool-item";
 import { oneLine } from "../../tools/tool-summary";
 import { Disclosure, LongText } from "../../ui/fold";
@@ -19,6 +22,7 @@ import { Time } from "../../ui/time";
 import { Acting } from "./acting";
 import { CallGroup } from "./call-group";
 import { CommandRow, CompactionRow, InterruptRow } from "./cli-rows";
+import { MessageActions } from "./message-actions";
 import type { Row } from "./rows";
 import { Thread } from "./thread";
 import { UserMessage } from "./user-message";
@@ -36,18 +40,20 @@ interface ChatRowProps {
 
 /** One row of the chat. */
 export function ChatRow({ row, thread }: ChatRowProps) {
+  const changes = useSame(row.kind === "item" ? row.changes : undefined);
   if (row.kind === "group") return <CallGroup id={row.key} calls={row.calls} />;
-  return <ChatItemRow item={row.item} permission={row.permission} thread={thread} />;
+  return <ChatItemRow item={row.item} permission={row.permission} changes={changes} thread={thread} />;
 }
 
 interface ChatItemRowProps extends Pick<ChatRowProps, "thread"> {
   readonly item: ChatItem;
   /** Of a tool call: who was asked about it. */
   readonly permission: PermissionItem | undefined;
+  readonly changes: readonly FileChange[] | undefined;
 }
 
 /** One item. Drawn again only when the item is another object. */
-const ChatItemRow = memo(function ChatItemRow({ item, permission, thread }: ChatItemRowProps) {
+const ChatItemRow = memo(function ChatItemRow({ item, permission, changes, thread }: ChatItemRowProps) {
   const { runId, canAct, docked, contentAt } = useContext(Acting);
   switch (item.kind) {
     case "user":
@@ -80,7 +86,7 @@ const ChatItemRow = memo(function ChatItemRow({ item, permission, thread }: Chat
     case "output":
       return <Output item={item} />;
     case "result":
-      return <TurnResult item={item} />;
+      return <TurnResult item={item} changes={changes ?? []} />;
   }
 });
 
@@ -101,6 +107,7 @@ function AssistantText({ item }: { readonly item: TextItem }) {
         </LongText>
       )}
       {item.cut && <p className="muted">Cut short: the rest never came.</p>}
+      {!item.partial && <MessageActions text={item.text} offset={item.offset} />}
     </div>
   );
 }
@@ -166,7 +173,7 @@ function Output({ item }: { readonly item: OutputItem }) {
   return <Terminal id={item.key} output={parts} label={item.parts.every((part) => part.source === "stderr") ? "Standard error" : "Output"} />;
 }
 
-function TurnResult({ item }: { readonly item: ResultItem }) {
+function TurnResult({ item, changes }: { readonly item: ResultItem; readonly changes: readonly FileChange[] }) {
   const tokens = item.usage.output_tokens;
   const failed = item.isError && !item.interrupted;
   const facts = [
@@ -182,9 +189,55 @@ function TurnResult({ item }: { readonly item: ResultItem }) {
         <span className="turn-word">{failed ? "Turn failed" : item.interrupted ? "Turn ended early" : "Turn done"}</span>
         <span className="numeric">{facts.join(" · ")}</span>
       </p>
+      {changes.length > 0 && <TurnChanges id={item.key} files={changes} />}
       {failed && (item.text ?? item.subtype) && (
         <p className="turn-error plain-text foreign">{stripAnsi(item.text ?? item.subtype ?? "").trim().slice(0, MAX_CHARS)}</p>
       )}
     </div>
   );
+}
+
+/** `4 files changed +51 −12`; unfolded, each file, which unfolds to its diffs. */
+function TurnChanges({ id, files }: { readonly id: string; readonly files: readonly FileChange[] }) {
+  const sum = sumOf(files);
+  return (
+    <Disclosure
+      id={`changes:${id}`}
+      className="tool turn-changes"
+      summary={
+        <>
+          <span className="numeric">
+            {sum.files} {sum.files === 1 ? "file" : "files"} changed
+          </span>
+          <Counts added={sum.added} removed={sum.removed} />
+        </>
+      }
+    >
+      {() =>
+        files.map((file) => (
+          <Disclosure
+            key={file.path}
+            id={`changes:${id}:${file.path}`}
+            className="tool"
+            summary={
+              <>
+                <Path path={file.path} />
+                <span className="tool-aside">
+                  <Counts added={file.added} removed={file.removed} />
+                </span>
+              </>
+            }
+          >
+            {() => file.edits.map(({ item, diff }) => <DiffView key={item.key} id={`turn:${item.key}`} diff={diff} bare />)}
+          </Disclosure>
+        ))
+      }
+    </Disclosure>
+  );
+}
+
+/** The same array for as long as it tells of the same edits: rows are made anew with each event. */
+function useSame(changes: readonly FileChange[] | undefined): readonly FileChange[] | undefined {
+  const told = changes?.flatMap((file) => file.edits.map((edit) => edit.item.key)).join(" ");
+  return useMemo(() => changes, [told]);
 }

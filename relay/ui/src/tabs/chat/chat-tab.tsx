@@ -2,8 +2,10 @@ import { MessageSquare } from "lucide-react";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { commandRun, takeBackMessage, useRunView, useWorkflow, type RunView } from "../../api";
 import { EmptyState } from "../../ui/card";
+import { Folds, type AllFolds } from "../../ui/fold";
 import { asObject } from "../../ui/json";
 import { keptOf, KeptState } from "../../ui/kept";
+import { useKeys } from "../../ui/keys";
 import { ProblemNote } from "../../ui/problem";
 import { Markdown } from "../../ui/markdown";
 import { isEnded, Pulse } from "../../ui/status";
@@ -25,7 +27,7 @@ import "./chat.css";
 const DOUBLE_ESC_MS = 600;
 
 /** The conversation with a run: what was said, what it did, what it asks, and a box to talk to it. */
-export function ChatTab({ runId, log, model, position, docked }: TabProps) {
+export function ChatTab({ runId, log, model, position, at, docked }: TabProps) {
   const replaying = position !== undefined;
   const ended = isEnded(model.status) || isEnded(log.end) || log.end === "gone";
   const canAct = !replaying && !ended;
@@ -84,6 +86,14 @@ export function ChatTab({ runId, log, model, position, docked }: TabProps) {
   const said = useCallback(() => chat.current.flatMap((item) => (item.kind === "user" && !item.earlier ? [item.text] : [])).reverse(), []);
   const toEnd = useCallback(() => list.current?.toEnd(), []);
 
+  const [folds, setFolds] = useState<AllFolds>(() => (kept.get("folds") as AllFolds | undefined) ?? { time: 0, open: null });
+  const foldAll = (open: boolean) => {
+    const next = { time: folds.time + 1, open };
+    kept.set("folds", next);
+    setFolds(next);
+  };
+  useKeys({ o: () => foldAll(true), O: () => foldAll(false) });
+
   const { questions, permissions } = model;
   const asks = useMemo(
     () => (canAct && !docked ? [...questions.map((one) => one.questionId), ...permissions.map((one) => one.requestId)] : []),
@@ -98,9 +108,10 @@ export function ChatTab({ runId, log, model, position, docked }: TabProps) {
   return (
     <Acting value={acting}>
       <KeptState value={kept}>
+        <Folds value={folds}>
         <Threads value={model.threads}>
           <div className="chat" onKeyDown={onEscape}>
-            <ChatList ref={list} id={runId} key={useEpoch(log.events)} rows={rows} threads={model.threads} asks={asks}>
+            <ChatList ref={list} id={runId} key={useEpoch(log.events)} rows={rows} threads={model.threads} asks={asks} at={log.caughtUp ? at : undefined}>
               {empty && log.caughtUp && (
                 <EmptyState icon={MessageSquare} title={ended ? "Nothing was said" : "Nothing has been said yet"} />
               )}
@@ -147,6 +158,7 @@ export function ChatTab({ runId, log, model, position, docked }: TabProps) {
             </div>
           </div>
         </Threads>
+        </Folds>
       </KeptState>
     </Acting>
   );

@@ -1,10 +1,12 @@
-import { ChevronUp, Octagon, SendHorizontal } from "lucide-react";
+import { ChevronUp, Octagon, SendHorizontal, X } from "lucide-react";
 import { memo, useRef, useState, type KeyboardEvent } from "react";
 import type { Delivery } from "../../api";
 import type { Receipt } from "../../model/types";
-import { Button } from "../../ui/button";
+import { Button, IconButton } from "../../ui/button";
 import { Menu } from "../../ui/menu";
+import { notify } from "../../ui/toast";
 import { AgentChips } from "./agent-chips";
+import { attach, type Image } from "./attachments";
 import { useDraft } from "./draft";
 import { say } from "./outbox";
 import type { Talk } from "./talk";
@@ -34,21 +36,30 @@ export const Composer = memo(function Composer(props: ComposerProps) {
   const [draft, setDraft] = useDraft(runId);
   const [recalled, setRecalled] = useState(-1);
   const box = useRef<HTMLTextAreaElement>(null);
-  const empty = draft.trim() === "";
+  const [images, setImages] = useState<readonly Image[]>([]);
+  const empty = draft.trim() === "" && images.length === 0;
 
   const send = (delivery: Delivery) => {
     if (empty || talk.refusal !== null) return;
-    say(runId, draft.trim(), { delivery: talk.agent ? delivery : "steer", resume: talk.reopens });
+    say(runId, draft.trim(), { delivery: talk.agent ? delivery : "steer", resume: talk.reopens, images });
     setDraft("");
+    setImages([]);
     setRecalled(-1);
     box.current?.focus();
     onSent();
   };
 
+  const take = async (files: readonly File[]) => {
+    const { images: more, texts, refused } = await attach(files, images.length);
+    if (more.length > 0) setImages((before) => [...before, ...more]);
+    if (texts.length > 0) setDraft([draft.trimEnd(), ...texts].filter(Boolean).join("\n\n"));
+    for (const reason of refused) notify(reason, "bad");
+  };
+
   /** One message back (1) or on (-1), as long as nothing else was typed. */
   const recall = (step: number): boolean => {
     const all = said();
-    if (!empty && draft !== all[recalled]) return false;
+    if (images.length > 0 || (!empty && draft !== all[recalled])) return false;
     const to = Math.min(all.length - 1, Math.max(-1, (empty ? -1 : recalled) + step));
     if (to === recalled && !empty) return false;
     setRecalled(to);
@@ -80,7 +91,25 @@ export const Composer = memo(function Composer(props: ComposerProps) {
         send("steer");
       }}
     >
-      <div className="composer-box">
+      <div
+        className="composer-box"
+        onDragOver={(event) => event.dataTransfer.types.includes("Files") && event.preventDefault()}
+        onDrop={(event) => {
+          if (event.dataTransfer.files.length === 0 || !talk.agent) return;
+          event.preventDefault();
+          void take([...event.dataTransfer.files]);
+        }}
+      >
+        {images.length > 0 && (
+          <ul className="composer-images" aria-label="Pictures">
+            {images.map((image, at) => (
+              <li key={at}>
+                <img src={`data:${image.mediaType};base64,${image.data}`} alt={image.name} />
+                <IconButton size="sm" icon={X} label={`Remove ${image.name}`} onClick={() => setImages(images.filter((one) => one !== image))} />
+              </li>
+            ))}
+          </ul>
+        )}
         <textarea
           ref={box}
           className="composer-text"
@@ -93,6 +122,11 @@ export const Composer = memo(function Composer(props: ComposerProps) {
           placeholder={talk.reopens ? "Reopen the run with a message" : "Message the run"}
           onChange={(event) => setDraft(event.target.value)}
           onKeyDown={onKeyDown}
+          onPaste={(event) => {
+            if (event.clipboardData.files.length === 0 || !talk.agent) return;
+            event.preventDefault();
+            void take([...event.clipboardData.files]);
+          }}
         />
         <div className="composer-row">
           {talk.agent && !talk.reopens && <AgentChips runId={runId} modelName={modelName} receipts={receipts} />}

@@ -1,5 +1,6 @@
 import { useSyncExternalStore } from "react";
 import { newId, Problem, sendMessage } from "../../api";
+import { contentOf } from "./attachments";
 import type { Sent } from "./pending";
 
 const MAX_KEPT = 50;
@@ -16,7 +17,7 @@ export function useOutbox(runId: string): readonly Sent[] {
 }
 
 /** Say something. It is in the outbox at once; what becomes of it, too. */
-export function say(runId: string, text: string, options: Pick<Sent, "delivery" | "resume">): void {
+export function say(runId: string, text: string, options: Pick<Sent, "delivery" | "resume" | "images">): void {
   const message: Sent = { id: newId(), text, state: "sending", reason: null, ...options };
   change(runId, (outbox) => [...outbox, message]);
   void deliver(runId, message);
@@ -35,10 +36,10 @@ export function forget(runId: string, ids: ReadonlySet<string>): void {
   change(runId, (outbox) => outbox.filter((message) => !ids.has(message.id)));
 }
 
-async function deliver(runId: string, { id, text, delivery, resume }: Sent): Promise<void> {
+async function deliver(runId: string, { id, text, images = [], delivery, resume }: Sent): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      await sendMessage(runId, text, { id, delivery, ...(resume ? { resume } : {}) });
+      await sendMessage(runId, contentOf(text, images), { id, delivery, ...(resume ? { resume } : {}) });
       return update(runId, id, { state: "accepted", reason: null });
     } catch (error) {
       // No answer, or one of a proxy: it may have arrived. The id makes it safe to send it again.
@@ -83,7 +84,8 @@ function keyOf(runId: string): string {
 function store(runId: string, outbox: readonly Sent[]): void {
   try {
     if (outbox.length === 0) sessionStorage.removeItem(keyOf(runId));
-    else sessionStorage.setItem(keyOf(runId), JSON.stringify(outbox));
+    // Pictures are too large to be kept; once the run has them they need not be, and what failed with them can't be sent again.
+    else sessionStorage.setItem(keyOf(runId), JSON.stringify(outbox.filter(({ images, state }) => !images?.length || state === "accepted").map(({ images: _, ...message }) => message)));
   } catch {
     // No storage, or it is full: the outbox lasts until the reload.
   }

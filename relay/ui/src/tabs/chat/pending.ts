@@ -1,11 +1,13 @@
 /** What was said to a run and is not in its conversation yet: from what this page sent, and from the run's receipts. */
 
 import type { ChatItem, Receipt } from "../../model/types";
+import type { Image } from "./attachments";
 
 /** A message this page has sent, or tries to. */
 export interface Sent {
   readonly id: string;
   readonly text: string;
+  readonly images?: readonly Image[];
   /** `accepted`: it is in the run's inbox. `failed`: it is not, as far as we know; `reason` says why. */
   readonly state: "sending" | "accepted" | "failed";
   readonly reason: string | null;
@@ -50,11 +52,11 @@ export function pendingMessages(
     const receipt = receipts.get(message.id);
     // The agent may have read it before its receipt is here.
     if (receipt?.shown || said.has(message.id)) continue;
-    if ((receipt?.state === "delivered" || receipt?.state === "completed") && isMerged(message.text, chat)) continue;
+    if ((receipt?.state === "delivered" || receipt?.state === "completed") && message.text !== "" && isMerged(message.text, chat)) continue;
     // A receipt knows more than the call, also one that came before the call was answered.
     pending.push({
       id: message.id,
-      text: message.text,
+      text: [message.text, ...(message.images ?? []).map(({ name }) => `[${name}]`)].filter(Boolean).join("\n"),
       state: receipt?.state ?? message.state,
       reason: receipt ? receipt.reason : message.reason,
     });

@@ -1,9 +1,11 @@
 /** What the chat shows of the items of a run: calls that belong together in one row, permissions at their calls. Pure. */
 
 import type { ChatItem, PermissionItem, ToolItem } from "../../model/types";
+import { changesInTurn, changesOf, type FileChange } from "../../tools/changes";
 
 export type Row =
-  | { readonly kind: "item"; readonly key: string; readonly item: ChatItem; readonly permission: PermissionItem | undefined }
+  /** `changes`: of the end of a turn, what was changed in it. */
+  | { readonly kind: "item"; readonly key: string; readonly item: ChatItem; readonly permission: PermissionItem | undefined; readonly changes?: readonly FileChange[] }
   | { readonly kind: "group"; readonly key: string; readonly calls: readonly Call[] };
 
 /** A call, and who was asked about it. */
@@ -20,8 +22,10 @@ const ASKS = "AskUserQuestion";
  * for somebody stand for themselves, and so does a call that has a conversation below it. `docked`: what is open is
  * answered elsewhere, and needs no card here.
  */
-export function rowsOf(items: readonly ChatItem[], threads: ReadonlyMap<string, unknown>, docked = true): readonly Row[] {
+export function rowsOf(items: readonly ChatItem[], threads: ReadonlyMap<string, readonly ChatItem[]>, docked = true): readonly Row[] {
   const { permissions, shown } = placePermissions(items);
+  const files = changesOf(items, threads);
+  let turn = 0;
   const rows: Row[] = [];
   let quiet: Call[] = [];
   const flush = (): void => {
@@ -40,6 +44,11 @@ export function rowsOf(items: readonly ChatItem[], threads: ReadonlyMap<string, 
       continue;
     }
     flush();
+    if (item.kind === "result") {
+      turn += 1;
+      rows.push({ kind: "item", key: item.key, item, permission, changes: files.length === 0 ? [] : changesInTurn(files, turn) });
+      continue;
+    }
     rows.push({ kind: "item", key: item.key, item, permission });
   }
   flush();

@@ -7,6 +7,7 @@ import { Time } from "../../ui/time";
 import { LongText } from "../../ui/fold";
 import { ImageList } from "../../tools/image-list";
 import { Markdown } from "../../ui/markdown";
+import { MessageActions } from "./message-actions";
 import { canTakeBack, type Pending, type PendingState } from "./pending";
 
 const MAX_LINES = 40;
@@ -52,6 +53,7 @@ export const UserMessage = memo(function UserMessage({ item, content }: UserMess
         {item.earlier ? "Before this run" : <Time at={item.timestamp} show="clock" />}
         {item.receipt && <MessageState state={item.receipt.state} reason={item.receipt.reason} />}
       </p>
+      <MessageActions text={item.text} offset={item.offset} />
     </div>
   );
 });

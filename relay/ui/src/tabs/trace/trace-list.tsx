@@ -1,9 +1,10 @@
 import { measureElement, useVirtualizer } from "@tanstack/react-virtual";
-import { useCallback, useRef, useState, type ReactNode } from "react";
+import { useCallback, useEffect, useRef, useState, type ReactNode } from "react";
 
 import type { RunEvent } from "../../stream/types";
 import { keptOf, type ListPlace } from "../../ui/kept";
 import { useKeys } from "../../ui/keys";
+import { placeAt } from "../../ui/place-link";
 import { usePlaceKept, useStick } from "../../ui/stick";
 import { TraceRow, rowId } from "./trace-row";
 
@@ -22,13 +23,15 @@ interface TraceListProps {
   readonly indices: readonly number[];
   readonly from: number;
   readonly to: number;
+  /** The offset to go to, once. */
+  readonly at: number | undefined;
   /** Whether to begin at the end and stay there; undefined while that is not known. */
   readonly wanted: boolean | undefined;
   readonly toolbar: (following: boolean, setFollowing: (following: boolean) => void) => ReactNode;
 }
 
 /** The rows, of which only those in sight are drawn. j, k and the arrows move; Enter unfolds. */
-export function TraceList({ id, events, indices, from, to, wanted, toolbar }: TraceListProps) {
+export function TraceList({ id, events, indices, from, to, at, wanted, toolbar }: TraceListProps) {
   const count = Math.max(0, to - from);
   const scroller = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
@@ -56,6 +59,16 @@ export function TraceList({ id, events, indices, from, to, wanted, toolbar }: Tr
   const { sticking, toEnd, release } = useStick(scroller, content, place?.sticking === false ? false : wanted);
   usePlaceKept(scroller, sticking, rows, (left) => kept.set("place", left).set("unfolded", unfolded));
   const setFollowing = (following: boolean) => (following ? toEnd() : release());
+
+  const gone = useRef<number>(undefined);
+  useEffect(() => {
+    const row = at === undefined || gone.current === at ? -1 : placeAt(count, (place) => events[indexOf(place)]?.offset ?? 0, at);
+    if (row < 0) return;
+    gone.current = at;
+    release();
+    setActive(indexOf(row));
+    rows.scrollToIndex(row, { align: "center" });
+  }, [at, count, events, indexOf, release, rows]);
 
   const toggle = useCallback((index: number) => {
     setActive(index);

@@ -36,6 +36,7 @@ export const TraceRow = memo(function TraceRow({ index, row, event, before, acti
         id={rowId(index)}
         aria-rowindex={row + 2}
         aria-selected={active}
+        data-offset={event.offset}
         className={`trace-row${active ? " active" : ""}${unfolded ? " unfolded" : ""}`}
         onClick={() => onToggle(index)}
       >

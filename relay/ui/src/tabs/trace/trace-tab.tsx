@@ -1,19 +1,36 @@
-import { ScrollText } from "lucide-react";
-import { useCallback, useDeferredValue, useState } from "react";
+import { ChartNoAxesGantt, ScrollText } from "lucide-react";
+import { useCallback, useDeferredValue, useState, type ReactNode } from "react";
 import type { RunEvent } from "../../stream/types";
+import { Button } from "../../ui/button";
 import { EmptyState, Loading } from "../../ui/card";
 import { keptOf } from "../../ui/kept";
+import { useKeys } from "../../ui/keys";
 import { isEnded } from "../../ui/status";
+import { useRemembered } from "../../ui/window";
 import type { TabProps } from "../tab";
 import { SHOW_ALL, type Filter } from "./matches";
+import { Timeline } from "./timeline";
 import { TraceList } from "./trace-list";
 import { TraceToolbar } from "./trace-toolbar";
 import { TraceTotals } from "./trace-totals";
 import { useMatches } from "./use-matches";
 import "./trace.css";
 
-/** Every event of the run, one a line. */
-export function TraceTab({ runId, log, model, position }: TabProps) {
+/** Every event of the run, one a line; or what took its time, on one axis. */
+export function TraceTab(props: TabProps) {
+  const [view, setView] = useRemembered<"events" | "timeline">("trace-view", "events");
+  const other = view === "events" ? "timeline" : "events";
+  useKeys({ t: () => setView(other) });
+  const choice = (
+    <Button size="sm" variant="ghost" icon={view === "events" ? ChartNoAxesGantt : ScrollText} title={`${view === "events" ? "Timeline" : "Events"} (t)`} aria-keyshortcuts="t" onClick={() => setView(other)}>
+      {view === "events" ? "Timeline" : "Events"}
+    </Button>
+  );
+  // A place is one of an event.
+  return view === "timeline" && props.at === undefined ? <Timeline {...props} choice={choice} /> : <Events {...props} choice={choice} />;
+}
+
+function Events({ runId, log, model, position, at, choice }: TabProps & { readonly choice: ReactNode }) {
   const kept = keptOf(`trace ${runId}`);
   const [filter, setFilterNow] = useState(() => (kept.get("filter") as Filter | undefined) ?? SHOW_ALL);
   const setFilter = (next: Filter) => {
@@ -44,9 +61,11 @@ export function TraceTab({ runId, log, model, position }: TabProps) {
         indices={matches.indices}
         from={from}
         to={to}
+        at={log.caughtUp ? at : undefined}
         wanted={position !== undefined || (log.caughtUp ? running : undefined)}
         toolbar={(following, setFollowing) => (
           <TraceToolbar
+            choice={choice}
             filter={filter}
             onFilter={setFilter}
             counts={model.totals.byType}

@@ -1,5 +1,5 @@
 import { ArrowDownToLine, Eraser, ListFilter, Undo2 } from "lucide-react";
-import { useRef, useState } from "react";
+import { useRef, useState, type ReactNode } from "react";
 
 import { Button } from "../../ui/button";
 import { formatWhole } from "../../ui/format";
@@ -9,6 +9,8 @@ import { SHOW_ALL, type Filter } from "./matches";
 import { TypeBadge } from "./type-badge";
 
 interface TraceToolbarProps {
+  /** Of another view. */
+  readonly choice: ReactNode;
   readonly filter: Filter;
   readonly onFilter: (filter: Filter) => void;
   readonly counts: Readonly<Record<string, number>>;
@@ -50,6 +52,7 @@ export function TraceToolbar(props: TraceToolbarProps) {
           {formatWhole(shown)} shown{searching && ", searching…"}
         </span>
         <span className="trace-right">
+          {props.choice}
           {cleared > 0 && (
             <Button size="sm" icon={Undo2} onClick={props.onShowAll}>
               Show all ({formatWhole(cleared)} hidden)

@@ -1,0 +1,1 @@
+export { OutputTab } from "./output-tab";

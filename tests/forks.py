@@ -1,5 +1,5 @@
-"""Processes of the project, forked from one that has imported it: a start takes 0.05 s of a core instead of 0.6, and the
-tests start a thousand.
+"""Processes of the project, forked from one that has imported it: a start takes 0.05 s of a core instead of 0.6, and
+the tests start a thousand.
 
 A `Forked` is a `Popen` otherwise: a process of its own, with its words, environment, folder, standard streams,
 signals and exit code. Only what `/proc` shows as its command line and first environment is not its own, nor does it

@@ -7,7 +7,9 @@ INSTALLED := $(VENV)/.installed
 TESTABLE := $(VENV)/.installed-test
 CHECKED := runlog runner relay tailcast tests benchmarks hatch_build.py
 PAGE := $(BIN)/python relay/ui/build.py
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+# More workers than the two cores that they are meant for: most tests wait for processes more than they compute.
+WORKERS ?= 4
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help demo check test lint types ui bench soak clean
 
@@ -24,13 +26,25 @@ help:
 demo: $(INSTALLED)
 	@$(BIN)/tailcast demo
 
-check: lint types
-	$(PAGE) run test
-	$(PYTEST) -m "not soak and not claude and not browser"
+check: lint
+	@$(BESIDE) _check
 
-test: lint types
+test: lint
+	@$(BESIDE) _test
+
+# At the same time; each says what it has to say when it is done.
+BESIDE = $(MAKE) --no-print-directory --jobs=4 --output-sync=target types _page
+
+.PHONY: _page _check _test
+_page: $(TESTABLE)
 	$(PAGE) run test
-	$(PYTEST) -m "not soak"
+
+# With the recursion mark: what these print is shown as it comes.
+_check: $(TESTABLE)
+	+$(PYTEST) -m "not soak and not claude and not browser"
+
+_test: $(TESTABLE)
+	+$(PYTEST) -m "not soak"
 
 lint: $(TESTABLE)
 	$(BIN)/ruff check $(wildcard $(CHECKED))

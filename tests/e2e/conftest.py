@@ -11,7 +11,15 @@ from typing import Any
 import httpx
 import pytest
 
-from runlog import Workspace, open_workspace
+from runlog import (
+    RunlogError,
+    Workspace,
+    is_terminal,
+    list_runs,
+    open_workspace,
+    post,
+    run_status,
+)
 from tests.forks import TAILCAST, Forked
 from tests.support import DEADLINE_S, end_runs, ending, free_port, wait_until
 
@@ -92,12 +100,31 @@ def root(tmp_path: Path) -> Iterator[Path]:
     end_runs(folder)
 
 
-@pytest.fixture
-def house(root: Path) -> Iterator[House]:
-    """Relay and runner, each a process of its own."""
+@pytest.fixture(scope="module")
+def module_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    root = tmp_path_factory.mktemp("house") / "workspaces"
     root.mkdir(mode=0o700)
-    with runner_of(root), relay_of(root, 0) as house:
+    try:
+        with runner_of(root), relay_of(root, 0) as house:
+            yield house
+    finally:
+        end_runs(root)
+
+
+@pytest.fixture
+def house(module_house: House) -> Iterator[House]:
+    """Relay and runner, each a process of its own. The tests of a module take turns with one; what a test leaves at
+    work is ended, and a relay that it killed comes back."""
+    house = module_house
+    with contextlib.ExitStack() as stack:
+        if house.relay.poll() is not None:
+            house = stack.enter_context(relay_of(house.root, house.port))
         yield house
+    left = [row for row in list_runs(house.root, limit=1000) if not is_terminal(row.status)]
+    for run in (open_workspace(house.root, row.run_id) for row in left):
+        with contextlib.suppress(RunlogError):  # it has ended by itself
+            post(run, {"type": "stop"})
+        wait_until(lambda run=run: is_terminal(run_status(run)), f"the end of {run.run_id}")
 
 
 @pytest.fixture(name="free_port")

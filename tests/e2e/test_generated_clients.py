@@ -8,13 +8,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import House, relay_of, runner_of
+from tests.e2e.conftest import House
 
 HERE = Path(__file__).parent
 PYTHON_GENERATOR = "openapi-python-client==0.29.1"
@@ -33,14 +32,6 @@ pytestmark = [
     pytest.mark.skipif(not os.environ.get("CI"), reason="its generators are installed in CI alone"),
     pytest.mark.timeout(2 * INSTALL_S),
 ]
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    root = tmp_path_factory.mktemp("generated") / "workspaces"
-    root.mkdir(mode=0o700)
-    with runner_of(root), relay_of(root, 0) as house:
-        yield house
 
 
 @pytest.fixture(scope="module")
@@ -68,38 +59,38 @@ def check(told: str) -> None:
     assert said["missing"] == 404
 
 
-def test_python(served: House, tmp_path: Path) -> None:
+def test_python(house: House, tmp_path: Path) -> None:
     run(sys.executable, "-m", "venv", str(tmp_path / "venv"))
     python = tmp_path / "venv/bin/python"
     run(str(python), "-m", "pip", "install", "--quiet", PYTHON_GENERATOR)
     told = run(
         str(python.with_name("openapi-python-client")),
-        *("generate", "--url", f"{served.url}/openapi.json", "--meta", "none"),
+        *("generate", "--url", f"{house.url}/openapi.json", "--meta", "none"),
         *("--output-path", str(tmp_path / "tailcast_client")),
     )
     assert "Unable" not in told, told
     shutil.copy(HERE / "generated.py", tmp_path)
-    check(run(str(python), "generated.py", served.url, cwd=tmp_path))
+    check(run(str(python), "generated.py", house.url, cwd=tmp_path))
 
 
-def test_typescript(served: House, node: Path) -> None:
+def test_typescript(house: House, node: Path) -> None:
     binaries = node / "node_modules/.bin"
-    spec = f"{served.url}/openapi.json"
+    spec = f"{house.url}/openapi.json"
     run(str(binaries / "openapi-typescript"), spec, "-o", "api.d.ts", cwd=node)
     shutil.copy(HERE / "generated.ts", node)
     (node / "package.json").write_text('{"type": "module"}')
     options = ("--strict", "--target", "es2022", "--module", "es2022")
     resolution = ("--moduleResolution", "bundler", "--outDir", "out")
     run(str(binaries / "tsc"), *options, *resolution, "generated.ts", cwd=node)
-    check(run("node", "out/generated.js", served.url, cwd=node))
+    check(run("node", "out/generated.js", house.url, cwd=node))
 
 
-def test_linter(served: House, tmp_path: Path) -> None:
+def test_linter(house: House, tmp_path: Path) -> None:
     version = run("node", "--version").strip().removeprefix("v").split(".")
     if tuple(map(int, version[:2])) < LINTER_NODE:
         pytest.skip(f"redocly wants node {LINTER_NODE}")
     install(tmp_path, LINTER)
-    (tmp_path / "openapi.json").write_bytes(served.client.get("/openapi.json").content)
+    (tmp_path / "openapi.json").write_bytes(house.client.get("/openapi.json").content)
     redocly = str(tmp_path / "node_modules/.bin/redocly")
     told = run(redocly, "lint", "openapi.json", "--format", "json", cwd=tmp_path)
     totals = json.JSONDecoder().raw_decode(told[told.index("{\n") :])[0]["totals"]

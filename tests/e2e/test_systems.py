@@ -2,16 +2,15 @@
 
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from runlog import Event, Workspace
-from tests.e2e.conftest import House, relay_of, runner_of
+from tests.e2e.conftest import House
 from tests.e2e.listener import Listener, ours
-from tests.support import bash, end_runs, kill, script, wait_for_end, wait_tool
+from tests.support import bash, kill, script, wait_for_end, wait_tool
 
 RECEIPT = "message_received"
 NODE = ["progress_update", "node_started", "reason_card", "node_completed"]
@@ -23,16 +22,6 @@ QUESTION = {
 }
 FOUND = {"text": "the work", "reasoning": "it is so", "decision": "a file", "questions": [QUESTION]}
 GRAPH = {"graph": "graphs.py:graph", "app_dir": str(Path(__file__).parent)}
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """One for all of them, as it is for people."""
-    root = tmp_path_factory.mktemp("house") / "workspaces"
-    root.mkdir(mode=0o700)
-    with runner_of(root), relay_of(root, 0) as house:
-        yield house
-        end_runs(root)
 
 
 def tell(house: House, run: Workspace, call: str, **body: Any) -> None:

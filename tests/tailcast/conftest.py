@@ -1,6 +1,8 @@
 """The command as people have it: `tailcast` in a process of its own, on a root of its own."""
 
+import atexit
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -14,10 +16,10 @@ import pytest
 
 from runlog import Workspace, create_run, encode, open_workspace
 from runner.attempt.options import RunOptions
-from runner.supervise.spawn import start_run_process
+from runner.supervise.fork_server import ForkServer, Started
 from runner.supervise.supervisor import runner_is_active
 from tests.forks import TAILCAST, Forked
-from tests.support import DEADLINE_S, end_runs, ending, spawned, wait_until
+from tests.support import DEADLINE_S, end_runs, ending, kill, spawned, wait_until
 
 # What the person at the terminal may have set must not decide a test.
 _OURS = ("TAILCAST_", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
@@ -91,9 +93,18 @@ def runner(cli: Cli) -> Iterator[None]:
 def started(root: Path, workflow: str = "claude", **asked: Any) -> Workspace:
     """A run with the scripted model, and its process."""
     workspace = create_run(root, workflow, **asked)
-    process = start_run_process(workspace, RunOptions(1.0, scripted_model=True))
-    _processes.append(process)  # kept, so that nobody warns of a child that was not waited for
+    server = _fork_server()
+    server.tend()
+    _processes.append(wait_until(lambda: server.start(workspace), "the runner's fork server"))
     return workspace
+
+
+@functools.cache
+def _fork_server() -> ForkServer:
+    """As a runner has one: one process imports the agents' SDK for all of these runs."""
+    server = ForkServer(RunOptions(1.0, scripted_model=True))
+    atexit.register(server.close)
+    return server
 
 
 def external(root: Path, *events: dict[str, Any] | bytes, run_id: str = "outside") -> Workspace:
@@ -106,13 +117,14 @@ def external(root: Path, *events: dict[str, Any] | bytes, run_id: str = "outside
     return open_workspace(root, run_id)
 
 
-_processes: list["subprocess.Popen[bytes]"] = []
+_processes: list[Started] = []
 
 
 @pytest.fixture(autouse=True)
-def _reaped() -> Iterator[None]:
+def _killed() -> Iterator[None]:
     yield
-    while _processes:
-        process = _processes.pop()
-        process.kill()
-        process.wait()
+    for process in _processes:
+        if process.poll() is None and process.pid is not None:
+            kill(process.pid)
+        wait_until(lambda process=process: process.poll() is not None, "the end of a run's process")
+    _processes.clear()

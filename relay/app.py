@@ -37,6 +37,7 @@ from .routes import (
     metrics,
     runs,
     schemas,
+    waiting,
     websocket,
 )
 from .routes.docs_page import docs_page
@@ -46,6 +47,7 @@ from .starting.create_run import Catalog
 from .streaming.feed import Feed
 from .streaming.registry import TailRegistry
 from .streaming.responses import HandOver
+from .streaming.waits import Waits
 
 __all__ = ["Relay", "create_app"]
 
@@ -102,15 +104,18 @@ def create_app(settings: RelaySettings) -> Relay:
 def _build(settings: RelaySettings) -> tuple[FastAPI, Services]:
     root = make_root(settings.root)
     index = RunIndex(root)
+    tails = TailRegistry(in_loop=settings.watch == "inotify")
+    states, run_calls = RunStates(), RunCalls()
     services = Services(
         settings=settings,
         root=root,
-        tails=TailRegistry(in_loop=settings.watch == "inotify"),
-        states=RunStates(),
+        tails=tails,
+        states=states,
         catalog=Catalog(root),
         index=index,
         feed=Feed(index),
-        run_calls=RunCalls(),
+        run_calls=run_calls,
+        waits=Waits(tails, states, run_calls),
     )
 
     @asynccontextmanager
@@ -147,6 +152,7 @@ def _build(settings: RelaySettings) -> tuple[FastAPI, Services]:
         schemas,
         history,
         many_runs,
+        waiting,
         websocket,
         messages,
         files,

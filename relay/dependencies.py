@@ -25,6 +25,7 @@ from .http.settings import RelaySettings
 from .starting.create_run import Catalog
 from .streaming.feed import Feed
 from .streaming.registry import TailRegistry
+from .streaming.waits import Waits
 
 __all__ = ["Json", "OnRun", "RunAt", "Services", "Shared", "StrictRoute", "Who", "in_thread"]
 
@@ -44,6 +45,7 @@ class Services:
     index: RunIndex
     feed: Feed
     run_calls: RunCalls
+    waits: Waits
 
 
 async def _services(request: Request) -> Services:

@@ -24,6 +24,7 @@ from .commands import (
     stop,
     tail,
     tokens,
+    wait,
 )
 
 __all__ = ["app"]
@@ -73,6 +74,7 @@ app.command("batch", rich_help_panel=_START)(batch.batch)
 app.command("ls", rich_help_panel=_LOOK)(listing.ls)
 app.command("show", rich_help_panel=_LOOK)(show.show)
 app.command("tail", rich_help_panel=_LOOK)(tail.tail)
+app.command("wait", rich_help_panel=_LOOK)(wait.wait)
 app.command("replay", rich_help_panel=_LOOK)(tail.replay)
 app.command("send", rich_help_panel=_TALK)(converse.send)
 app.command("cancel", rich_help_panel=_TALK)(converse.cancel)

@@ -30,6 +30,7 @@ __all__ = [
     "MESSAGE_ID_PATTERN",
     "OFFSET_PATTERN",
     "Accepted",
+    "AcceptedAndWaited",
     "AnswerPermission",
     "AnswerQuestion",
     "Asked",
@@ -45,6 +46,7 @@ __all__ = [
     "Limits",
     "Listing",
     "MAX_UNKNOWN",
+    "MessageId",
     "OwnId",
     "Priority",
     "ProblemView",
@@ -56,11 +58,13 @@ __all__ = [
     "SetModel",
     "SetPermissionMode",
     "StartRun",
+    "StartedAndWaited",
     "Summary",
     "Text",
     "ThreadId",
     "Title",
     "Trace",
+    "Waited",
     "WorkflowView",
     "by_workflow_or_deployment",
 ]
@@ -518,6 +522,24 @@ class RunView(BaseModel):
     links: dict[str, str]
 
 
+class Waited(BaseModel):
+    done: bool = Field(description="false: the time is over before it came about; the run goes on")
+    text: str | None = Field(
+        description="what the agent said last in the turn, up to 256 Ki characters"
+    )
+    turn: TurnView | None = Field(description="that was waited for, or else the last")
+    state: RunView
+
+
+class StartedAndWaited(RunStarted):
+    """With `wait` the fields of `Waited` too."""
+
+    done: bool | None = Field(None, description="with `wait`, as are the following")
+    text: str | None = None
+    turn: TurnView | None = None
+    state: RunView | None = None
+
+
 class EventAt(BaseModel):
     offset: int = Field(description="just after its line: the cursor that comes after it")
     event: dict[str, Any]
@@ -588,6 +610,15 @@ class HistoryView(BaseModel):
 class Accepted(BaseModel):
     message_id: str = Field(examples=["msg-5f0c9a4e1b2d3c4f5a6b7c8d"])
     offset: int = Field(description="in the inbox, just after the line", examples=[214])
+
+
+class AcceptedAndWaited(Accepted):
+    """With `wait` the fields of `Waited` too."""
+
+    done: bool | None = Field(None, description="with `wait`, as are the following")
+    text: str | None = None
+    turn: TurnView | None = None
+    state: RunView | None = None
 
 
 class WorkflowView(BaseModel):

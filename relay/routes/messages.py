@@ -7,12 +7,14 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body
 from fastapi import Path as PathParam
+from starlette.requests import Request
 from starlette.responses import Response
 
 from runlog import Posted, RunFinished, RunState, Workspace, ended_status, post, read_manifest
 from runlog.errors import BrokenDeployment, UnknownDeployment
 from runlog.groups.deployments import read_deployment
 from runlog.run.answers import checked_answers
+from runlog.run.awaited import goal_of_message
 from runlog.run.inbox import cancel_message
 from runlog.run.inbox_lines import answer_id, input_sha256
 
@@ -20,6 +22,7 @@ from ..dependencies import Json, OnRun, RunAt, Services, Shared, StrictRoute, Wh
 from ..http.callers import Caller
 from ..http.models import (
     Accepted,
+    AcceptedAndWaited,
     AnswerPermission,
     AnswerQuestion,
     Command,
@@ -28,6 +31,7 @@ from ..http.models import (
     SetPermissionMode,
 )
 from ..http.problems import Problem
+from .waiting import Wait, wait_for
 
 __all__ = ["post_line", "router"]
 
@@ -71,15 +75,34 @@ def _accepted(operation_id: str, summary: str) -> dict[str, Any]:
     }
 
 
-@router.post("/workflows/{run_id}/messages", **_accepted("send_message", "Say something to a run"))
+@router.post(
+    "/workflows/{run_id}/messages",
+    **_accepted("send_message", "Say something to a run") | {"response_model": AcceptedAndWaited},
+    responses={
+        200: {
+            "description": "With `wait`: the turn that answers it is over, or it came to nothing",
+            "model": AcceptedAndWaited,
+        }
+    },
+)
 async def send(
-    services: Shared, who: Who, run: RunAt, on_run: OnRun, asked: SendMessage
+    request: Request,
+    services: Shared,
+    who: Who,
+    run: RunAt,
+    on_run: OnRun,
+    asked: SendMessage,
+    wait: Wait = None,
 ) -> Response:
     """The run tells what becomes of it by `message_received` events: queued, delivered, completed or dropped.
 
     The same `id` again changes nothing, and answers with the offset of the first.
     """
-    return await _post(on_run, partial(_send, services, who, run, asked))
+    posted = await on_run(partial(_send, services, who, run, asked))
+    told: dict[str, Any] = {"message_id": posted.message_id, "offset": posted.offset}
+    if wait is not None:
+        told |= await wait_for(request, services, run, goal_of_message(posted.message_id), wait)
+    return Json(told, 200 if told.get("done") else 202)
 
 
 @router.delete(

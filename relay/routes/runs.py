@@ -19,16 +19,18 @@ from runlog import (
 )
 from runlog.errors import BadOwnWords
 from runlog.index import Filters, Order
+from runlog.run.awaited import goal_of
 from runlog.run.own_words import MAX_LABELS, parse_label
 
 from ..dependencies import Json, OnRun, RunAt, Services, Shared, StrictRoute, Who, in_thread
-from ..http.models import CatalogView, RunPage, RunStarted, RunView, StartRun, StatusName
+from ..http.models import CatalogView, RunPage, RunView, StartedAndWaited, StartRun, StatusName
 from ..http.problems import Problem
 from ..http.runs import links_of, remove_run, run_view, summary_view
 from ..starting.create_run import start_run
 from ..streaming.responses import EventStream
 from ..streaming.sse import Variant
 from ..streaming.subscriber import StreamQuery
+from .waiting import Wait, wait_for
 
 __all__ = ["names_of", "router"]
 
@@ -50,15 +52,19 @@ Exclude = Annotated[
     "/workflows",
     operation_id="start_run",
     status_code=201,
-    response_model=RunStarted,
+    response_model=StartedAndWaited,
     tags=["runs"],
     summary="Start a run",
     responses={
+        202: {
+            "description": "With `wait`: the time is over, and the run goes on",
+            "model": StartedAndWaited,
+        },
         201: {
             "description": "It is on the disk, and queued. With `Accept: text/event-stream` the body is its stream",
             "headers": {"Location": {"schema": {"type": "string"}, "description": "of the run"}},
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
-        }
+        },
     },
 )
 async def start(
@@ -70,21 +76,38 @@ async def start(
         str | None,
         Header(description="Sent again with the same body, no second run is started (for a day)"),
     ] = None,
+    wait: Wait = None,
 ) -> Response:
-    """The run is queued: a runner on the same root takes it up."""
+    """The run is queued: a runner on the same root takes it up.
+
+    With `wait` it is answered when the run is at rest or has ended: 201 with what it came to, or 202 if that is
+    not within the time.
+    """
     who.check_deployment(asked.deployment, to="start a run")
+    streams = "text/event-stream" in request.headers.get("accept", "")
+    if streams and wait is not None:
+        detail = "The stream tells the answer too: leave out `wait`, or `Accept: text/event-stream`"
+        raise Problem(
+            422, "invalid-request", detail, errors=[{"parameter": "wait", "detail": detail}]
+        )
     started = await in_thread(start_run, services.root, services.catalog, asked, idempotency_key)
     workspace = started.workspace
     links = links_of(workspace.run_id)
     headers = {"location": links["self"]}
-    if "text/event-stream" in request.headers.get("accept", ""):
+    body: dict[str, Any]
+    if streams:
         query = StreamQuery()
         return EventStream(
             services.tails, workspace, query, services.settings.keepalive_s, 201, headers
         )
-    status = await in_thread(_status, workspace) if started.repeated else "queued"
-    body = {"run_id": workspace.run_id, "status": status, "links": links}
-    return Json(body, 201, headers)
+    if wait is not None:
+        body = await wait_for(request, services, workspace, goal_of("turn"), wait)
+        status = body["state"]["status"]
+    else:
+        status = await in_thread(_status, workspace) if started.repeated else "queued"
+        body = {}
+    told = {"run_id": workspace.run_id, "status": status, "links": links}
+    return Json(told | body, 201 if body.get("done", True) else 202, headers)
 
 
 def _status(run: Workspace) -> Status:

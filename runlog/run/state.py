@@ -32,6 +32,9 @@ WaitingFor = Literal["answer", "message"]
 _WAITING = "waiting"
 # Subagents that are told one by one; of further ones the sums tell.
 _MAX_SUBAGENTS = 500
+# Of what an agent has said in its last turns, for whoever waits for an answer.
+_SAID_CHARS = 256 * 1024
+_MAX_ANSWERS = 4
 # Exit code of a CLI that was asked to end, and has kept its sums.
 _EXIT_TERMINATED = 143
 _COMMON_FIELDS = frozenset({"type", "timestamp", "run_id", "progress", "message", "status"})
@@ -80,6 +83,13 @@ class RunState:
     model: str | None = None
     turns: int = 0  # answers of the model (Claude's `num_turns`)
     turn: Turn | None = None  # the present one, or else the last
+    said: str | None = None  # last by the agent in the present turn, cut
+    answers: dict[int, str | None] = field(
+        default_factory=dict
+    )  # of the last turns: what each came to
+    turn_of: dict[str, int] = field(
+        default_factory=dict
+    )  # message_id -> the turn that it began or went into
     spending: Spending = field(default_factory=Spending)
     subagents: dict[str, Event] = field(default_factory=dict)  # by the id of the call
     result: Any = None
@@ -107,6 +117,7 @@ class RunState:
     )  # session -> answers since its last result
     _lines: set[int] = field(default_factory=set)  # the answers' lines: the CLI may tell one again
     _turn_before: Turn | None = None
+    _said_in: object = None  # the message of `said`: it comes in several lines
     _error: str | None = None  # of the last answer: what the CLI made up in its place
     _transcript: Transcript = field(default_factory=Transcript)
     # Of a transcript, which has no results: the turn looks over, but an answer that comes next is a part of it.
@@ -330,6 +341,8 @@ def _receipt(state: RunState, event: Event) -> None:
     if isinstance(key, str) and isinstance(receipt, str):
         state.messages[key] = receipt
         state.unreceipted.discard(key)
+        if receipt == "delivered" or (receipt == "completed" and key not in state.turn_of):
+            _belongs(state, key)
 
 
 def _lifecycle(state: RunState, event: Event) -> None:
@@ -343,7 +356,15 @@ def _lifecycle(state: RunState, event: Event) -> None:
         _proved(state, key, receipt)
 
 
+def _belongs(state: RunState, key: str) -> None:
+    """A message was read: into the turn that runs. At rest perhaps of the last one, until it begins one itself."""
+    if state.turn is not None and (state.turn.running or key not in state.turn_of):
+        state.turn_of[key] = state.turn.number
+
+
 def _proved(state: RunState, key: str, receipt: str) -> None:
+    if receipt == "delivered":
+        _belongs(state, key)
     told = state.messages.get(key)
     if told == "queued" or (told == "delivered" and receipt == "completed"):
         state.messages[key] = receipt
@@ -380,6 +401,8 @@ def _assistant(state: RunState, event: Event) -> None:
             return  # what a compaction has kept is told again
         state._lines.add(hash(line))
     _count_answer(state, event)
+    if not is_of_subagent(event):
+        _hear(state, event)
     for block in blocks_of(event):
         if str(block.get("type")).endswith("tool_use"):
             state.tool_calls += 1
@@ -387,6 +410,17 @@ def _assistant(state: RunState, event: Event) -> None:
             block.get("type") == "tool_use"
         ):  # others run on the model's side: their results come along
             state.current_tool = text(block.get("name"))
+
+
+def _hear(state: RunState, event: Event) -> None:
+    """What the agent says to the person: the texts of its last message that has some."""
+    spoken = "".join(
+        text(b.get("text"), _SAID_CHARS) or "" for b in blocks_of(event) if b.get("type") == "text"
+    )
+    if spoken:
+        key = event["message"].get("id") if isinstance(event.get("message"), dict) else None
+        before = state.said if key is not None and key == state._said_in else None
+        state.said, state._said_in = ((before or "") + spoken)[:_SAID_CHARS], key
 
 
 def _count_answer(state: RunState, event: Event) -> None:
@@ -429,6 +463,7 @@ def _user(state: RunState, event: Event) -> None:
 
 def _result(state: RunState, event: Event) -> None:
     state.current_tool = None
+    state.said = text(event.get("result"), _SAID_CHARS) or state.said
     session = text(event.get("session_id")) or ""
     state.session_id = session or state.session_id
     counted = state._counted.pop(session, 0)
@@ -513,6 +548,8 @@ def _turn(state: RunState, event: Event, before: int) -> None:
         told = count(event.get("turn"))
         if state.turn is not None and told in (None, state.turn.number):
             reason = text(event.get("finish_reason"), 200) or "completed"
+            if state.turn.running:
+                _keep_answer(state, state.turn)
             state.turn = replace(state.turn, running=False, finish_reason=reason)
     elif kind == "result":
         if local_command(event) is not None:  # no model was asked: it was no turn
@@ -595,11 +632,21 @@ def _begins_turn(event: Event) -> tuple[bool, str | None]:
 def _begin_turn(state: RunState, message_id: str | None, before: int) -> None:
     state._turn_before = state.turn
     state.turn = Turn(1 + (state.turn.number if state.turn else 0), before, message_id)
+    if message_id is not None:
+        state.turn_of[message_id] = state.turn.number
 
 
 def _end_turn(state: RunState, reason: str | None) -> None:
     if state.turn is not None and state.turn.running:
+        _keep_answer(state, state.turn)
         state.turn = replace(state.turn, running=False, finish_reason=reason or "completed")
+
+
+def _keep_answer(state: RunState, turn: Turn) -> None:
+    state.answers[turn.number] = state.said
+    state.said = state._said_in = None
+    while len(state.answers) > _MAX_ANSWERS:
+        del state.answers[next(iter(state.answers))]
 
 
 _STEPS = {

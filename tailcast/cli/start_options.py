@@ -24,6 +24,7 @@ __all__ = [
     "RunThread",
     "RunTitle",
     "RunTrace",
+    "WaitTimeout",
     "labels_of",
 ]
 
@@ -103,6 +104,10 @@ RunThread = Annotated[
 RunTrace = Annotated[
     str | None,
     typer.Option("--trace", metavar="TRACEPARENT", help="Handed to the agent as TRACEPARENT (W3C)"),
+]
+WaitTimeout = Annotated[
+    float | None,
+    typer.Option("--timeout", metavar="SECONDS", min=0, help="Wait no longer; without, to the end"),
 ]
 
 

@@ -14,6 +14,7 @@ from .connection import (
     time_left_s,
 )
 from .results import (
+    Awaited,
     Deployment,
     Event,
     EventPage,
@@ -162,16 +163,49 @@ class AsyncClient(AsyncBatchCalls):
                 return
             after = page.next
 
-    async def wait(self, run_id: str, *, timeout_s: float | None = None) -> Run:
-        """Wait until the run has ended; its state then.
+    async def wait(
+        self,
+        run_id: str,
+        *,
+        for_: Awaited = "end",
+        message_id: str | None = None,
+        timeout_s: float | None = None,
+    ) -> Run:
+        """Wait until the run has come so far; its state then, with the `text` of the turn.
 
-        :raises TimeoutError: it goes on after `timeout_s`.
+        :param for_: `end`: it has ended; `turn`: it is at rest, or has ended; `attention`: it asks a person, or has
+            ended.
+        :param message_id: with `turn`: the end of the turn that answers this message.
+        :raises TimeoutError: that is not so within `timeout_s`; the run goes on.
         """
-        after = (await self.get(run_id)).offset
-        async for page in self._poll(run_id, after, "workflow_completed", timeout_s):
-            if page.end:
-                break
-        return await self.get(run_id)
+        end = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            left_s = time_left_s(end)
+            waited = await self._do(calls.wait(run_id, for_, message_id, min(left_s, POLL_S)))
+            if waited.done:
+                return waited.run
+            if left_s <= POLL_S and time_left_s(end) <= 0:
+                raise TimeoutError(f"waited {timeout_s} s in vain for run {run_id!r}")
+
+    async def ask(
+        self,
+        run_id: str,
+        message: Prompt,
+        *,
+        timeout_s: float | None = None,
+        delivery: Delivery | None = None,
+        resume: bool = False,
+        id: str | None = None,
+    ) -> Run:
+        """Say something, and wait for the end of the turn that answers it: `text` is the answer, None if it came to
+        nothing (`status` and `reason` may say why). The rest as `send`.
+
+        :raises TimeoutError: not answered within `timeout_s`; the message stays said.
+        """
+        posted = await self.send(run_id, message, delivery=delivery, resume=resume, id=id)
+        return await self.wait(
+            run_id, for_="turn", message_id=posted.message_id, timeout_s=timeout_s
+        )
 
     async def send(
         self,

@@ -16,6 +16,7 @@ import httpx
 
 from .errors import NoReceipt, ProblemError
 from .results import (
+    Awaited,
     Deployment,
     DeploymentStatistics,
     Event,
@@ -33,6 +34,7 @@ from .results import (
     RunSummary,
     Started,
     ToolCall,
+    Waited,
     WorkflowInfo,
     from_json,
 )
@@ -65,6 +67,7 @@ __all__ = [
     "set_model",
     "set_permission_mode",
     "start",
+    "wait",
 ]
 
 T = TypeVar("T")
@@ -122,6 +125,11 @@ def events(
     params = given({"after": after, "limit": limit, "types": types, "wait": wait_s or None})
     parse = partial(_event_page, run_id)
     return Call("GET", run_path(run_id, "/events"), parse, params, wait_s=wait_s)
+
+
+def wait(run_id: str, awaited: Awaited, message_id: str | None, wait_s: float) -> Call[Waited]:
+    params = given({"for": awaited, "message": message_id, "wait": wait_s})
+    return Call("GET", run_path(run_id, "/wait"), _waited, params, wait_s=wait_s)
 
 
 def history(run_id: str, limit: int) -> Call[History]:
@@ -283,6 +291,11 @@ def _run_page(response: httpx.Response) -> RunPage:
     rows = [from_json(RunSummary, row) for row in body["runs"]]
     # A relay of before has neither.
     return RunPage(rows, body["next"], body.get("complete", True), body.get("counts"))
+
+
+def _waited(response: httpx.Response) -> Waited:
+    body = response.json()
+    return Waited(body["done"], from_json(Run, body["state"] | {"text": body["text"]}))
 
 
 def _event_page(run_id: str, response: httpx.Response) -> EventPage:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Literal, TypedDict, TypeVar
 
 __all__ = [
+    "Awaited",
     "Batch",
     "BatchPage",
     "BatchStarted",
@@ -28,12 +29,14 @@ __all__ = [
     "Started",
     "Status",
     "ToolCall",
+    "Waited",
     "WorkflowInfo",
     "from_json",
 ]
 
 WaitingFor = Literal["answer", "message"]
 Status = Literal["queued", "running", "waiting", "paused", "completed", "failed", "stopped"]
+Awaited = Literal["end", "turn", "attention"]
 ReceiptState = Literal["queued", "delivered", "completed", "dropped"]
 
 _ENDED = ("completed", "failed", "stopped")
@@ -158,7 +161,10 @@ class RunPage:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The state of a run: `GET /workflows/{id}`. `offset` is of the last event in it."""
+    """The state of a run: `GET /workflows/{id}`. `offset` is of the last event in it.
+
+    `text` is of `wait` and `ask` only: what the agent said last in the turn that was waited for.
+    """
 
     run_id: str
     workflow: str
@@ -208,10 +214,19 @@ class Run:
     labels: dict[str, str] = field(default_factory=dict)
     thread_id: str | None = None
     trace: str | None = None
+    text: str | None = None
 
     @property
     def ended(self) -> bool:
         return self.status in _ENDED
+
+
+@dataclass(frozen=True, slots=True)
+class Waited:
+    """`done`: it has come about; else the time was over before."""
+
+    done: bool
+    run: Run
 
 
 @dataclass(frozen=True, slots=True)

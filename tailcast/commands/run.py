@@ -9,6 +9,7 @@ import typer
 
 from runlog import Workspace, create_run
 from runlog.groups.deployments import read_deployment
+from runlog.run.awaited import goal_of
 from runlog.run.own_words import check_own_words
 
 from ..cli.asked import (
@@ -44,8 +45,10 @@ from ..cli.start_options import (
     RunThread,
     RunTitle,
     RunTrace,
+    WaitTimeout,
     labels_of,
 )
+from ..cli.waits import wait_and_tell
 from ..terminal.output import note, print_json, print_line
 from .describe import describe
 from .tail import follow_to_end, tell_if_queued
@@ -83,6 +86,11 @@ def run(
             "--follow", "-f", help="Show its events until it ends; exit code 1 if it failed"
         ),
     ] = False,
+    wait: Annotated[
+        bool,
+        typer.Option("--wait", "-w", help="Print its answer only, when it is at rest or has ended"),
+    ] = False,
+    timeout: WaitTimeout = None,
     interactive: Annotated[
         bool, typer.Option("--interactive", "-i", help="Keep it open for messages, and let it ask")
     ] = False,
@@ -144,7 +152,8 @@ def run(
 ) -> int:
     """Start a workflow.
 
-    It goes on by itself: Ctrl-C ends the following, not the run. Try `tailcast run command -- date`.
+    It goes on by itself: Ctrl-C ends the following, not the run. Try `tailcast run command -- date`. With --wait:
+    exit code 1 if it failed, 124 if it was not done within --timeout.
     """
     given = {
         "model": model,
@@ -155,6 +164,10 @@ def run(
         "include_partial_messages": partial or None,
     }
     given = {name: value for name, value in given.items() if value}
+    if follow and wait:
+        raise CommandError("--follow shows the answer too", "Leave out --wait, or --follow")
+    if timeout is not None and not wait:
+        raise CommandError("--timeout goes with --wait", "Leave it out, or add --wait")
     limits = limits_of(limit)
     own_words = check_own_words(title, labels_of(label), thread, trace)
     if deployment is not None:
@@ -203,6 +216,9 @@ def run(
     check_scripted(root, scripted_model)
     workspace = create_run(root, **asked, run_id=run_id)
     ours = begin(workspace, scripted_model=scripted_model)
+    if wait:
+        alive = ours.alive if ours else None
+        return wait_and_tell(workspace, goal_of("turn"), timeout, alive=alive, as_json=as_json)
     if follow:
         if ours is None:
             _tell_if_it_waits(workspace)

@@ -6,17 +6,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from runlog.groups.batches import MAX_BATCH_RUNS
 
-from ..http.models import (
+from ..http.asked import (
     Asked,
     ChatHistory,
     Content,
     Limits,
     OwnId,
     Priority,
-    Summary,
     Text,
     by_workflow_or_deployment,
 )
+from ..http.shown import Summary
 
 __all__ = ["BatchInputAsked", "BatchMade", "BatchPage", "BatchStopped", "BatchView", "StartBatch"]
 

@@ -6,7 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from runlog.groups.deployments import MAX_WARM, READ_ONLY
 
-from .models import Asked, Blocks, Content, Limits, Priority, Summary, Text
+from .asked import Asked, Blocks, Content, Limits, Priority, Text
+from .shown import Summary
 
 __all__ = ["DeploymentPage", "DeploymentView", "PutDeployment"]
 

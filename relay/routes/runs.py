@@ -20,8 +20,9 @@ from runlog import (
 from runlog.index import Filters, Order
 
 from ..dependencies import Json, OnRun, RunAt, Services, Shared, StrictRoute, Who, in_thread
-from ..http.models import CatalogView, RunPage, RunStarted, RunView, StartRun, StatusName
+from ..http.asked import StartRun
 from ..http.runs import links_of, remove_run, run_view, summary_view
+from ..http.shown import CatalogView, RunPage, RunStarted, RunView, StatusName
 from ..starting.create_run import start_run
 from ..streaming.responses import EventStream
 from ..streaming.sse import Variant

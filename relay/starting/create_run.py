@@ -31,7 +31,7 @@ from runlog.groups.resolution import (
 from runlog.run.limits import check_limits
 from runlog.run.reserved import take
 
-from ..http.models import StartRun
+from ..http.asked import StartRun
 from ..http.problems import Problem
 from .idempotency import Recipe, make_once
 

@@ -1,12 +1,14 @@
 """Worker: a relay in this process, one listener of its feed, and a probe that sees how long its loop is held.
 
 Reads one JSON line `{root, settle_s, seconds, feed}` and answers with figures: how late a timer came (`late_…_ms`),
-the CPU time of the loop's thread within one step of the probe (`step_cpu_…_ms`), and how old the news of the feed
-were (`age_…_s`), where a row's message is a time in ns.
+and without what the loop's thread waited for a core that others had (`held_…_ms`); the CPU time of that thread within
+one step of the probe (`step_cpu_…_ms`); and how old the news of the feed were (`age_…_s`), where a row's message is a
+time in ns.
 """
 
 import asyncio
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -60,27 +62,40 @@ async def _measure(spec: dict[str, Any]) -> dict[str, float]:
             listener = asyncio.get_running_loop().create_task(app(scope, receive, send))  # type: ignore[arg-type]
         await asyncio.sleep(spec["settle_s"])
         settled_at = time.monotonic()
-        late, cpu = await _probe(spec["seconds"])
+        late, held, cpu = await _probe(spec["seconds"])
         if listener is not None:
             listener.cancel()
             await asyncio.wait([listener])
     return {
         **_percentiles("late", "ms", late, 1000),
+        **_percentiles("held", "ms", held, 1000),
         **_percentiles("step_cpu", "ms", cpu, 1000),
         **_percentiles("age", "s", ages, 1),
         "told": float(told),
     }
 
 
-async def _probe(seconds: float) -> tuple[list[float], list[float]]:
-    late, cpu = [], []
+async def _probe(seconds: float) -> tuple[list[float], list[float], list[float]]:
+    late, held, cpu = [], [], []
     end = time.monotonic() + seconds
+    queue = _Queue()
     while (now := time.monotonic()) < end:
-        spent = time.thread_time()
+        spent, queued = time.thread_time(), queue.waited_s()
         await asyncio.sleep(_STEP_S)
         late.append(max(0.0, time.monotonic() - now - _STEP_S))
+        held.append(max(0.0, late[-1] - (queue.waited_s() - queued)))
         cpu.append(time.thread_time() - spent)
-    return late, cpu
+    return late, held, cpu
+
+
+class _Queue:
+    """For how long this thread was ready, and waited for a core."""
+
+    def __init__(self) -> None:
+        self._fd = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
+
+    def waited_s(self) -> float:
+        return int(os.pread(self._fd, 64, 0).split()[1]) / 1e9
 
 
 def _percentiles(name: str, unit: str, values: list[float], scale: float) -> dict[str, float]:

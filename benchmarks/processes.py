@@ -24,6 +24,7 @@ __all__ = [
     "free_port",
     "memory_bytes",
     "own_cpu_s",
+    "queued_s",
     "started",
     "worker",
 ]
@@ -117,6 +118,11 @@ def memory_bytes(pid: int) -> int:
                 if line.startswith("Pss:"):
                     total += int(line.split()[1]) * 1024
     return total
+
+
+def queued_s(pid: int) -> float:
+    """For how long the first thread of a process was ready and waited for a core that others had."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
 
 
 class MemoryPeak:

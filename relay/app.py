@@ -19,13 +19,13 @@ from . import dialects
 from .dependencies import Json, Services, in_thread
 from .http.access import Access
 from .http.credentials import Credentials
-from .http.models import Health
 from .http.origins import opened_to
 from .http.paths import RootPath, own_path
 from .http.problems import Problem, problem_handlers
 from .http.run_calls import RunCalls
 from .http.runs import RunStates
 from .http.settings import RelaySettings
+from .http.shown import Health
 from .routes import (
     batches,
     deployments,

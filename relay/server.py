@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -19,7 +20,8 @@ import uvicorn
 
 from .app import Relay, create_app
 from .http.access import MAX_BODY_BYTES
-from .http.connection import FIXED_HEADERS, Connections, HttpConnection
+from .http.connection import FIXED_HEADERS, HttpConnection
+from .http.connections import Connections
 from .http.origins import read_origin
 from .http.paths import read_root_path
 from .http.peers import Proxies, SameUser
@@ -80,7 +82,7 @@ def serve(
         config = uvicorn.Config(
             relay,
             loop="uvloop",
-            http=connections.protocol,  # type: ignore[arg-type] # called as the class would be
+            http=partial(HttpConnection, connections),  # type: ignore[arg-type] # called as the class
             ws="websockets-sansio",  # the one that is no wrapper of websockets' deprecated server
             ws_max_size=MAX_BODY_BYTES,
             ws_per_message_deflate=False,  # on this machine it costs more than it saves

@@ -5,9 +5,10 @@ from tailcast.workflow import Run, RunFailed, Workflow
 
 from runlog import InboxLine
 from runner.attempt.run import Inbox, Run
-from runner.attempt.workflow import EnvName, Plain, RunFailed, RunStopped, Workflow
+from runner.attempt.workflow import Ahead, EnvName, Plain, RunFailed, RunStopped, Workflow
 
 __all__ = [
+    "Ahead",
     "EnvName",
     "Inbox",
     "InboxLine",

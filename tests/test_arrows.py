@@ -65,7 +65,7 @@ def imports(module: str) -> Iterator[str]:
 
 
 def room(module: str) -> str:
-    """`relay.http.models` stands in `http`, `relay.app` in `app`; the package itself in none."""
+    """`relay.http.asked` stands in `http`, `relay.app` in `app`; the package itself in none."""
     return module.split(".")[1] if "." in module else ""
 
 

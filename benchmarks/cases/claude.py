@@ -34,7 +34,7 @@ def measure(bench: Bench) -> list[Row]:
     if importlib.util.find_spec("claude_agent_sdk") is None:
         bench.skipped["claude"] = "claude-agent-sdk is not installed"
         return []
-    idle_s = bench.pick(10.0, 5.0, 0.5)
+    idle_s = bench.pick(5.0, 5.0, 0.5)
     with bench.root() as root, listening("tailcast", _serve(root), root, "") as server:
         write_deployment(root, _DEPLOYMENT)
         _wait_for_spare(root)

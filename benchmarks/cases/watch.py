@@ -12,12 +12,12 @@ from ..server import Server, tailcast
 __all__ = ["measure"]
 
 _LINE_BYTES, _LINES_PER_S = 1000, 50
-_SETTLE_S = 2.0
+_SETTLE_S = 1.0
 
 
 def measure(bench: Bench) -> list[Row]:
-    lines = bench.pick(100, 50, 5)
-    idle_s = bench.pick(5.0, 3.0, 0.2)
+    lines = bench.pick(50, 50, 5)
+    idle_s = bench.pick(3.0, 3.0, 0.2)
     with (
         bench.root() as root,
         tailcast(root) as watchfiles,

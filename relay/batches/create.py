@@ -23,7 +23,7 @@ from runlog import (
 from runlog.groups.catalog import CatalogEntry
 from runlog.groups.resolution import Fault, Refused, Start, refused
 
-from ..http.models import StartRun
+from ..http.asked import StartRun
 from ..http.problems import Problem
 from ..starting.create_run import Catalog, resolve_start
 from ..starting.idempotency import Recipe, make_once

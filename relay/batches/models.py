@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from runlog.groups.batches import MAX_BATCH_RUNS
 
-from ..http.models import (
+from ..http.asked import (
     Asked,
     ChatHistory,
     Content,
@@ -15,13 +15,13 @@ from ..http.models import (
     OwnId,
     ParkAfter,
     Priority,
-    Summary,
     Text,
     ThreadId,
     Title,
     Trace,
     by_workflow_or_deployment,
 )
+from ..http.shown import Summary
 
 __all__ = ["BatchInputAsked", "BatchMade", "BatchPage", "BatchStopped", "BatchView", "StartBatch"]
 

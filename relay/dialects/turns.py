@@ -26,8 +26,8 @@ from runlog.disk.tail import records_of
 from runlog.groups.resolution import Refused
 
 from ..dependencies import Json, Services, in_thread
+from ..http.asked import MESSAGE_ID_PATTERN, StartRun
 from ..http.callers import Caller
-from ..http.models import MESSAGE_ID_PATTERN, StartRun
 from ..http.problems import Problem
 from ..routes.messages import post_line
 from ..starting.create_run import start_run

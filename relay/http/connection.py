@@ -1,7 +1,7 @@
-"""The connections of clients: uvicorn's, with bounds on what one may cost before it has asked for anything.
+"""A connection of a client: uvicorn's, with bounds on what one may cost before it has asked for anything.
 
 httptools keeps of a head whatever comes, for as long as it comes. Here its bytes, fields and time are bounded,
-and so are connections, in all and of each peer. A refusal is a problem, as any other; after it we read on for a
+and so are connections (`connections`). A refusal is a problem, as any other; after it we read on for a
 little, since a client that is still sending would lose the answer to a reset.
 
 Nothing here knows a route. Bodies are bounded by the doors, which know whether they want one.
@@ -10,7 +10,6 @@ Nothing here knows a route. Bodies are bounded by the doors, which know whether 
 import ipaddress
 import sys
 from asyncio import AbstractEventLoop, TimerHandle, Transport
-from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
@@ -31,11 +30,11 @@ from websockets.exceptions import InvalidMessage
 
 from runlog import encode
 
-from .descriptors import has_room
+from .connections import Connections
 from .problems import PROBLEM_CONTENT_TYPE, Problem
 from .settings import ConnectionLimits
 
-__all__ = ["FIXED_HEADERS", "Connections", "HttpConnection"]
+__all__ = ["FIXED_HEADERS", "HttpConnection"]
 
 FIXED_HEADERS = (
     ("x-content-type-options", "nosniff"),
@@ -50,86 +49,10 @@ _LINGER_S = 5.0
 _LINGER_BYTES = 64 * 1024 * 1024
 # Requests that wait for the answers before theirs. Each is some KiB, and browsers send none ahead.
 _MAX_PIPELINED = 16
-# Clients that are to get a 503 wait for it with their request, as HTTP has it; more of them get it at once.
-_REFUSED_AT_ONCE = 8
+# A client that is to get a 503 waits for it with its request, as HTTP has it.
 _REFUSED_S = 2.0
 
 _BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
-
-
-class Connections:
-    """All connections of a server. `protocol` makes one, as uvicorn calls it. Lives on one event loop.
-
-    :param refusal: why a new connection can't be served, whatever it costs; None: it can.
-    """
-
-    def __init__(
-        self,
-        limits: ConnectionLimits,
-        refusal: Callable[[Transport], Problem | None] = lambda _: None,
-    ) -> None:
-        self.limits = limits
-        self._refusal = refusal
-        self._of_peer: Counter[str] = Counter()
-        self._admitted: set[HttpConnection] = set()
-        # Those that ask for nothing now, the longest first: they make room when there is none.
-        self._idle: dict[HttpConnection, None] = {}
-        self._refused: set[HttpConnection] = set()
-
-    def protocol(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: AbstractEventLoop | None = None,
-    ) -> "HttpConnection":
-        return HttpConnection(self, config, server_state, app_state, _loop)
-
-    def look_at(self, connection: "HttpConnection", transport: Transport) -> Problem | None:
-        """Whose it is, before it is counted. :return: why it can't be served."""
-        problem = self._refusal(transport)
-        if problem is not None:
-            self._refused.add(connection)
-        return problem
-
-    def admit(self, connection: "HttpConnection", descriptor: int) -> Problem | None:
-        """Count a new connection. :return: why it can't be served."""
-        peer = connection.peer
-        if peer is not None and self._of_peer[peer] >= self.limits.connections_per_peer:
-            self._refused.add(connection)
-            return _overloaded(f"{peer} has {self._of_peer[peer]:,} connections already")
-        if len(self._admitted) >= self.limits.connections or not has_room(descriptor):
-            if not self._idle:
-                self._refused.add(connection)
-                return _overloaded("The relay has as many connections as it can hold")
-            next(iter(self._idle)).make_room()
-        self._admitted.add(connection)
-        if peer is not None:
-            self._of_peer[peer] += 1
-        return None
-
-    @property
-    def is_crowd_refused(self) -> bool:
-        return len(self._refused) > _REFUSED_AT_ONCE
-
-    def leave(self, connection: "HttpConnection") -> None:
-        """It is closed, or about to be. Again does nothing."""
-        self._refused.discard(connection)
-        self._idle.pop(connection, None)
-        if connection not in self._admitted:
-            return
-        self._admitted.remove(connection)
-        if (peer := connection.peer) is not None:
-            self._of_peer[peer] -= 1
-            if not self._of_peer[peer]:
-                del self._of_peer[peer]
-
-    def rests(self, connection: "HttpConnection") -> None:
-        if connection in self._admitted:
-            self._idle[connection] = None
-
-    def asks(self, connection: "HttpConnection") -> None:
-        self._idle.pop(connection, None)
 
 
 class HttpConnection(HttpToolsProtocol):
@@ -492,8 +415,3 @@ def _request_timeout(head_s: float) -> Problem:
     return Problem(
         408, "request-timeout", f"The head was not whole after {head_s:g} s: send it at once"
     )
-
-
-def _overloaded(reason: str) -> Problem:
-    told = f"{reason}: close those you don't need, or come again"
-    return Problem(503, "overloaded", told, headers={"retry-after": "2"})

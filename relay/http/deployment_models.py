@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from runlog.groups.deployments import MAX_WARM, READ_ONLY
 
-from .models import (
+from .asked import (
     Asked,
     Blocks,
     Content,
@@ -14,11 +14,11 @@ from .models import (
     Limits,
     ParkAfter,
     Priority,
-    Summary,
     Text,
     ThreadId,
     Title,
 )
+from .shown import Summary
 
 __all__ = ["DeploymentPage", "DeploymentView", "PutDeployment"]
 

@@ -33,7 +33,7 @@ from runlog import (
 from runlog.errors import BadAnswers, BadDeployment, BrokenDeployment, UnknownDeployment
 from runlog.groups.resolution import Refused
 
-from .models import UNION_TAGS
+from .asked import UNION_TAGS
 from .paths import own_path
 
 __all__ = [

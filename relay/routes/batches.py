@@ -29,8 +29,8 @@ from ..batches.models import BatchMade, BatchPage, BatchStopped, BatchView, Star
 from ..batches.views import batch_links, batch_view, rows_of
 from ..dependencies import Json, Services, Shared, StrictRoute, Who, in_thread
 from ..http.callers import Caller
-from ..http.models import StatusName
 from ..http.runs import remove_run, summary_view
+from ..http.shown import StatusName
 
 __all__ = ["router"]
 

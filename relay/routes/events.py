@@ -13,8 +13,8 @@ from runlog import LogFile, LogReplaced, Workspace, parse_cursor
 from runlog.disk.tail import records_of
 
 from ..dependencies import OnRun, RunAt, Shared, StrictRoute
-from ..http.models import EventsPage
 from ..http.problems import unreadable_stream
+from ..http.shown import EventsPage
 from ..streaming.envelope import spliceable
 from ..streaming.registry import TailRegistry
 from ..streaming.shared_tail import SharedTail

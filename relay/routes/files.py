@@ -25,9 +25,9 @@ from runlog import Workspace
 from runlog.disk.records import to_iso
 
 from ..dependencies import Json, OnRun, RunAt, StrictRoute
-from ..http.models import Listing
 from ..http.problems import Problem
 from ..http.safe_open import open_beneath, split_path
+from ..http.shown import Listing
 
 __all__ = ["router"]
 

@@ -17,8 +17,8 @@ from runlog.run.manifest import readable_manifest
 from runlog.run.words import InboxWords
 
 from ..dependencies import Json, OnRun, RunAt, StrictRoute
-from ..http.models import HistoryView
 from ..http.problems import unreadable_stream
+from ..http.shown import HistoryView
 
 __all__ = ["router"]
 

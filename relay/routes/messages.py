@@ -19,10 +19,7 @@ from runlog.run.inbox import cancel_message
 from runlog.run.inbox_lines import answer_id, input_sha256
 
 from ..dependencies import Json, OnRun, RunAt, Services, Shared, StrictRoute, Who
-from ..http.callers import Caller
-from ..http.models import (
-    Accepted,
-    AcceptedAndWaited,
+from ..http.asked import (
     AnswerPermission,
     AnswerQuestion,
     Command,
@@ -30,7 +27,9 @@ from ..http.models import (
     SetModel,
     SetPermissionMode,
 )
+from ..http.callers import Caller
 from ..http.problems import Problem
+from ..http.shown import Accepted, AcceptedAndWaited
 from .waiting import Wait, wait_for
 
 __all__ = ["post_line", "router"]

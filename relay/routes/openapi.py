@@ -5,9 +5,10 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from ..http.models import ID_PATTERN, MESSAGE_ID_PATTERN, OFFSET_PATTERN, ProblemView
+from ..http.asked import ID_PATTERN, MESSAGE_ID_PATTERN, OFFSET_PATTERN
 from ..http.paths import own_path
 from ..http.problems import PROBLEM_MEDIA_TYPE
+from ..http.shown import ProblemView
 from .schemas import event_components
 
 __all__ = ["openapi_of"]

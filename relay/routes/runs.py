@@ -23,9 +23,10 @@ from runlog.run.awaited import goal_of
 from runlog.run.own_words import MAX_LABELS, parse_label
 
 from ..dependencies import Json, OnRun, RunAt, Services, Shared, StrictRoute, Who, in_thread
-from ..http.models import CatalogView, RunPage, RunView, StartedAndWaited, StartRun, StatusName
+from ..http.asked import StartRun
 from ..http.problems import Problem
 from ..http.runs import links_of, remove_run, run_view, summary_view
+from ..http.shown import CatalogView, RunPage, RunView, StartedAndWaited, StatusName
 from ..starting.create_run import start_run
 from ..streaming.responses import EventStream
 from ..streaming.sse import Variant

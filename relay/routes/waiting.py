@@ -10,9 +10,10 @@ from runlog import Workspace
 from runlog.run.awaited import Awaited, Goal, Reached, goal_of, goal_of_message
 
 from ..dependencies import Json, RunAt, Services, Shared, StrictRoute
-from ..http.models import MessageId, Waited
+from ..http.asked import MessageId
 from ..http.problems import Problem
 from ..http.runs import run_view
+from ..http.shown import Waited
 from ..streaming.waits import MAX_WAIT_S
 
 __all__ = ["Wait", "router", "wait_for"]

@@ -34,7 +34,7 @@ from runlog.run.limits import check_limits
 from runlog.run.own_words import OwnWords, check_own_words
 from runlog.run.reserved import take
 
-from ..http.models import StartRun
+from ..http.asked import StartRun
 from ..http.problems import Problem
 from .idempotency import Recipe, make_once
 

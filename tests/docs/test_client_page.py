@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from relay.http.models import HistoryView
+from relay.http.shown import HistoryView
 from tests.docs.conftest import Place
 from tests.docs.samples import sample
 from tests.support import DEADLINE_S

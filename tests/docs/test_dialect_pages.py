@@ -76,15 +76,23 @@ def asking(*labels: str) -> dict[str, Any]:
     return {"name": "AskUserQuestion", "input": {"questions": [question]}}
 
 
-def test_ai_sdk(place: Place, tmp_path: Path) -> None:
-    lay_out("dialects/ai-sdk.md", place, tmp_path)
+@pytest.fixture(scope="module")
+def ai_sdk(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Its dev server: each test is a browser of its own."""
+    folder = tmp_path_factory.mktemp("ai-sdk")
+    lay_out("dialects/ai-sdk.md", place, folder)
+    with vite(folder) as url:
+        yield url
+
+
+def test_ai_sdk(ai_sdk: str) -> None:
     steps = script(
         {"thinking": "Hm.", "text": "I make it.", "tools": [bash("touch made.txt")]},
         {"text": "Made.", "tools": [asking("Left", "Right")]},
         {"text": "So it is.", "chunk_delay_s": 0.2},
         {"text": "You said: {{last_user}}"},
     )
-    with vite(tmp_path) as url, opened(url) as page:
+    with opened(ai_sdk) as page:
         say(page, steps)
         page.get_by_role("button", name="Allow").click()
         page.get_by_role("button", name="Right").click()
@@ -96,10 +104,9 @@ def test_ai_sdk(place: Place, tmp_path: Path) -> None:
         expect(page.get_by_role("button", name="Stop")).to_have_count(0)
 
 
-def test_ai_sdk_over_a_reload_and_to_a_stop(place: Place, tmp_path: Path) -> None:
-    lay_out("dialects/ai-sdk.md", place, tmp_path)
+def test_ai_sdk_over_a_reload_and_to_a_stop(ai_sdk: str) -> None:
     steps = script({"text": "Begun.", "tools": [bash("python3 -c 'import time; time.sleep(600)'")]})
-    with vite(tmp_path) as url, opened(url) as page:
+    with opened(ai_sdk) as page:
         say(page, steps)
         page.get_by_role("button", name="Allow").click()
         expect(page.locator("code")).to_contain_text("input-available")

@@ -18,7 +18,8 @@ import psutil
 import pytest
 from websockets.sync.client import connect
 
-from relay.http.connection import Connections, HttpConnection
+from relay.http.connection import HttpConnection
+from relay.http.connections import Connections
 from relay.http.settings import ConnectionLimits
 from runlog import RunLock, Workspace
 from runlog.disk.durable import folder_locked

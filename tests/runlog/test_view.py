@@ -295,7 +295,7 @@ def test_a_file_that_can_not_be_used_is_made_again(
 def first_counts(root: Path) -> dict[str, dict[str, int]]:
     """Read from the folders alone."""
     index = RunIndex(root)
-    index._in_memory = True
+    index._known.in_memory = True
     return index.counts()
 
 
@@ -357,8 +357,8 @@ def test_notices_tell_of_new_reopened_and_removed_runs(root: Path) -> None:
     index.collect()
     try:
         index.look()
-        index._swept_once = True  # what is found from now on was told
-        index._sweep_at = time.monotonic() + 1000
+        index._known.swept_once = True  # what is found from now on was told
+        index._known.sweep_at = time.monotonic() + 1000
         index.take_changes()
         seen: dict[str, Summary | None] = {}
 

@@ -94,9 +94,11 @@ def _value(path: Path, name: str, value: Any) -> Any:
         needed = "a list of texts"
     elif wanted is bool:
         fits, needed = isinstance(value, bool), "true or false"
+    elif wanted in (int, int | None, float):
+        fits = isinstance(value, int | float) and not isinstance(value, bool)
+        needed = "a number"
     else:
-        fits = isinstance(value, str | int | float) and not isinstance(value, bool)
-        needed = "a text or a number"
+        fits, needed = isinstance(value, str), "a text"
     if not fits:
         raise CommandError(
             f"{path}: {name} must be {needed}", "`tailcast serve --help` says what for"

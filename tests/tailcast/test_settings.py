@@ -9,6 +9,8 @@ import pytest
 
 from runlog import create_run
 from runner.supervise.supervisor import active_options
+from tailcast.cli.errors import CommandError
+from tailcast.cli.settings_file import read_settings_file
 from tests.support import DEADLINE_S, wait_until
 from tests.tailcast.conftest import Cli
 
@@ -27,34 +29,40 @@ def settings(cli: Cli, *words: str) -> dict[str, tuple[object, str]]:
     return {name: (each["value"], each["from"]) for name, each in told["settings"].items()}
 
 
-@pytest.mark.parametrize(
-    ("name", "argument", "variable", "in_file", "values"),
-    [
-        ("port", ["--port", "1"], "2", "port = 3", (1, 2, 3, 8700)),
-        ("host", ["--host", "a"], "b", 'host = "c"', ("a", "b", "c", "127.0.0.1")),
-        ("grace_s", ["--grace-s", "1"], "2", "grace_s = 3.5", (1.0, 2.0, 3.5, 5.0)),
-        ("dialects", ["--no-dialects"], "0", "dialects = false", (False, False, False, True)),
-        ("scripted_model", ["--scripted-model"], "1", "scripted_model = true", (True, True, True, False)),
-        ("watch", ["--watch", "inotify"], "inotify", 'watch = "inotify"', ("inotify",) * 3 + ("watchfiles",)),
-        ("allow_host", ["--allow-host", "a", "--allow-host", "b"], "c d", 'allow_host = ["e"]',
-         (["a", "b"], ["c", "d"], ["e"], None)),
-        ("limit", ["--limit", "turns=1"], "turns=2", "limit = { turns = 3 }",
-         (["turns=1"], ["turns=2"], ["turns=3"], None)),
-        ("retain", ["--retain", "1d"], "2d", 'retain = "3d"', ("1d", "2d", "3d", None)),
-    ],
-)  # fmt: skip
-def test_which_goes_before(
-    cli: Cli, file: Path, name: str, argument: list[str], variable: str, in_file: str,
-    values: tuple[object, ...],
-) -> None:  # fmt: skip
-    by_argument, by_variable, by_file, by_default = values
+# An argument, a variable, a line of the file; and what comes of each, and of none of them.
+EACH = {
+    "port": (["--port", "1"], "2", "port = 3", (1, 2, 3, 8700)),
+    "host": (["--host", "a"], "b", 'host = "c"', ("a", "b", "c", "127.0.0.1")),
+    "grace_s": (["--grace-s", "1"], "2", "grace_s = 3.5", (1.0, 2.0, 3.5, 5.0)),
+    "dialects": (["--no-dialects"], "0", "dialects = false", (False, False, False, True)),
+    "scripted_model": (["--scripted-model"], "1", "scripted_model = true", (True, True, True, False)),
+    "watch": (["--watch", "inotify"], "inotify", 'watch = "inotify"', ("inotify",) * 3 + ("watchfiles",)),
+    "allow_host": (
+        ["--allow-host", "a", "--allow-host", "b"], "c d", 'allow_host = ["e"]',
+        (["a", "b"], ["c", "d"], ["e"], None),
+    ),
+    "limit": (
+        ["--limit", "turns=1"], "turns=2", "limit = { turns = 3 }", (["turns=1"], ["turns=2"], ["turns=3"], None),
+    ),
+    "retain": (["--retain", "1d"], "2d", 'retain = "3d"', ("1d", "2d", "3d", None)),
+}  # fmt: skip
+
+
+def test_which_goes_before(cli: Cli, file: Path) -> None:
+    def told(*words: str) -> dict[str, tuple[object, str]]:
+        return {name: each for name, each in settings(cli, *words).items() if name in EACH}
+
     file.write_text("# nothing\n")
-    assert settings(cli)[name] == (by_default, "default")
-    file.write_text(in_file)
-    assert settings(cli)[name] == (by_file, str(file))
-    cli.environment[f"TAILCAST_{name.upper()}"] = variable
-    assert settings(cli)[name] == (by_variable, f"TAILCAST_{name.upper()}")
-    assert settings(cli, *argument)[name] == (by_argument, "argument")
+    assert told() == {name: (values[3], "default") for name, (*_, values) in EACH.items()}
+    file.write_text("\n".join(line for _, _, line, _ in EACH.values()))
+    assert told() == {name: (values[2], str(file)) for name, (*_, values) in EACH.items()}
+    cli.environment |= {f"TAILCAST_{name.upper()}": each[1] for name, each in EACH.items()}
+    variables = {
+        name: (values[1], f"TAILCAST_{name.upper()}") for name, (*_, values) in EACH.items()
+    }
+    assert told() == variables
+    words = [word for argument, *_ in EACH.values() for word in argument]
+    assert told(*words) == {name: (values[0], "argument") for name, (*_, values) in EACH.items()}
 
 
 def test_the_root_is_that_of_every_command(cli: Cli, file: Path, tmp_path: Path) -> None:
@@ -104,23 +112,38 @@ def test_serve_takes_them_and_its_runner_reads_no_other(cli: Cli, tmp_path: Path
 @pytest.mark.parametrize(
     ("written", "told"),
     [
-        ("prot = 1", "Did you mean port?"),
+        ("prt = 1", "Did you mean port?"),
         ("max-running = 1", "Did you mean max_running?"),
         ("nonsense = 1", "tailcast config"),
         ("port = ", "is no TOML"),
-        ('port = "x"', "--port"),
-        ("port = 70000", "--port"),
-        ("port = true", "a text or a number"),
+        ('port = "x"', "a number"),
+        ("port = true", "a number"),
+        ("host = 1", "a text"),
         ('dialects = "no"', "true or false"),
         ('allow_host = "a"', "a list of texts"),
         ("allow_host = [1]", "a list of texts"),
         ("[serve]\nport = 1", "no setting"),
         ("root = 1", "a text"),
-        ('watch = "x"', "watchfiles"),
-        ("limit = { sleep = 1 }", "--limit"),
+        ("retain = []", "a text"),
     ],
 )
-def test_a_file_that_can_not_be(cli: Cli, file: Path, written: str, told: str) -> None:
+def test_a_file_that_can_not_be(tmp_path: Path, written: str, told: str) -> None:
+    path = tmp_path / "tailcast.toml"
+    path.write_text(written)
+    with pytest.raises(CommandError) as refused:
+        read_settings_file(path)
+    assert told in f"{refused.value} {refused.value.hint}" and str(path) in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("port = 70000", "--port"),
+        ('watch = "x"', "watchfiles"),
+        ("limit = { sleep = 1 }", "no limit 'sleep'"),
+    ],
+)
+def test_a_value_that_can_not_be(cli: Cli, file: Path, written: str, told: str) -> None:
     file.write_text(written)
     done = cli("serve", code=2)
     assert told in done.stderr and done.stderr.startswith("error: ") and "hint: " in done.stderr

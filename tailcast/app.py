@@ -1,15 +1,18 @@
 """The commands, grouped as the help shows them."""
 
 import signal
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from .cli.help import Group
 from .cli.options import GlobalJson, GlobalRoot
+from .cli.settings_file import find_settings_file, read_settings_file
 from .commands import (
     batch,
     batches,
+    config,
     converse,
     demo,
     deployments,
@@ -26,6 +29,7 @@ from .commands import (
     tokens,
     wait,
 )
+from .terminal.output import note
 
 __all__ = ["app"]
 
@@ -57,12 +61,31 @@ def _global(
     context: typer.Context,
     root: GlobalRoot = None,
     as_json: GlobalJson = False,
+    settings_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            envvar="TAILCAST_CONFIG",
+            metavar="FILE",
+            help="Settings of `serve` and of the root [default: tailcast.toml, if it is there]",
+            show_default=False,
+        ),
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version")
     ] = False,
 ) -> None:
     if context.invoked_subcommand not in _SERVERS:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    path = find_settings_file(settings_file)
+    if path is not None:
+        settings = read_settings_file(path)
+        if settings_file is None and context.invoked_subcommand in ("serve", "relay"):
+            note(f"settings of {path}")
+        context.obj = settings
+        context.default_map = settings.by_command()
+        if root is None and settings.root is not None:
+            context.params["root"] = settings.root
 
 
 app.command("demo", rich_help_panel=_START)(demo.demo)
@@ -91,6 +114,7 @@ app.command("rm", rich_help_panel=_HOUSE)(listing.rm)
 app.command("prune", rich_help_panel=_HOUSE)(prune.prune)
 app.command("relay", rich_help_panel=_HOUSE)(servers.relay)
 app.command("runner", rich_help_panel=_HOUSE)(servers.runner)
+app.command("config", rich_help_panel=_HOUSE)(config.config)
 app.command("link", rich_help_panel=_HOUSE)(link.link)
 app.add_typer(tokens.app, rich_help_panel=_HOUSE)
 app.command("doctor", rich_help_panel=_HOUSE)(doctor.doctor)

@@ -3,19 +3,20 @@
 Typer reads options from a command's own parameters; so they are shown to it there.
 """
 
+import copy
 import dataclasses
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
-__all__ = ["with_option_groups"]
+__all__ = ["variable_of", "with_option_groups"]
 
 
 def with_option_groups(command: Callable[..., int]) -> Callable[..., int]:
     """`command` with the fields of each parameter that is a dataclass in place of that parameter.
 
-    A field has an `Annotated[…, typer.Option(…)]` type, and its default.
+    A field has an `Annotated[…, typer.Option(…)]` type, and its default. It is taken from `TAILCAST_<FIELD>` too.
     """
     groups: dict[str, tuple[Any, list[str]]] = {}
     shown: list[inspect.Parameter] = []
@@ -32,7 +33,7 @@ def with_option_groups(command: Callable[..., int]) -> Callable[..., int]:
                 field.name,
                 inspect.Parameter.KEYWORD_ONLY,
                 default=field.default,
-                annotation=hints[field.name],
+                annotation=_with_variable(hints[field.name], field.name),
             )
             for field in fields
         ]
@@ -48,3 +49,16 @@ def with_option_groups(command: Callable[..., int]) -> Callable[..., int]:
     call.__signature__ = inspect.Signature(shown, return_annotation=int)  # type: ignore[attr-defined]
     call.__annotations__ = {each.name: each.annotation for each in shown}
     return call
+
+
+def _with_variable(hint: Any, name: str) -> Any:
+    kind, option = get_args(hint)
+    if option.envvar is None:
+        option = copy.copy(option)
+        option.envvar, option.show_envvar = variable_of(name), False
+    return Annotated[kind, option]
+
+
+def variable_of(name: str) -> str:
+    """Of the environment, for the option of that field."""
+    return f"TAILCAST_{name.upper()}"

@@ -41,6 +41,7 @@ __all__ = [
     "GlobalRoot",
     "LiveRun",
     "LiveRuns",
+    "ROOT_VARIABLE",
     "Root",
     "StatusFilter",
     "WorkflowName",

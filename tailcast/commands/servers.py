@@ -36,7 +36,8 @@ def serve(
 ) -> int:
     """Serve HTTP and start runs.
 
-    Relay and runner together; the runs outlive both.
+    Relay and runner together; the runs outlive both. Each option can be set as TAILCAST_NAME too, or in
+    tailcast.toml: `tailcast config` shows what holds.
     """
     from runlog.disk.layout import make_root
     from runlog.groups.catalog import write_catalog
@@ -44,7 +45,9 @@ def serve(
 
     from ..cli.runner_process import RunnerProcess
 
-    arguments = ["--root", str(root), "runner", "--until-stdin-closes", *runner.arguments()]
+    # All that it needs to know stands in its arguments: it reads no file of its own.
+    arguments = ["--root", str(root), "--config", os.devnull, "runner", "--until-stdin-closes"]
+    arguments += runner.arguments()
     try:
         write_catalog(make_root(root), describe_all())  # so that the first request finds it
     except OSError as error:  # the runner tries again; what is there can be read meanwhile

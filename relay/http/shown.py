@@ -227,9 +227,10 @@ class ToolCallView(BaseModel):
 
 class ChatMessageView(BaseModel):
     role: Literal["user", "assistant", "system"]
-    kind: Literal["message", "command", "compaction", "interrupt", "task"] = Field(
+    kind: Literal["message", "command", "compaction", "interrupt", "task", "error"] = Field(
         description="`command`: of the CLI's own, typed by the person. Of the role `system`: `compaction`, "
-        "`interrupt`, `task` (what one in the background tells)"
+        "`interrupt`, `task` (what one in the background, or another agent, tells), `error` (why the model could not "
+        "answer)"
     )
     content: str = Field(
         description="The text. What is none shows as `[image]`, by its type. A command as typed; the summary of a "

@@ -2,7 +2,8 @@
 
 A chat is what the person and the main agent said. Lines of subagents are left out, since the
 result of their tool call tells what came of them. What the CLI wrote in the person's name is told as what it is: a
-command and its output, a compaction, an interrupt, what a background task tells (see `voice`).
+command and its output, a compaction, an interrupt, what a background task tells (see `voice`). So is what it wrote
+in the model's, where that could not answer.
 """
 
 import re
@@ -14,7 +15,7 @@ from typing import Any, Literal
 from ..disk.records import Event
 from .transcript import Transcript
 from .values import blocks_of, count, text
-from .voice import Answer, Voice, is_of_subagent, is_silence, local_command, voice_of
+from .voice import Answer, Voice, is_error_line, is_of_subagent, is_silence, local_command, voice_of
 
 __all__ = [
     "ChatHistory",
@@ -27,7 +28,7 @@ __all__ = [
 ]
 
 Role = Literal["user", "assistant", "system"]
-Kind = Literal["message", "command", "compaction", "interrupt", "task"]
+Kind = Literal["message", "command", "compaction", "interrupt", "task", "error"]
 # What a person said, by the id of the message: as it was posted. None if it is not known.
 Words = Callable[[str], str | list[Any] | None]
 
@@ -94,6 +95,7 @@ _OF_KIND: dict[Kind, tuple[str, ...]] = {
     "compaction": ("command", "tokens_before", "tokens_after"),
     "interrupt": ("source",),
     "task": ("is_error",),
+    "error": (),
 }
 
 
@@ -171,27 +173,31 @@ class ChatHistory:
             if hash(line) in self._lines:
                 return None  # what a compaction has kept is told again
             self._lines.add(hash(line))
-        # One message of the model comes as a line for each of its blocks.
-        session = text(event.get("session_id"), _ID_CHARS) or ""
-        last, told = self._answers.get(session, (None, None))
-        if last is None or told is None or not last.goes_on(event):
-            message_id = text(event["message"].get("id"), _ID_CHARS)
-            told = ChatMessage("assistant", "", _time(event), offset, message_id)
-            self._add(f"assistant {offset}", told)
-            self._answers[session] = Answer.begun_by(event, ""), told
         self._recent.clear()
         self._command = self._compaction = None
+        if is_error_line(event):
+            why = _plain(blocks_of(event))
+            told = ChatMessage("system", why, _time(event), offset, None, "error")
+            return self._add(f"error {offset}", told)
+        # One message of the model comes as a line for each of its blocks.
+        session = text(event.get("session_id"), _ID_CHARS) or ""
+        last, answer = self._answers.get(session, (None, None))
+        if last is None or answer is None or not last.goes_on(event):
+            message_id = text(event["message"].get("id"), _ID_CHARS)
+            answer = ChatMessage("assistant", "", _time(event), offset, message_id)
+            self._add(f"assistant {offset}", answer)
+            self._answers[session] = Answer.begun_by(event, ""), answer
         for block in blocks_of(event):
             kind = text(block.get("type"), _ID_CHARS) or ""
             if kind == "text":
-                told.content = _joined(told.content, block.get("text"))
+                answer.content = _joined(answer.content, block.get("text"))
             elif kind == "thinking":
-                told.thinking = _joined(told.thinking or "", block.get("thinking")) or None
+                answer.thinking = _joined(answer.thinking or "", block.get("thinking")) or None
             elif kind.endswith("tool_use"):
-                self._call(told, block)
+                self._call(answer, block)
             elif kind.endswith("tool_result"):  # of a tool that ran on the model's side
                 self._result(block)
-        return told
+        return answer
 
     def _user(self, event: Event, offset: int) -> ChatMessage | None:
         results = [b for b in blocks_of(event) if b.get("type") == "tool_result"]

@@ -16,6 +16,7 @@ __all__ = [
     "NO_MODEL",
     "Answer",
     "Voice",
+    "is_error_line",
     "is_of_subagent",
     "is_silence",
     "local_command",
@@ -25,7 +26,7 @@ __all__ = [
 ]
 
 Kind = Literal["person", "command", "output", "task", "interrupt", "summary", "nobody"]
-Speaker = Kind | Literal["agent", "subagent", "tools"]
+Speaker = Kind | Literal["agent", "subagent", "tools", "error"]
 
 # `model` of an assistant line that the CLI made up, most often to tell of an error.
 NO_MODEL = "<synthetic>"
@@ -91,6 +92,13 @@ def is_silence(event: Event) -> bool:
     return all(block.get("text") == _SILENCE for block in blocks_of(event))
 
 
+def is_error_line(event: Event) -> bool:
+    """Whether in an `assistant` line the CLI tells, in the model's place, why that could not answer."""
+    message = event.get("message")
+    made_up = isinstance(message, dict) and message.get("model") == NO_MODEL
+    return made_up and not is_silence(event) and local_command(event) is None
+
+
 def voice_of(event: Event, earlier: str = "") -> Voice:
     """Of a `user` line. `earlier` is a text block that the agent was told before a person's own words."""
     own = [b for b in blocks_of(event) if b.get("type") != "tool_result"]
@@ -144,6 +152,8 @@ def speaker_of(event: Event) -> Speaker | None:
     if event["type"] == "assistant":
         if is_silence(event):
             return "nobody"
+        if is_error_line(event):
+            return "error"
         return "subagent" if is_of_subagent(event) else "agent"
     return "nobody" if is_of_subagent(event) else voice_of(event).kind
 

@@ -260,7 +260,9 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class HistoryMessage:
-    """`kind` is `message`, `command`, `compaction`, `interrupt` or `task`; the fields after it are of those."""
+    """`kind` is `message`, `command`, `compaction`, `interrupt`, `task` or `error`; the fields after it are
+    of those.
+    """
 
     role: Literal["user", "assistant", "system"]
     content: str

@@ -11,7 +11,7 @@ from runlog.run.history import ChatHistory, ChatMessage, Words, result_of
 from runlog.run.reasons import finish_reason
 from runlog.run.transcript import Transcript, is_kept
 from runlog.run.values import blocks_of
-from runlog.run.voice import is_of_subagent, is_silence, local_command, voice_of
+from runlog.run.voice import is_error_line, is_of_subagent, is_silence, local_command, voice_of
 
 from .markdown import markdown
 from .screen import Screen
@@ -83,6 +83,7 @@ class ClaudeRenderer:
         self._command: ChatMessage | None = None  # the last whose name was shown
         self._full = full
         self._session = ""
+        self._error = ""  # the last that the CLI told in the model's place
         self._background: set[str] = set()  # tasks that go on beside the turn
         self._partial: list[str] = []
         self._partial_kind = ""
@@ -152,6 +153,11 @@ class ClaudeRenderer:
     def _assistant(self, event: Event) -> None:
         indent = _indent(event)
         if is_silence(event):
+            return
+        if is_error_line(event):
+            self._error = "\n".join(str(b["text"]) for b in blocks_of(event) if "text" in b)
+            self._screen.gap()
+            self._screen.block("✘", clean(self._error), "red", indent=indent)
             return
         if local_command(event) is not None:
             return  # what a command gave: shown once its name is known
@@ -303,8 +309,10 @@ class ClaudeRenderer:
         self._screen.line("—", " · ".join([what, *parts]), "red" if failed else "dim")
         if failed:
             errors = event.get("errors")
-            why = event.get("result") or "; ".join(map(str, errors or [event.get("subtype")]))
-            self._screen.block(" ", str(why), "red")
+            why = str(event.get("result") or "; ".join(map(str, errors or [event.get("subtype")])))
+            if why != self._error:
+                self._screen.block(" ", why, "red")
+        self._error = ""
 
 
 def _compacted(told: ChatMessage) -> str:

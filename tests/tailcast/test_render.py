@@ -12,7 +12,18 @@ from rich.console import Console
 from tailcast.terminal.markdown import markdown
 from tailcast.terminal.render import Renderer
 from tailcast.terminal.screen import Screen
-from tailcast.terminal.text import age, cells, clean, cost, cut_cells, duration, one_line, size
+from tailcast.terminal.text import (
+    age,
+    cells,
+    clean,
+    cost,
+    cut_cells,
+    duration,
+    one_line,
+    size,
+    without_script,
+)
+from tests import vectors
 
 FORBIDDEN = {*map(chr, range(32)), *map(chr, range(127, 160)), *"\u202e\u2066\u2028\ufeff"} - {"\n"}
 
@@ -389,3 +400,47 @@ def test_markdown_keeps_what_it_does_not_know() -> None:
     text = "# Head\n\n- one `code`\n* two\n```py\nx = 1\n```\n| a | b |\n**bold** 2 * 3 * 4 [l](u)"
     told = markdown(text).plain
     assert told == "Head\n\n• one code\n• two\n  x = 1\n| a | b |\nbold 2 * 3 * 4 [l](u)"
+
+
+def first_lines(message: dict[str, Any]) -> list[str]:
+    """What a terminal has to show of a message of the history, the first line of each part."""
+    if message["kind"] == "compaction":
+        return ["✂ compacted"]
+    signs = {"interrupt": "■ ", "task": "◇ ", "error": "✘ "}
+    content = message["content"]
+    if message["role"] == "user":
+        content = without_script(content)
+    sign = "❯ " if message["role"] == "user" else signs.get(message["kind"], "")
+    parts = [sign + content if content else "", message.get("thinking"), message.get("output")]
+    for call in message.get("tool_calls", ()):
+        parts += [f"⏺ {call['name']}", call["result"]]
+    return [flat(clean(part).strip().split("\n")[0]) for part in parts if part]
+
+
+def flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize("name", vectors.names())
+def test_what_the_history_tells_is_shown(name: str) -> None:
+    """Each message, and each call with its result: history, page and terminal are held to the same lines."""
+    vector = vectors.read(name)
+    # Of a command the stream has another name than the person typed.
+    words = {m["message_id"]: m["content"] for m in vector["history"] if m["kind"] == "command"}
+    lines = [event for event, _ in vectors.events_of(vector["lines"])]
+    events = (
+        e for e in lines if e["type"] != "stream_event"
+    )  # parts may be torn by what comes between
+    told = shown(*events, full=True, words=words)
+    text, place = flat(told), 0
+    for message in vector["history"]:
+        parts = first_lines(message)
+        assert [part for part in parts if part not in text] == []
+        if message["kind"] not in ("command", "compaction"):  # these wait for their name
+            place = text.find(parts[0], place)
+            assert place >= 0, parts
+    said = [m for m in vector["history"] if m["role"] == "user"]
+    asked = [m for m in vector["history"] if m.get("command")]  # a compaction by command
+    by_hand = [m for m in said if m["content"].startswith("/compact")]
+    people = [line for line in told.split("\n") if line.startswith("❯ ")]
+    assert len(people) == len(said) + len(asked) - len(by_hand)

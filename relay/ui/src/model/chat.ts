@@ -1,12 +1,12 @@
 import { Asked } from "./asked.js";
-import { noticeOf, type Notice } from "./notices.js";
+import { ERROR_TYPE, noticeOf, type Notice } from "./notices.js";
 import type { Place, Threads } from "./place.js";
 import { Said } from "./said.js";
 import { Shelf } from "./shelf.js";
 import { Speech } from "./speech.js";
 import type { ChatItem, OutputItem, OutputPart, PermissionItem, QuestionItem, Receipt, ReceiptState } from "./types.js";
 import { blocksOf, type Event, isObject, list, number, plain, text } from "./values.js";
-import { isSilence, localCommandOf } from "./voice.js";
+import { isErrorLine, isSilence, localCommandOf } from "./voice.js";
 
 // A piece of output that is longer goes on in a new item.
 const OUTPUT_CHARS = 16 * 1024;
@@ -127,7 +127,13 @@ export class ChatFold {
   #assistant(event: Event, place: Place): void {
     if (isSilence(event)) return;
     const command = localCommandOf(event);
-    if (command === null) {
+    if (place.parent === null && isErrorLine(event)) {
+      const message = isObject(event["message"]) ? event["message"] : {};
+      if (!this.#speech.isAgain(event, place)) {
+        this.#said.answered();
+        this.#notice({ level: "error", text: plain(blocksOf(message["content"])), detail: null, stays: true }, ERROR_TYPE, place);
+      }
+    } else if (command === null) {
       if (place.parent === null) this.#said.answered();
       this.#speech.assistant(event, place);
     } else if (!this.#speech.isAgain(event, place)) {

@@ -1,5 +1,5 @@
 export { gistOf, meaning } from "./meaning.js";
-export { durationText, INTERRUPT_TYPE } from "./notices.js";
+export { durationText, ERROR_TYPE, INTERRUPT_TYPE } from "./notices.js";
 export { RunModel } from "./run-model.js";
 export { modelOf, openOf, statusOf, useModel } from "./use-model.js";
 export { time as timeOf } from "./values.js";

@@ -3,7 +3,7 @@ import { stripAnsi } from "../text/ansi.js";
 import { durationText } from "./notices.js";
 import { lineOf } from "./transcript.js";
 import { blocksOf, type Event, isObject, list, number, plain, text } from "./values.js";
-import { isOfSubagent, isSilence, localCommandOf, voiceOfLine } from "./voice.js";
+import { isErrorLine, isOfSubagent, isSilence, localCommandOf, voiceOfLine } from "./voice.js";
 
 const LINE_CHARS = 200;
 /** Of all lines, and of all that the CLI keeps. */
@@ -81,6 +81,7 @@ const MEANINGS: Readonly<Record<string, (event: Event) => string>> = {
   system: systemMeaning,
   assistant: (e) => {
     if (localCommandOf(e) !== null) return gave(plain(isObject(e["message"]) ? e["message"]["content"] : null));
+    if (isErrorLine(e)) return `The model could not answer${colon(plain(isObject(e["message"]) ? e["message"]["content"] : null))}`;
     return isSilence(e) ? "Nobody was asked to answer" : spoken(e, isOfSubagent(e) ? "A subagent" : "The agent");
   },
   user: userMeaning,

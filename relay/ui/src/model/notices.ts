@@ -12,6 +12,9 @@ export interface Notice {
 /** `eventType` of the notice that a turn was interrupted. */
 export const INTERRUPT_TYPE = "interrupt";
 
+/** `eventType` of the notice why the model could not answer, which the CLI gives in its place. */
+export const ERROR_TYPE = "model_error";
+
 /** The notice of an event, or null if it deserves none. */
 export function noticeOf(event: Event & { readonly type: string }): Notice | null {
   switch (event.type) {

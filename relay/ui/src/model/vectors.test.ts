@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { parseLine } from "../stream/lines.js";
 import type { RunEvent } from "../stream/types.js";
-import { INTERRUPT_TYPE, meaning, RunModel } from "./index.js";
+import { ERROR_TYPE, INTERRUPT_TYPE, meaning, RunModel } from "./index.js";
 import type { ChatItem } from "./types.js";
 
 /** Lines of streams and what Python's folds make of them; `python -m tests.vectors --write` derives that anew. */
@@ -45,6 +45,7 @@ function shown(chat: readonly ChatItem[]): string[] {
         return [`compaction: ${item.tokensBefore} -> ${item.tokensAfter}, ${item.command}: ${item.summary}`];
       case "notice":
         if (item.eventType === INTERRUPT_TYPE) return [`interrupt: ${item.text === "You interrupted"}`];
+        if (item.eventType === ERROR_TYPE) return [`error: ${item.text}`];
         return item.eventType === "task_notification" ? [`task: ${item.text}`] : [];
       default:
         return [];
@@ -61,6 +62,8 @@ function told(history: readonly Message[]): string[] {
         return [`compaction: ${m["tokens_before"]} -> ${m["tokens_after"]}, ${m["command"]}: ${m["content"]}`];
       case "interrupt":
         return [`interrupt: ${m["source"] === "person"}`];
+      case "error":
+        return [`error: ${m["content"]}`];
       case "task":
         return [`task: ${m["content"]}`];
     }
@@ -80,6 +83,7 @@ const SPEAKERS: readonly (readonly [RegExp, string])[] = [
   [/^Command /, "command"],
   [/^A command gave/, "output"],
   [/^A task tells/, "task"],
+  [/^The model could not answer/, "error"],
   [/^The turn was interrupted/, "interrupt"],
   [/^Summary of what was said/, "summary"],
 ];

@@ -70,6 +70,12 @@ export function isSilence(event: Event): boolean {
   return isObject(message) && message["model"] === NO_MODEL && blocksOf(message["content"]).every((block) => block["text"] === SILENCE);
 }
 
+/** Whether in an `assistant` line the CLI tells, in the model's place, why that could not answer. */
+export function isErrorLine(event: Event): boolean {
+  const message = event["message"];
+  return isObject(message) && message["model"] === NO_MODEL && !isSilence(event) && localCommandOf(event) === null;
+}
+
 /** Streams say of which call a subagent's line is, transcripts that it stands aside. */
 export function isOfSubagent(event: Event): boolean {
   return Boolean(event["parent_tool_use_id"]) || event["isSidechain"] === true;

@@ -116,6 +116,7 @@ class SharedTail:
         self._ending_stamp: tuple[int, int, int] | None = None
         self._doubts = 0  # moves when something hints that the run has ended, or goes on
         self.suspect = True  # whether it is worth asking how the run ended
+        self._parked_at: int | None = None  # how long the stream was when the run was found parked
         self._open()
 
     def take(self, offset: int) -> Framed | None:
@@ -275,6 +276,8 @@ class SharedTail:
         if self.crowded:
             self.look()
         self._look_at_left_line()
+        if self._parked_at == self.size:
+            return  # without a process, as it should be: with one, or ended, the stream would have grown
         if (self._waiting or self._resting) and self._log is not None and self._seems_dead():
             self._doubts += 1
             self.suspect = True
@@ -356,7 +359,9 @@ class SharedTail:
                 status = ended_status(self.workspace)
             except (UnknownRun, OSError):
                 return None  # of what can't be used nobody can say how it ended
-            told = is_terminal(tail_state(self.workspace).status)
+            state = tail_state(self.workspace)
+            self._parked_at = state.offset if state.parked else None
+            told = is_terminal(state.status)
             if status is not None:
                 return status, told
             if not told or wait_s is None:

@@ -23,7 +23,7 @@ export const RunRow = memo(function RunRow({ run, selected, onSelect, onStop, on
         <input type="checkbox" aria-label={`Select ${run.run_id}`} checked={selected} onChange={() => onSelect(run.run_id)} />
       </div>
       <div role="cell" className="run-status">
-        <StatusBadge status={run.status} open={run.open_questions} parked={run.parked} />
+        <StatusBadge status={run.status} open={run.open_questions} parked={run.parked ?? false} />
       </div>
       <div role="cell" className="run-name">
         <Link href={`/runs/${run.run_id}`} className={title ? "run-link truncate foreign" : "run-link truncate mono"} title={title ? `${name}\n${run.run_id}` : undefined}>

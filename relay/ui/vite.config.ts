@@ -7,7 +7,8 @@ const RELAY = process.env["TAILCAST_URL"] ?? "http://127.0.0.1:8700";
 const COMPRESSED = /\.(js|css|html|svg|json|txt)$/;
 const MIN_BYTES = 1024; // smaller ones gain nothing
 
-const HEAVY = /\/src\/ui\/(markdown|code-block|languages)/;
+/** Loaded when it is wanted, with what it needs. */
+const HEAVY = /\/src\/ui\/(markdown|math|code-block|languages)/;
 
 /** What all views share comes in one file, and not in a dozen of some hundred bytes. */
 function chunkOf(id: string): string | undefined {

@@ -16,8 +16,8 @@ from playwright.sync_api import Page, expect
 
 from benchmarks.browser import chromium
 from runlog import Workspace
-from tests.support import end_runs, script, wait_for, wait_for_end
-from tests.ui.shown import COMMANDS, RENAME, RENAME_BRIEFLY
+from tests.support import end_runs, script, wait_for, wait_for_end, wait_for_tool
+from tests.ui.shown import COMMANDS, LIMITER, RENAME, RENAME_BRIEFLY
 from tests.ui.support import (
     DESKTOP,
     PHONE,
@@ -28,12 +28,13 @@ from tests.ui.support import (
     chromium_context,
 )
 
+WIDE: Any = {"width": 1440, "height": 900}
 _FOLDER = PROJECT / "docs" / "screenshots"
 _SCRIPT = re.compile(r"\s*(?:\\n)*<<SCRIPT>>.*?<<END>>", re.DOTALL)
 
 
 def take(folder: Path) -> None:
-    """All of them, 1280x800; the phone 375x812."""
+    """All of them, 1280x800; two tabs beside one another 1440x900, the phone 375x812."""
     folder.mkdir(parents=True, exist_ok=True)
     build_page()
     with tempfile.TemporaryDirectory() as temporary:
@@ -44,6 +45,8 @@ def take(folder: Path) -> None:
             with chromium() as browser:
                 with chromium_context(browser, site, Watch(), viewport=DESKTOP) as context:
                     _desktop(context.new_page(), folder)
+                with chromium_context(browser, site, Watch(), viewport=WIDE) as context:
+                    _beside(context.new_page(), folder)
                 options: dict[str, Any] = {"viewport": PHONE, "is_mobile": True, "has_touch": True}
                 with chromium_context(browser, site, Watch(), **options) as context:
                     page = context.new_page()
@@ -82,6 +85,14 @@ def _start_runs(site: Site, tools: Path) -> None:
             prompt="And now for something completely different",
         )
     )
+    limiter = site.run(
+        "claude",
+        prompt=f"Cap the limiter's refill, and prove it with a test\n{script(*LIMITER)}",
+        params=allowed | {"permission_mode": "acceptEdits"},
+        interactive=True,
+        run_id="limiter",
+    )
+    wait_for_tool(limiter, 7)
     wait_for(run("release-build", "./build", "--release", "4.2"), "progress_update")
     wait_for(run("plan-migration", "./plan", "orders", "--to", "postgres"), "questions_presented")
 
@@ -118,6 +129,17 @@ def _desktop(page: Page, folder: Path) -> None:
     expect(page.get_by_text("def flags").first).to_be_visible()
     _picture(page, folder, "files")
 
+    page.goto("/runs/limiter/trace")
+    page.keyboard.press("t")
+    expect(page.get_by_role("list", name="What took time")).to_contain_text("whole suite")
+    _picture(page, folder, "timeline")
+    page.keyboard.press("t")
+    page.goto("/runs/nightly-backup/output")
+    expect(page.get_by_text("disk full: /backup").last).to_be_visible()
+    page.emulate_media(color_scheme="dark")
+    _picture(page, folder, "output")
+    page.emulate_media(color_scheme="light")
+
     page.goto("/runs/rename-flag/chat")
     page.get_by_role("button", name="Replay").click()
     slider = page.get_by_role("slider", name="Events shown")
@@ -132,6 +154,15 @@ def _desktop(page: Page, folder: Path) -> None:
     page.goto("/compare/rename-flag/rename-flag-2/chat")
     expect(page.locator(".compare-side").nth(1)).to_contain_text("Both names work")
     _picture(page, folder, "compare")
+
+
+def _beside(page: Page, folder: Path) -> None:
+    """A run in the middle of its work, and what it changed so far."""
+    page.goto("/runs/limiter/chat")
+    expect(page.get_by_text("Run the whole suite")).to_be_visible()
+    page.keyboard.press("\\")
+    expect(page.locator(".changed .diff").first).to_be_visible()
+    _picture(page, folder, "running")
 
 
 def _picture(page: Page, folder: Path, name: str) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-__all__ = ["COMMANDS", "RENAME", "RENAME_BRIEFLY"]
+__all__ = ["COMMANDS", "LIMITER", "RENAME", "RENAME_BRIEFLY"]
 
 _FLAGS = """def flags(argv):
     found = {}
@@ -64,6 +64,65 @@ RENAME_BRIEFLY = [
         "tools": [_tool("Bash", command="echo alias | tee notes.txt", description="Note it")],
     },
     {"text": "Both names work now. I did **not** add a note for the old one: say if you want it."},
+]
+
+_BUCKET = """class Bucket:
+    def __init__(self, capacity, rate):
+        self.capacity = capacity
+        self.rate = rate
+        self.tokens = capacity
+        self.at = 0.0
+
+    def take(self, now):
+        gained = (now - self.at) * self.rate
+        self.at = now
+        self.tokens += gained
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
+"""
+_BUCKET_TEST = """import sys
+sys.path.insert(0, "src")
+from limiter import Bucket
+
+bucket = Bucket(10, rate=1)
+assert bucket.take(60)
+assert bucket.tokens <= 10, f"after an idle minute: {bucket.tokens} <= 10"
+print("1 passed")
+"""
+_RUN_TEST = "python3 tests/test_limiter.py"
+# Goes on with its last command until it is stopped.
+LIMITER = [
+    {
+        "text": "I set up the limiter as you sent it, with a test of an idle minute.",
+        "tools": [
+            _tool("Write", file_path="src/limiter.py", content=_BUCKET),
+            _tool("Write", file_path="tests/test_limiter.py", content=_BUCKET_TEST),
+        ],
+    },
+    {"tools": [_tool("Bash", command=_RUN_TEST, description="Run the test as it is")]},
+    {
+        "text": "That is the fault: the refill is **not capped**. An idle minute gives a bucket of ten "
+        "tokens sixty more. I cap it where tokens are added, so that `take` stays the only way in.",
+        "tools": [
+            _tool(
+                "Edit",
+                file_path="src/limiter.py",
+                old_string="        self.tokens += gained\n",
+                new_string="        self.tokens = min(\n            self.capacity,\n"
+                "            self.tokens + gained,\n        )\n",
+            ),
+            _tool("Bash", command=_RUN_TEST, description="Run the test again"),
+            _tool("Bash", command="cat src/limiter.py", description="Look at the whole file"),
+        ],
+    },
+    {
+        "text": "It holds now. Last, the whole suite, since the bucket is used in other places too.",
+        "tools": [
+            _tool("Bash", command="sleep 600", description="Run the whole suite with coverage")
+        ],
+    },
 ]
 
 _PLAN = """#!/usr/bin/env python3

@@ -161,7 +161,7 @@ def test_the_content_is_one_tab_away(site: Site, page: Page) -> None:
 
 
 def test_of_thousands_of_runs_the_relay_counts_and_finds(site: Site, page: Page) -> None:
-    """The page has the newest 100 and what goes on; counts and search are of all; only rows in sight are drawn."""
+    """The page has the newest 100 and what goes on; counts and search are of all, and only rows in sight drawn."""
     wait_for(site.command(ASKS, run_id="asks"), "questions_presented")
     external_runs(site.root, 2030)
     page.goto("/")

@@ -1,7 +1,6 @@
 import { Bell as BellIcon, BellRing } from "lucide-react";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
 import { Link, useLocation } from "wouter";
-import { AskDock } from "../asks/ask-dock";
 import { useModel } from "../model";
 import { withoutScript } from "../runs/title";
 import { useRun, useRuns } from "../stream";
@@ -11,6 +10,9 @@ import { Button, shownStatus, Switch } from "../ui";
 import { useKeys } from "../ui/keys";
 import { useNews, useNotifications } from "./notifications";
 import "./attention.css";
+
+// With what shows tools and Markdown: wanted when something is answered, not on each page.
+const AskDock = lazy(() => import("../asks/ask-dock").then(({ AskDock: Found }) => ({ default: Found })));
 
 /** Between the two keys of `g i`. */
 const CHORD_MS = 1000;
@@ -97,8 +99,13 @@ function Asking({ run, first, onLeave }: { readonly run: RunSummary; readonly fi
 function Asks({ runId }: { readonly runId: string }) {
   const log = useRun(runId);
   const { questions, permissions } = useModel(log);
-  if (!log.caughtUp && questions.length + permissions.length === 0) return <p className="bell-none">Looking what it asks…</p>;
-  return <AskDock runId={runId} questions={questions} permissions={permissions} keys={false} />;
+  const looking = <p className="bell-none">Looking what it asks…</p>;
+  if (!log.caughtUp && questions.length + permissions.length === 0) return looking;
+  return (
+    <Suspense fallback={looking}>
+      <AskDock runId={runId} questions={questions} permissions={permissions} keys={false} />
+    </Suspense>
+  );
 }
 
 /** A dot on the page's sign while something needs somebody. */

@@ -128,7 +128,8 @@ interface ToolResultProps {
 }
 
 /** What a tool gave back: JSON as JSON, an agent's words as Markdown, all else as text. */
-export function ToolResult({ id, name, result, isError }: ToolResultProps) {
+export function ToolResult({ id, name, result: told, isError }: ToolResultProps) {
+  const result = isError ? withoutTag(told) : told;
   if (result === "") return <p className="muted">No output</p>;
   const json = isError ? undefined : parsed(result);
   if (json !== undefined) return <JsonView value={json} />;
@@ -146,6 +147,11 @@ export function ToolResult({ id, name, result, isError }: ToolResultProps) {
       }
     </LongText>
   );
+}
+
+/** Refusals of the CLI itself come in a tag that is for the model. */
+function withoutTag(text: string): string {
+  return /^\s*<tool_use_error>([\s\S]*?)(?:<\/tool_use_error>)?\s*$/.exec(text)?.[1] ?? text;
 }
 
 /** The tool and what it works on, in a line. */

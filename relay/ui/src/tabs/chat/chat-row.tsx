@@ -178,7 +178,7 @@ function TurnResult({ item, changes }: { readonly item: ResultItem; readonly cha
   const failed = item.isError && !item.interrupted;
   const facts = [
     item.durationS === null ? "" : formatDuration(item.durationS),
-    item.turns ? `${item.turns} ${item.turns === 1 ? "turn" : "turns"}` : "",
+    item.turns ? `${item.turns} ${item.turns === 1 ? "step" : "steps"}` : "",
     tokens > 0 ? `${formatCount(tokens)} tokens written` : "",
     item.costUsd === null ? "" : `${formatCost(item.costUsd)} so far`,
     item.denials > 0 ? `${item.denials} denied` : "",

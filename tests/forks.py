@@ -23,7 +23,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-__all__ = ["TAILCAST", "WATCHED_RELAY", "Forked"]
+__all__ = ["TAILCAST", "WATCHED_RELAY", "Forked", "run_forked"]
 
 _PROJECT = Path(__file__).resolve().parents[1]
 TAILCAST = str(Path(sys.executable).with_name("tailcast"))
@@ -81,6 +81,21 @@ class Forked(subprocess.Popen[Any]):
             finally:
                 self._waitpid_lock.release()
         return self.returncode
+
+
+def run_forked(
+    program: str, *words: str, told: str | None = None, timeout: float, **options: Any
+) -> "subprocess.CompletedProcess[str]":
+    """Run it to its end. `told` is its standard input; output and error come as text."""
+    stdin = subprocess.DEVNULL if told is None else subprocess.PIPE
+    streams = {"stdin": stdin, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with Forked(program, *words, text=True, **streams, **options) as process:
+        try:
+            printed = process.communicate(told, timeout)
+        except BaseException:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess([program, *words], process.returncode, *printed)
 
 
 class _Server:

@@ -12,7 +12,8 @@ import pytest
 from runlog import Workspace, create_run, run_status
 from runner.supervise.supervisor import runner_is_active
 from tests.e2e.conftest import House, relay_of, runner_of
-from tests.support import DEADLINE_S, events, tree_of, wait_for, wait_for_end, wait_until
+from tests.forks import TAILCAST, Forked, run_forked
+from tests.support import DEADLINE_S, ending, events, tree_of, wait_for, wait_for_end, wait_until
 
 WAITS = (
     "import os, sys, time\n"
@@ -48,10 +49,9 @@ def place(house: House, run: Workspace) -> int | None:
 
 
 def cli(house: House, *words: str) -> str:
-    argv = [sys.executable, "-m", "tailcast", "--root", str(house.root), *words]
-    return subprocess.run(
-        argv, capture_output=True, text=True, check=True, timeout=DEADLINE_S
-    ).stdout
+    done = run_forked(TAILCAST, "--root", str(house.root), *words, timeout=DEADLINE_S)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_highest_priority_first_then_oldest(queue: House, tmp_path: Path) -> None:
@@ -177,9 +177,9 @@ def test_used_up_run_is_not_reopened_over_http(house: House) -> None:
 
 
 def test_limit_of_the_operator(root: Path) -> None:
-    argv = [sys.executable, "-m", "tailcast", "--root", str(root), "serve", "--port", "0"]
+    words = ["--root", str(root), "serve", "--port", "0"]
     limits = ["--limit", "wall_time_s=0.7", "--limit", "turns=50"]
-    with subprocess.Popen([*argv, *limits], stdout=subprocess.PIPE) as serving:
+    with ending(Forked(TAILCAST, *words, *limits, stdout=subprocess.PIPE)) as serving:
         try:
             wait_until(lambda: runner_is_active(root), "the runner")
             runs = [
@@ -204,17 +204,16 @@ def test_limit_of_the_operator(root: Path) -> None:
     ],
 )
 def test_refused_by_the_command_line(root: Path, words: list[str]) -> None:
-    argv = [sys.executable, "-m", "tailcast", "--root", str(root), *words]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=DEADLINE_S)
+    done = run_forked(TAILCAST, "--root", str(root), *words, timeout=DEADLINE_S)
     assert done.returncode == 2, done
     assert "Traceback" not in done.stderr
     assert not list(root.glob("command-*"))
 
 
 def test_limit_and_priority_by_the_command_line(root: Path) -> None:
-    argv = [sys.executable, "-m", "tailcast", "--root", str(root), "--json", "run", "command"]
+    words = ["--root", str(root), "--json", "run", "command"]
     given = ["--limit", "wall_time_s=0.5", "--priority", "-3", "-f", "--", "sleep", "600"]
-    done = subprocess.run([*argv, *given], capture_output=True, text=True, timeout=DEADLINE_S)
+    done = run_forked(TAILCAST, *words, *given, timeout=DEADLINE_S)
     assert done.returncode == 1
     manifest = json.loads(next(root.glob("command-*/run.json")).read_text())
     assert (manifest["limits"], manifest["priority"]) == ({"wall_time_s": 0.5}, -3)

@@ -3,8 +3,6 @@
 import fcntl
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +11,7 @@ import httpx
 import pytest
 
 from runlog import Workspace, create_run
+from tests.forks import TAILCAST, run_forked
 from tests.relay.live import Relay, new_run, recorded, running_relay
 
 POSTS = 60  # more than the relay has threads
@@ -127,12 +126,7 @@ def test_the_command_line_gives_up_too(tmp_path: Path, held: list[int]) -> None:
     run = create_run(tmp_path, "command", params={"argv": ["true"]}, run_id="held")
     hold(run.path, held)
     for words in (["send", "held", "hi"], ["stop", "held", "--no-wait"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "tailcast", "--root", str(tmp_path), *words],
-            capture_output=True,
-            text=True,
-            timeout=80,
-        )
+        done = run_forked(TAILCAST, "--root", str(tmp_path), *words, timeout=80)
         assert done.returncode == 1, done.stderr
         assert "Traceback" not in done.stderr
         assert "holds it locked" in done.stderr

@@ -3,8 +3,6 @@
 import asyncio
 import re
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from relay.http.access import Access
 from relay.http.credentials import Credentials
 from relay.http.settings import RelaySettings
 from runlog import Workspace
+from tests.forks import WATCHED_RELAY, run_forked
 from tests.relay.live import PROJECT, Relay, running_relay
 from tests.relay.sse_client import read_all
 from tests.support import DEADLINE_S
@@ -150,16 +149,9 @@ def test_with_the_token(guarded: Relay) -> None:
 
 
 def test_elsewhere_than_loopback_needs_a_token(root: Path) -> None:
-    argv = [sys.executable, "-m", "relay", "--root", str(root), "--port", "0", "--host", "0.0.0.0"]
+    words = ["--root", str(root), "--port", "0", "--host", "0.0.0.0"]
     for extra in ([], ["--token", " "]):
-        done = subprocess.run(
-            [*argv, *extra],
-            cwd=PROJECT,
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE_S,
-            check=False,
-        )
+        done = run_forked(WATCHED_RELAY, *words, *extra, timeout=DEADLINE_S)
         assert done.returncode == 2
         assert "token" in done.stderr and done.stdout == ""
     with running_relay(root, "--host", "0.0.0.0", "--token", "sixteen-and-more") as relay:
@@ -175,10 +167,8 @@ def test_elsewhere_than_loopback_needs_a_token(root: Path) -> None:
 
 def test_a_port_that_is_taken(relay: Relay, root: Path) -> None:
     port = relay.url.rpartition(":")[2]
-    argv = [sys.executable, "-m", "relay", "--root", str(root), "--port", port]
-    done = subprocess.run(
-        argv, cwd=PROJECT, capture_output=True, text=True, timeout=DEADLINE_S, check=False
-    )
+    words = ["--root", str(root), "--port", port]
+    done = run_forked(WATCHED_RELAY, *words, timeout=DEADLINE_S)
     assert done.returncode == 2
     assert "in use" in done.stderr and "--port" in done.stderr
 

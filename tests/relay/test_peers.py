@@ -15,7 +15,8 @@ import relay.http.peers as peers
 from relay.http.peers import Proxies, SameUser
 from relay.http.settings import RelayError
 from runlog import RunLock, Workspace
-from tests.relay.live import PROJECT, Relay, new_run, running_relay, say
+from tests.forks import WATCHED_RELAY, Forked, run_forked
+from tests.relay.live import Relay, new_run, running_relay, say
 from tests.relay.test_callers import add, inbox
 from tests.support import DEADLINE_S, wait_until
 
@@ -135,19 +136,8 @@ class Unix:
     """A relay on a Unix socket."""
 
     def __init__(self, root: Path, path: Path, *words: str) -> None:
-        argv = [
-            sys.executable,
-            "-m",
-            "tests.relay.watched",
-            "--root",
-            str(root),
-            "--uds",
-            str(path),
-        ]
-        environment = os.environ | {"PYTHONPATH": str(PROJECT)}
-        self.process = subprocess.Popen(
-            [*argv, *words], cwd=PROJECT, stdout=subprocess.PIPE, text=True, env=environment
-        )
+        words = ("--root", str(root), "--uds", str(path), *words)
+        self.process = Forked(WATCHED_RELAY, *words, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self.told = self.process.stdout.readline().strip()
 
@@ -301,18 +291,16 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("words", "told"), BAD, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize(("given", "told"), BAD, ids=lambda value: str(value)[:60])
 def test_settings_that_open_what_is_meant_to_be_shut(
-    root: Path, words: list[str], told: str
+    root: Path, given: list[str], told: str
 ) -> None:
-    argv = [sys.executable, "-m", "relay", "--root", str(root), "--port", "0", *words]
-    done = subprocess.run(
-        argv, cwd=PROJECT, capture_output=True, text=True, timeout=DEADLINE_S, check=False
-    )
+    words = ["--root", str(root), "--port", "0", *given]
+    done = run_forked(WATCHED_RELAY, *words, timeout=DEADLINE_S)
     assert done.returncode == 2, done.stderr
     assert told in done.stderr and "Traceback" not in done.stderr
-    if words[0] == "--token" and len(words[1]) > 3:
-        assert words[1] not in done.stderr
+    if given[0] == "--token" and len(given[1]) > 3:
+        assert given[1] not in done.stderr
 
 
 def test_a_wait_for_the_door_is_no_leak(relay: Relay) -> None:

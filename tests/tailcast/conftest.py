@@ -18,7 +18,7 @@ from runlog import Workspace, create_run, encode, open_workspace
 from runner.attempt.options import RunOptions
 from runner.supervise.fork_server import ForkServer, Started
 from runner.supervise.supervisor import runner_is_active
-from tests.forks import TAILCAST, Forked
+from tests.forks import TAILCAST, Forked, run_forked
 from tests.support import DEADLINE_S, end_runs, ending, kill, spawned, wait_until
 
 # What the person at the terminal may have set must not decide a test.
@@ -39,10 +39,18 @@ class Cli:
     def __call__(
         self, *words: str, code: int | None = 0, told: str | None = None
     ) -> "subprocess.CompletedProcess[str]":
-        stdin = subprocess.DEVNULL if told is None else subprocess.PIPE
-        with self._start(words, stdin=stdin, stderr=subprocess.PIPE, text=True) as process:
-            printed = process.communicate(told, DEADLINE_S)
-        done = subprocess.CompletedProcess([TAILCAST, *words], process.returncode, *printed)
+        if self.fresh:
+            done = subprocess.run(
+                [TAILCAST, *words],
+                input=told,
+                stdin=subprocess.DEVNULL if told is None else None,
+                capture_output=True,
+                text=True,
+                timeout=DEADLINE_S,
+                env=self.environment,
+            )
+        else:
+            done = run_forked(TAILCAST, *words, told=told, timeout=DEADLINE_S, env=self.environment)
         shown = f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr, shown
         assert code is None or done.returncode == code, shown
@@ -54,15 +62,14 @@ class Cli:
     @contextlib.contextmanager
     def popen(self, *words: str, **options: Any) -> Iterator[Any]:
         """Killed at the end if it still runs."""
-        options = {"stdin": subprocess.DEVNULL, "stderr": subprocess.PIPE} | options
-        with self._start(words, **options) as process:
-            yield process
-
-    def _start(self, words: tuple[str, ...], **options: Any) -> Any:
-        options = {"stdout": subprocess.PIPE, "env": self.environment} | options
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+        options |= {"stdin": subprocess.DEVNULL, "env": self.environment}
         if self.fresh:
-            return spawned(TAILCAST, *words, **options)
-        return ending(Forked(TAILCAST, *words, **options))
+            starting = spawned(TAILCAST, *words, **options)
+        else:
+            starting = ending(Forked(TAILCAST, *words, **options))
+        with starting as process:
+            yield process
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from ..http.models import (
     Content,
     Labels,
     Limits,
+    OutputSchema,
     OwnId,
     Priority,
     Summary,
@@ -46,6 +47,7 @@ class BatchInputAsked(Asked):
     labels: Labels | None = Field(None, description="Over the common ones, name by name")
     thread_id: ThreadId | None = None
     trace: Trace | None = None
+    output_schema: OutputSchema | None = None
 
 
 class StartBatch(Asked):
@@ -84,6 +86,9 @@ class StartBatch(Asked):
         None, description="Of the inputs that have none of their own"
     )
     trace: Trace | None = Field(None, description="Of the inputs that have none of their own")
+    output_schema: OutputSchema | None = Field(
+        None, description="Of the inputs that have none of their own"
+    )
     inputs: list[BatchInputAsked] = Field(min_length=1, max_length=MAX_BATCH_RUNS)
     max_running: int | None = Field(
         None, ge=1, description="So many of its runs at once. Left out: as many as the runner may"

@@ -6,7 +6,19 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from runlog.groups.deployments import READ_ONLY
 
-from .models import Asked, Blocks, Content, Labels, Limits, Priority, Summary, Text, ThreadId, Title
+from .models import (
+    Asked,
+    Blocks,
+    Content,
+    Labels,
+    Limits,
+    OutputSchema,
+    Priority,
+    Summary,
+    Text,
+    ThreadId,
+    Title,
+)
 
 __all__ = ["DeploymentPage", "DeploymentView", "PutDeployment"]
 
@@ -45,11 +57,12 @@ class PutDeployment(Asked):
     allowed_overrides: Annotated[list[Text], Field(fail_fast=True)] = Field(
         default_factory=list,
         description="Names of the params that a start may set by `runtime_overrides`; none by default. And of "
-        "`title`, `labels` and `thread_id` those that it may replace where they are given here",
+        "`title`, `labels`, `thread_id` and `output_schema` those that it may replace where they are given here",
     )
     title: Title | None = None
     labels: Labels = Field(default_factory=dict)
     thread_id: ThreadId | None = None
+    output_schema: OutputSchema | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -95,6 +108,7 @@ class DeploymentView(BaseModel):
     title: str | None
     labels: dict[str, str]
     thread_id: str | None
+    output_schema: dict[str, Any] | None
     created_at: str = Field(examples=["2025-01-19T10:30:45.123Z"])
     updated_at: str
     statistics: StatisticsView

@@ -47,6 +47,7 @@ __all__ = [
     "Listing",
     "MAX_UNKNOWN",
     "MessageId",
+    "OutputSchema",
     "OwnId",
     "Priority",
     "ProblemView",
@@ -148,6 +149,16 @@ Trace = Annotated[
         description="W3C `traceparent`: kept, and `TRACEPARENT` in the environment of the agent",
         json_schema_extra={"pattern": TRACE_PATTERN},
         examples=["00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"],
+    ),
+]
+OutputSchema = Annotated[
+    dict[str, Any],
+    Field(
+        description="JSON Schema of the run's `result`, for workflows that are `structured`; a result that does not "
+        "fit fails the run (`bad_output`)",
+        examples=[
+            {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
+        ],
     ),
 ]
 # Unknown fields that are told.
@@ -287,6 +298,7 @@ class StartRun(Asked):
     labels: Labels | None = None
     thread_id: ThreadId | None = None
     trace: Trace | None = None
+    output_schema: OutputSchema | None = None
 
 
 class SendMessage(Asked):
@@ -506,6 +518,7 @@ class RunView(BaseModel):
         description="what keeps the runner from starting or ending it; it tries again"
     )
     limits: dict[str, Any]
+    output_schema: dict[str, Any] | None
     offset: int = Field(description="of the last event in this state: follow with `?after=` this")
     links: dict[str, str]
 
@@ -618,6 +631,7 @@ class WorkflowView(BaseModel):
     resumable: bool
     pausable: bool
     messages: bool = Field(description="its runs read messages")
+    structured: bool = Field(description="its result can be had by an `output_schema`")
 
 
 class CatalogView(BaseModel):

@@ -127,6 +127,7 @@ def resolve_start(root: Path, entries: Mapping[str, CatalogEntry], asked: StartR
         priority=asked.priority or 0,
         limits=asked.limits or {},
         words=words,
+        output_schema=asked.output_schema,
     )
     check_start(entry_of(entries, start.workflow, "/workflow"), start)
     return start
@@ -168,6 +169,7 @@ def _resolve_deployment(
         priority=asked.priority,
         limits=asked.limits,
         words=words,
+        output_schema=asked.output_schema,
     )
     check_start(entry, start, overrides)
     return start

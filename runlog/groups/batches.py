@@ -74,6 +74,7 @@ class BatchInput:
     priority: int = 0
     limits: dict[str, Any] = field(default_factory=dict)
     words: OwnWords = NO_WORDS
+    output_schema: dict[str, Any] | None = None
 
 
 def create_batch(
@@ -295,6 +296,7 @@ def _manifest(batch: Batch, run_id: str, asked: BatchInput) -> Manifest:
         priority=asked.priority,
         limits=asked.limits,
         words=check_own_words(**asked.words.as_json()),
+        output_schema=asked.output_schema,
     )
 
 

@@ -19,6 +19,7 @@ class CatalogEntry:
 
     `interactive`: it can be kept open for a conversation. `resumable`: a message can reopen it after its end.
     `pausable`: it can be told to `pause` and `resume`. `messages`: it reads what people say to it.
+    `structured`: its result can be had by an `output_schema`.
     """
 
     name: str
@@ -29,6 +30,7 @@ class CatalogEntry:
     resumable: bool = False
     pausable: bool = False
     messages: bool = True
+    structured: bool = False
 
 
 def write_catalog(root: Path, entries: list[CatalogEntry]) -> None:
@@ -57,6 +59,7 @@ def read_catalog(root: Path) -> list[CatalogEntry] | None:
             resumable=entry.get("resumable") is True,
             pausable=entry.get("pausable") is True,
             messages=entry.get("messages") is not False,
+            structured=entry.get("structured") is True,
         )
         for entry in entries
         if isinstance(entry, dict)

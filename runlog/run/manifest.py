@@ -51,6 +51,7 @@ class Manifest:
     against the schema of the workflow by whoever created the run; the run process checks them again.
     `deployment` and `batch_id` name what it was started from. Of queued runs the one of the highest `priority` is
     started first. `limits`: name -> number; to pass one ends the run. `words` are fields of their own in the file.
+    `output_schema`: a JSON Schema (checked) that the result has to fit.
     """
 
     run_id: str
@@ -65,6 +66,7 @@ class Manifest:
     priority: int = 0
     limits: dict[str, Any] = field(default_factory=dict)
     words: OwnWords = NO_WORDS
+    output_schema: dict[str, Any] | None = None
 
 
 def create_run(
@@ -80,6 +82,7 @@ def create_run(
     priority: int = 0,
     limits: dict[str, Any] | None = None,
     words: OwnWords = NO_WORDS,
+    output_schema: dict[str, Any] | None = None,
     run_id: str | None = None,
 ) -> Workspace:
     """Put a queued run on the disk; when this returns it survives a power cut.
@@ -102,6 +105,7 @@ def create_run(
         priority=priority,
         limits=limits or {},
         words=check_own_words(**words.as_json()),
+        output_schema=output_schema,
     )
     return write_run(make_root(root), manifest)
 
@@ -169,6 +173,7 @@ def read_manifest(workspace: Workspace) -> Manifest:
     prompt, params, history = data.get("prompt"), data.get("params"), data.get("chat_history")
     deployment, batch_id = data.get("deployment"), data.get("batch_id")
     priority, limits = data.get("priority"), data.get("limits")
+    output_schema = data.get("output_schema")
     return Manifest(
         run_id=workspace.run_id,
         workflow=workflow if isinstance(workflow, str) else EXTERNAL,
@@ -182,6 +187,7 @@ def read_manifest(workspace: Workspace) -> Manifest:
         priority=priority if type(priority) is int else 0,
         limits=limits if isinstance(limits, dict) else {},
         words=usable_words(data),
+        output_schema=output_schema if isinstance(output_schema, dict) else None,
     )
 
 

@@ -73,6 +73,7 @@ def state_view(
         "queue_position": queue_position,
         "trouble": None if is_terminal(status) else trouble,
         "limits": manifest.limits,
+        "output_schema": manifest.output_schema,
         "offset": state.offset,
     }
 

@@ -76,6 +76,7 @@ def describe(name: str, workflow: type[Workflow]) -> CatalogEntry:
         resumable=workflow.resumable,
         pausable=getattr(workflow, "pausable", False),
         messages=getattr(workflow, "messages", True),
+        structured=getattr(workflow, "structured", False),
     )
 
 

@@ -65,6 +65,7 @@ class AsyncClient(AsyncBatchCalls):
         labels: Mapping[str, str] | None = None,
         thread_id: str | None = None,
         trace: str | None = None,
+        output_schema: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> Started:
         """Start a run: queued, when this returns.
@@ -74,6 +75,8 @@ class AsyncClient(AsyncBatchCalls):
         :param labels: name -> value, to find the run by; `title` is shown in listings, `thread_id` names the
             conversation or case it is of.
         :param trace: W3C `traceparent`, handed to the agent as `TRACEPARENT`.
+        :param output_schema: JSON Schema of the run's `result`, which is JSON then; one that does not fit fails the
+            run with the reason `bad_output`.
         :param idempotency_key: the same key gives the same run for a day. Without one, each call is a run of its own.
         """
         fields = {
@@ -90,6 +93,7 @@ class AsyncClient(AsyncBatchCalls):
             "labels": labels,
             "thread_id": thread_id,
             "trace": trace,
+            "output_schema": output_schema,
         }
         return await self._do(calls.start(workflow, idempotency_key, fields))
 
@@ -334,7 +338,8 @@ class AsyncClient(AsyncBatchCalls):
         """Make a deployment or replace it as a whole: what is left out has its default again.
 
         :param fields: `description`, `prompt`, `params`, `allowed_overrides` (names of the params that a start may
-            set), `limits`, `priority`, `max_running`, `interactive`, `title`, `labels`, `thread_id`.
+            set), `limits`, `priority`, `max_running`, `interactive`, `title`, `labels`, `thread_id`,
+            `output_schema`.
         :param if_match: `etag` of the one you read; refused (412) if it was changed since.
         :param create_only: refused (412) if there is one of that name.
         """

@@ -22,7 +22,7 @@ from runlog.groups.deployments import (
 from runlog.groups.statistics import RunStatistics, deployment_view, statistics_by_deployment
 from runlog.run.own_words import label_text
 
-from ..cli.asked import check_deployment, json_object, params_of, read_text
+from ..cli.asked import check_deployment, json_object, output_schema_of, params_of, read_text
 from ..cli.errors import CommandError
 from ..cli.help import Group
 from ..cli.options import (
@@ -38,6 +38,7 @@ from ..cli.options import (
 )
 from ..cli.start_options import (
     Labels,
+    OutputSchema,
     Params,
     ParamsFile,
     PromptFile,
@@ -131,6 +132,7 @@ def _facts(deployment: Deployment) -> list[tuple[str, str]]:
         ("title", deployment.title or ""),
         ("labels", label_text(deployment.labels)),
         ("thread", deployment.thread_id or ""),
+        ("output", json.dumps(deployment.output_schema) if deployment.output_schema else ""),
         ("priority", str(deployment.priority or "")),
         ("at once", str(deployment.max_running or "")),
         ("changed", f"{deployment.updated_at}, {age(deployment.updated_at)} ago"),
@@ -190,7 +192,7 @@ def put(
         typer.Option(
             "--allow-override",
             metavar="PARAM",
-            help="A param that a start may set; or title, labels, thread_id; repeat it",
+            help="A param that a start may set; or title, labels, thread_id, output_schema; repeat it",
         ),
     ] = None,
     limit: RunLimits = None,
@@ -202,6 +204,7 @@ def put(
     title: RunTitle = None,
     label: Labels = None,
     thread: RunThread = None,
+    output_schema: OutputSchema = None,
     interactive: Annotated[
         bool, typer.Option("--interactive", "-i", help="Keep its runs open for messages")
     ] = False,
@@ -229,6 +232,7 @@ def put(
         "title": title,
         "labels": labels_of(label) or None,
         "thread_id": thread,
+        "output_schema": output_schema_of(output_schema),
     }
     params = params_of(params_file, [])
     params |= json_object(params_json, "--params-json") if params_json is not None else {}

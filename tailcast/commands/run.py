@@ -15,6 +15,7 @@ from runlog.run.own_words import check_own_words
 from ..cli.asked import (
     check_start,
     load_workflow,
+    output_schema_of,
     params_of,
     prompt_of,
     start_of_deployment,
@@ -35,6 +36,7 @@ from ..cli.runs import OurProcess, begin, check_scripted, tell_if_lost
 from ..cli.start_options import (
     FromDeployment,
     Labels,
+    OutputSchema,
     Overrides,
     Params,
     ParamsFile,
@@ -102,6 +104,7 @@ def run(
     label: Labels = None,
     thread: RunThread = None,
     trace: RunTrace = None,
+    output_schema: OutputSchema = None,
     scripted_model: Annotated[
         bool,
         typer.Option("--scripted-model", help="Play the script in the prompt: no key, no network"),
@@ -167,6 +170,7 @@ def run(
     if timeout is not None and not wait:
         raise CommandError("--timeout goes with --wait", "Leave it out, or add --wait")
     limits = limits_of(limit)
+    schema = output_schema_of(output_schema)
     own_words = check_own_words(title, labels_of(label), thread, trace)
     if deployment is not None:
         chosen = read_deployment(root, deployment)
@@ -197,9 +201,10 @@ def run(
             priority=priority,
             limits=limits,
             words=own_words,
+            output_schema=schema,
         ).fields()
     else:
-        check_start(root, workflow, given, prompt, interactive)
+        check_start(root, workflow, given, prompt, interactive, schema)
         asked = {
             "workflow": workflow,
             "prompt": prompt,
@@ -208,6 +213,7 @@ def run(
             "priority": priority or 0,
             "limits": limits,
             "words": own_words,
+            "output_schema": schema,
         }
     check_scripted(root, scripted_model)
     workspace = create_run(root, **asked, run_id=run_id)

@@ -37,6 +37,7 @@ CATALOG = [
         prompt="required",
         interactive=True,
         resumable=True,
+        structured=True,
     ),
     CatalogEntry(
         "command",

@@ -8,6 +8,7 @@ import typer
 from .cli.help import Group
 from .cli.options import GlobalJson, GlobalRoot
 from .commands import (
+    again,
     batch,
     batches,
     converse,
@@ -68,6 +69,7 @@ def _global(
 app.command("demo", rich_help_panel=_START)(demo.demo)
 app.command("serve", rich_help_panel=_START)(servers.serve)
 app.command("run", rich_help_panel=_START)(run.run)
+app.command("again", rich_help_panel=_START)(again.again)
 app.add_typer(batches.app, rich_help_panel=_START)
 app.add_typer(deployments.app, rich_help_panel=_START)
 app.command("batch", rich_help_panel=_START)(batch.batch)

@@ -58,6 +58,7 @@ __all__ = [
     "SendMessage",
     "SetModel",
     "SetPermissionMode",
+    "StartAgain",
     "StartRun",
     "StartedAndWaited",
     "Summary",
@@ -296,6 +297,32 @@ class StartRun(Asked):
     )
     title: Title | None = None
     labels: Labels | None = None
+    thread_id: ThreadId | None = None
+    trace: Trace | None = None
+    output_schema: OutputSchema | None = None
+
+
+class StartAgain(Asked):
+    """What is to be otherwise than in the start of that run; all of it may be left out."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"params": {"max_turns": 20}, "labels": {"try": "2"}}]}
+    )
+
+    prompt: Content | None = None
+    params: dict[str, Any] | None = Field(
+        None, description="In place of those of these names. Not of a run of a deployment"
+    )
+    runtime_overrides: dict[str, Any] | None = Field(
+        None, description="Of a run of a deployment: likewise, of those that it allows"
+    )
+    run_id: OwnId | None = None
+    interactive: bool | None = None
+    priority: Priority | None = None
+    limits: Limits | None = Field(None, description="In place of those of these names")
+    chat_history: ChatHistory | None = None
+    title: Title | None = None
+    labels: Labels | None = Field(None, description="In place of those of these names")
     thread_id: ThreadId | None = None
     trace: Trace | None = None
     output_schema: OutputSchema | None = None

@@ -97,6 +97,14 @@ class AsyncClient(AsyncBatchCalls):
         }
         return await self._do(calls.start(workflow, idempotency_key, fields))
 
+    async def again(
+        self, run_id: str, *, idempotency_key: str | None = None, **fields: Any
+    ) -> Started:
+        """Start a run as this one was started, but for `fields`: those of `start`; of `params` (of a deployment's run
+        `runtime_overrides`), `labels` and `limits` those names that are given.
+        """
+        return await self._do(calls.again(run_id, idempotency_key, fields))
+
     async def list(
         self,
         *,

@@ -43,6 +43,7 @@ __all__ = [
     "Call",
     "Delivery",
     "Prompt",
+    "again",
     "answer",
     "cancel",
     "catalog",
@@ -96,6 +97,12 @@ def start(workflow: str | None, key: str | None, fields: Mapping[str, Any]) -> C
     body = given({"workflow": workflow, **fields})
     headers = {"idempotency-key": key or f"tailcast-{secrets.token_hex(16)}"}
     return Call("POST", "/workflows", _as(Started), body=body, headers=headers)
+
+
+def again(run_id: str, key: str | None, fields: Mapping[str, Any]) -> Call[Started]:
+    headers = {"idempotency-key": key or f"tailcast-{secrets.token_hex(16)}"}
+    path = run_path(run_id, "/again")
+    return Call("POST", path, _as(Started), body=given(fields), headers=headers)
 
 
 def list_runs(

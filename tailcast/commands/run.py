@@ -54,7 +54,7 @@ from ..terminal.output import note, print_json, print_line
 from .describe import describe
 from .tail import follow_to_end, tell_if_queued
 
-__all__ = ["follow_ours", "run"]
+__all__ = ["begin_and_show", "check_shown", "follow_ours", "run"]
 
 _CLAUDE = "For claude"
 _TAKEN_UP_S = 1.0
@@ -165,10 +165,7 @@ def run(
         "include_partial_messages": partial or None,
     }
     given = {name: value for name, value in given.items() if value}
-    if follow and wait:
-        raise CommandError("--follow shows the answer too", "Leave out --wait, or --follow")
-    if timeout is not None and not wait:
-        raise CommandError("--timeout goes with --wait", "Leave it out, or add --wait")
+    check_shown(follow=follow, wait=wait, timeout_s=timeout)
     limits = limits_of(limit)
     schema = output_schema_of(output_schema)
     own_words = check_own_words(title, labels_of(label), thread, trace)
@@ -217,10 +214,38 @@ def run(
         }
     check_scripted(root, scripted_model)
     workspace = create_run(root, **asked, run_id=run_id)
+    return begin_and_show(
+        workspace,
+        scripted_model=scripted_model,
+        follow=follow,
+        wait=wait,
+        timeout_s=timeout,
+        as_json=as_json,
+    )
+
+
+def check_shown(*, follow: bool, wait: bool, timeout_s: float | None) -> None:
+    """:raises CommandError: these options do not go together."""
+    if follow and wait:
+        raise CommandError("--follow shows the answer too", "Leave out --wait, or --follow")
+    if timeout_s is not None and not wait:
+        raise CommandError("--timeout goes with --wait", "Leave it out, or add --wait")
+
+
+def begin_and_show(
+    workspace: Workspace,
+    *,
+    scripted_model: bool,
+    follow: bool,
+    wait: bool,
+    timeout_s: float | None,
+    as_json: bool,
+) -> int:
+    """See to it that a queued run begins, and show of it what was asked for; the exit code."""
     ours = begin(workspace, scripted_model=scripted_model)
     if wait:
         alive = ours.alive if ours else None
-        return wait_and_tell(workspace, goal_of("turn"), timeout, alive=alive, as_json=as_json)
+        return wait_and_tell(workspace, goal_of("turn"), timeout_s, alive=alive, as_json=as_json)
     if follow:
         if ours is None:
             _tell_if_it_waits(workspace)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "check_deployment",
     "check_start",
+    "error_of",
     "json_object",
     "load_workflow",
     "params_hint",
@@ -150,7 +151,7 @@ def check_deployment(root: Path, deployment: "Deployment") -> None:
     try:
         resolution.check_deployment(entry, deployment)
     except resolution.Refused as refused:
-        raise _error_of(root, deployment.workflow, refused) from refused
+        raise error_of(root, deployment.workflow, refused) from refused
     if deployment.params.keys() >= set(entry.params.get("required", ())):
         _check_params(root, deployment.workflow, workflow, deployment.params)
 
@@ -170,7 +171,7 @@ def start_of_deployment(
         start = resolution.start_of_deployment(deployment, overrides=overrides, **sent)
         resolution.check_start(entry, start, overrides)
     except resolution.Refused as refused:
-        raise _error_of(root, deployment.workflow, refused) from refused
+        raise error_of(root, deployment.workflow, refused) from refused
     check_start(root, start.workflow, start.params, start.prompt, start.interactive)
     return start
 
@@ -187,7 +188,7 @@ def _check_params(
         raise CommandError(error.error, params_hint(root, name)) from error
 
 
-def _error_of(root: Path, workflow: str, refused: "Refused") -> CommandError:
+def error_of(root: Path, workflow: str, refused: "Refused") -> CommandError:
     told = []
     for fault in refused.faults:
         place = fault.pointer[1:].replace("/", ".")

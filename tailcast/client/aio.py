@@ -160,12 +160,15 @@ class AsyncClient(AsyncBatchCalls):
         return self._follow(RunStream(run_id, after, params, self._give_up_s))
 
     async def read(
-        self, run_id: str, *, after: int = 0, types: Iterable[str] = ()
+        self, run_id: str, *, after: int = 0, types: Iterable[str] = (), q: str | None = None
     ) -> AsyncIterator[Event]:
-        """The events up to the present end, page by page, without waiting for more."""
+        """The events up to the present end, page by page, without waiting for more.
+
+        :param q: only those that hold all of these words in their texts.
+        """
         wanted = ",".join(types) or None
         while True:
-            page = await self._do(calls.events(run_id, after, PAGE_EVENTS, wanted))
+            page = await self._do(calls.events(run_id, after, PAGE_EVENTS, wanted, q=q))
             for event in page.events:
                 yield event
             if not page.events and page.next == after:

@@ -127,9 +127,15 @@ def remove(run_id: str) -> Call[None]:
 
 
 def events(
-    run_id: str, after: int, limit: int, types: str | None = None, wait_s: float = 0.0
+    run_id: str,
+    after: int,
+    limit: int,
+    types: str | None = None,
+    wait_s: float = 0.0,
+    q: str | None = None,
 ) -> Call[EventPage]:
-    params = given({"after": after, "limit": limit, "types": types, "wait": wait_s or None})
+    asked = {"after": after, "limit": limit, "types": types, "wait": wait_s or None, "q": q}
+    params = given(asked)
     parse = partial(_event_page, run_id)
     return Call("GET", run_path(run_id, "/events"), parse, params, wait_s=wait_s)
 

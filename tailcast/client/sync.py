@@ -156,11 +156,16 @@ class Client(BatchCalls):
         params = stream_params(tail, types, exclude, speed)
         return self._follow(RunStream(run_id, after, params, self._give_up_s))
 
-    def read(self, run_id: str, *, after: int = 0, types: Iterable[str] = ()) -> Iterator[Event]:
-        """The events up to the present end, page by page, without waiting for more."""
+    def read(
+        self, run_id: str, *, after: int = 0, types: Iterable[str] = (), q: str | None = None
+    ) -> Iterator[Event]:
+        """The events up to the present end, page by page, without waiting for more.
+
+        :param q: only those that hold all of these words in their texts.
+        """
         wanted = ",".join(types) or None
         while True:
-            page = self._do(calls.events(run_id, after, PAGE_EVENTS, wanted))
+            page = self._do(calls.events(run_id, after, PAGE_EVENTS, wanted, q=q))
             yield from page.events
             if not page.events and page.next == after:
                 return

@@ -8,7 +8,7 @@ import typer
 from runlog import Workspace, create_run, read_manifest
 from runlog.groups.deployments import read_deployment
 
-from ..cli.asked import load_workflow, output_schema_of, params_hint, params_of, prompt_of
+from ..cli.asked import error_of, load_workflow, output_schema_of, params_hint, params_of, prompt_of
 from ..cli.errors import CommandError
 from ..cli.options import DEFAULT_ROOT, AnyRun, AsJson, Root, find_run, limits_of
 from ..cli.runs import check_scripted
@@ -119,7 +119,7 @@ def _resolved(
         start = resolve_start(root, {workflow: describe(workflow, loaded)}, asked)
         check_params(loaded, start.params)
     except Refused as refused:
-        raise CommandError(refused.detail, params_hint(root, workflow)) from refused
+        raise error_of(root, workflow, refused) from refused
     except RunFailed as error:
         raise CommandError(error.error, params_hint(root, workflow)) from error
     return start.fields()

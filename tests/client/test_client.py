@@ -79,6 +79,7 @@ def test_stream_is_every_line_once(client: Any, run: Workspace) -> None:
     ]
     assert list(client.stream(run.run_id, after=len(data))) == []
     assert [e.offset for e in client.read(run.run_id)] == [e.offset for e in told]
+    assert list(client.read(run.run_id, q="no such words")) == []
     logs = list(client.stream(run.run_id, types=["log"]))
     assert {event.type for event in logs} == {"log"}
     assert [e.type for e in client.stream(run.run_id, tail=1)] == ["workflow_completed"]

@@ -10,6 +10,7 @@ from .cli.help import Group
 from .cli.options import GlobalJson, GlobalRoot
 from .cli.settings_file import find_settings_file, read_settings_file
 from .commands import (
+    again,
     batch,
     batches,
     config,
@@ -91,6 +92,7 @@ def _global(
 app.command("demo", rich_help_panel=_START)(demo.demo)
 app.command("serve", rich_help_panel=_START)(servers.serve)
 app.command("run", rich_help_panel=_START)(run.run)
+app.command("again", rich_help_panel=_START)(again.again)
 app.add_typer(batches.app, rich_help_panel=_START)
 app.add_typer(deployments.app, rich_help_panel=_START)
 app.command("batch", rich_help_panel=_START)(batch.batch)

@@ -36,7 +36,7 @@ _PARAMS = ("params", "runtime_overrides")
 # Of these, a name of an input's goes over the common one.
 _BY_NAME = (*_PARAMS, "labels")
 # And these are an input's own, or else the common one.
-_WHOLE = ("thread_id", "trace")
+_WHOLE = ("thread_id", "trace", "output_schema")
 
 
 def start_batch(root: Path, catalog: Catalog, asked: StartBatch, key: str | None) -> Batch:
@@ -86,6 +86,7 @@ def create_resolved(
             park_after_s=start.park_after_s,
             limits=start.limits,
             words=start.words,
+            output_schema=start.output_schema,
         )
         for own, start in zip(asked.inputs, starts, strict=True)
     ]

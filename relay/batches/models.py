@@ -12,6 +12,7 @@ from ..http.asked import (
     Content,
     Labels,
     Limits,
+    OutputSchema,
     OwnId,
     ParkAfter,
     Priority,
@@ -48,6 +49,7 @@ class BatchInputAsked(Asked):
     thread_id: ThreadId | None = None
     trace: Trace | None = None
     park_after_s: ParkAfter | None = None
+    output_schema: OutputSchema | None = None
 
 
 class StartBatch(Asked):
@@ -86,6 +88,9 @@ class StartBatch(Asked):
         None, description="Of the inputs that have none of their own"
     )
     trace: Trace | None = Field(None, description="Of the inputs that have none of their own")
+    output_schema: OutputSchema | None = Field(
+        None, description="Of the inputs that have none of their own"
+    )
     inputs: list[BatchInputAsked] = Field(min_length=1, max_length=MAX_BATCH_RUNS)
     max_running: int | None = Field(
         None, ge=1, description="So many of its runs at once. Left out: as many as the runner may"

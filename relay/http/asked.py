@@ -39,12 +39,14 @@ __all__ = [
     "Limits",
     "MAX_UNKNOWN",
     "MessageId",
+    "OutputSchema",
     "OwnId",
     "Priority",
     "UNION_TAGS",
     "SendMessage",
     "SetModel",
     "SetPermissionMode",
+    "StartAgain",
     "StartRun",
     "Text",
     "ThreadId",
@@ -130,6 +132,16 @@ Trace = Annotated[
         description="W3C `traceparent`: kept, and `TRACEPARENT` in the environment of the agent",
         json_schema_extra={"pattern": TRACE_PATTERN},
         examples=["00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"],
+    ),
+]
+OutputSchema = Annotated[
+    dict[str, Any],
+    Field(
+        description="JSON Schema of the run's `result`, for workflows that are `structured`; a result that does not "
+        "fit fails the run (`bad_output`)",
+        examples=[
+            {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
+        ],
     ),
 ]
 # Unknown fields that are told.
@@ -272,6 +284,34 @@ class StartRun(Asked):
     labels: Labels | None = None
     thread_id: ThreadId | None = None
     trace: Trace | None = None
+    output_schema: OutputSchema | None = None
+
+
+class StartAgain(Asked):
+    """What is to be otherwise than in the start of that run; all of it may be left out."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"params": {"max_turns": 20}, "labels": {"try": "2"}}]}
+    )
+
+    prompt: Content | None = None
+    params: dict[str, Any] | None = Field(
+        None, description="In place of those of these names. Not of a run of a deployment"
+    )
+    runtime_overrides: dict[str, Any] | None = Field(
+        None, description="Of a run of a deployment: likewise, of those that it allows"
+    )
+    run_id: OwnId | None = None
+    interactive: bool | None = None
+    priority: Priority | None = None
+    limits: Limits | None = Field(None, description="In place of those of these names")
+    park_after_s: ParkAfter | None = None
+    chat_history: ChatHistory | None = None
+    title: Title | None = None
+    labels: Labels | None = Field(None, description="In place of those of these names")
+    thread_id: ThreadId | None = None
+    trace: Trace | None = None
+    output_schema: OutputSchema | None = None
 
 
 class SendMessage(Asked):

@@ -126,6 +126,8 @@ def scope_needed(method: str, path: str) -> ScopeName:
     parts = path.strip("/").split("/")[2:]  # after /api/v1
     if method == "POST" and parts in (["workflows"], ["batches"]):
         return "start"
+    if method == "POST" and len(parts) == 3 and parts[::2] == ["workflows", "again"]:
+        return "start"
     if method == "POST" and len(parts) == 3 and parts[0] in ("workflows", "batches"):
         return "talk"
     if method == "DELETE" and len(parts) == 4 and parts[2] == "messages":

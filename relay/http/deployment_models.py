@@ -12,6 +12,7 @@ from .asked import (
     Content,
     Labels,
     Limits,
+    OutputSchema,
     ParkAfter,
     Priority,
     Text,
@@ -66,11 +67,12 @@ class PutDeployment(Asked):
     allowed_overrides: Annotated[list[Text], Field(fail_fast=True)] = Field(
         default_factory=list,
         description="Names of the params that a start may set by `runtime_overrides`; none by default. And of "
-        "`title`, `labels` and `thread_id` those that it may replace where they are given here",
+        "`title`, `labels`, `thread_id` and `output_schema` those that it may replace where they are given here",
     )
     title: Title | None = None
     labels: Labels = Field(default_factory=dict)
     thread_id: ThreadId | None = None
+    output_schema: OutputSchema | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -118,6 +120,7 @@ class DeploymentView(BaseModel):
     title: str | None
     labels: dict[str, str]
     thread_id: str | None
+    output_schema: dict[str, Any] | None
     created_at: str = Field(examples=["2025-01-19T10:30:45.123Z"])
     updated_at: str
     statistics: StatisticsView

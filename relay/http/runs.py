@@ -83,7 +83,7 @@ class _Warm:
 
 def links_of(run_id: str) -> dict[str, str]:
     own = own_path(f"/api/v1/workflows/{run_id}")
-    names = ("stream", "events", "history", "ws", "messages", "files", "stop", "wait")
+    names = ("stream", "events", "history", "ws", "messages", "files", "stop", "wait", "again")
     return {"self": own} | {name: f"{own}/{name}" for name in names}
 
 

@@ -169,6 +169,7 @@ class RunView(BaseModel):
     )
     limits: dict[str, Any]
     park_after_s: float | None = Field(description="null: as the runner has it")
+    output_schema: dict[str, Any] | None
     offset: int = Field(description="of the last event in this state: follow with `?after=` this")
     links: dict[str, str]
 
@@ -283,6 +284,7 @@ class WorkflowView(BaseModel):
     pausable: bool
     messages: bool = Field(description="its runs read messages")
     warm: bool = Field(description="an agent can wait ready for its runs")
+    structured: bool = Field(description="its result can be had by an `output_schema`")
 
 
 class CatalogView(BaseModel):

@@ -9,8 +9,9 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from runlog import LogFile, LogReplaced, Workspace, parse_cursor
+from runlog import LogFile, LogReplaced, Workspace, decode, parse_cursor
 from runlog.disk.tail import records_of
+from runlog.run.text_filter import holds, sought_words
 
 from ..dependencies import OnRun, RunAt, Shared, StrictRoute
 from ..http.problems import unreadable_stream
@@ -77,6 +78,14 @@ async def events(
     ] = 0,
     types: Types = None,
     exclude: Exclude = None,
+    q: Annotated[
+        str,
+        Query(
+            max_length=500,
+            description="Only events that hold all of these words in their texts; case does not matter",
+            examples=["parser timeout"],
+        ),
+    ] = "",
 ) -> Response:
     """The lines that the stream has, in the same order, under the same offsets.
 
@@ -87,7 +96,7 @@ async def events(
     variant = Variant(types=names_of(types), exclude=names_of(exclude) or frozenset())
 
     async def look(start: int) -> Page:
-        return await on_run(read_page, run, start, limit, variant)
+        return await on_run(read_page, run, start, limit, variant, _item, sought_words(q))
 
     page = await look(cursor)
     with services.tails.follow(run) as tail:
@@ -161,8 +170,12 @@ def read_page(
     limit: int,
     variant: Variant,
     form: Callable[[int, bytes], bytes] = _item,
+    words: tuple[str, ...] = (),
 ) -> Page:
-    """Up to `limit` items from an offset on, each made by `form` of an offset and the line before it."""
+    """Up to `limit` items from an offset on, each made by `form` of an offset and the line before it.
+
+    :param words: only lines that hold them all.
+    """
     try:
         log = LogFile(run.stream)
         with log:
@@ -171,7 +184,7 @@ def read_page(
             except LogReplaced:
                 page = Page(0, reset=True)
             try:
-                _fill(page, log, limit, variant, form)
+                _fill(page, log, limit, variant, form, words)
             except LogReplaced:  # cut while we read: what we have of it is gone
                 page = Page(0, reset=True, at_end=True)
     except FileNotFoundError:
@@ -187,6 +200,7 @@ def _fill(
     limit: int,
     variant: Variant,
     form: Callable[[int, bytes], bytes],
+    words: tuple[str, ...],
 ) -> None:
     size = searched = 0
     while page.after is not None and (chunk := log.read(page.after)):
@@ -195,7 +209,7 @@ def _fill(
                 return
             searched += record.length
             told = spliceable(record, variant)
-            if told is not None:
+            if told is not None and (not words or holds(decode(told.line) or {}, words)):
                 item = form(record.offset, told.line)
                 page.items.append(item)
                 size += len(item)

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Body, Header, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -23,10 +23,11 @@ from runlog.run.awaited import goal_of
 from runlog.run.own_words import MAX_LABELS, parse_label
 
 from ..dependencies import Json, OnRun, RunAt, Services, Shared, StrictRoute, Who, in_thread
-from ..http.asked import StartRun
+from ..http.asked import StartAgain, StartRun
 from ..http.problems import Problem
 from ..http.runs import links_of, remove_run, run_view, summary_view
 from ..http.shown import CatalogView, RunPage, RunView, StartedAndWaited, StatusName
+from ..starting.again import start_again
 from ..starting.create_run import start_run
 from ..streaming.responses import EventStream
 from ..streaming.sse import Variant
@@ -49,6 +50,26 @@ Exclude = Annotated[
 ]
 
 
+_STARTED: dict[int | str, dict[str, Any]] = {
+    202: {
+        "description": "With `wait`: the time is over, and the run goes on",
+        "model": StartedAndWaited,
+    },
+    201: {
+        "description": "It is on the disk, and queued. With `Accept: text/event-stream` the body is its stream",
+        "headers": {"Location": {"schema": {"type": "string"}, "description": "of the run"}},
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    },
+}
+_Key = Annotated[
+    str | None,
+    Header(
+        alias="idempotency-key",
+        description="Sent again with the same body, no second run is started (for a day)",
+    ),
+]
+
+
 @router.post(
     "/workflows",
     operation_id="start_run",
@@ -56,27 +77,14 @@ Exclude = Annotated[
     response_model=StartedAndWaited,
     tags=["runs"],
     summary="Start a run",
-    responses={
-        202: {
-            "description": "With `wait`: the time is over, and the run goes on",
-            "model": StartedAndWaited,
-        },
-        201: {
-            "description": "It is on the disk, and queued. With `Accept: text/event-stream` the body is its stream",
-            "headers": {"Location": {"schema": {"type": "string"}, "description": "of the run"}},
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
-        },
-    },
+    responses=_STARTED,
 )
 async def start(
     request: Request,
     services: Shared,
     who: Who,
     asked: StartRun,
-    idempotency_key: Annotated[
-        str | None,
-        Header(description="Sent again with the same body, no second run is started (for a day)"),
-    ] = None,
+    idempotency_key: _Key = None,
     wait: Wait = None,
 ) -> Response:
     """The run is queued: a runner on the same root takes it up.
@@ -85,13 +93,48 @@ async def start(
     not within the time.
     """
     who.check_deployment(asked.deployment, to="start a run")
+    return await _start(request, services, asked, idempotency_key, wait)
+
+
+@router.post(
+    "/workflows/{run_id}/again",
+    operation_id="start_run_again",
+    status_code=201,
+    response_model=StartedAndWaited,
+    tags=["runs"],
+    summary="Start the same once more",
+    responses=_STARTED,
+)
+async def again(
+    request: Request,
+    services: Shared,
+    who: Who,
+    run: RunAt,
+    on_run: OnRun,
+    asked: Annotated[StartAgain | None, Body()] = None,
+    idempotency_key: _Key = None,
+    wait: Wait = None,
+) -> Response:
+    """A new run that is started as this one was, but for what the body says otherwise.
+
+    Of a run of a deployment: what that fixes, it fixes as it is now. The trace is not repeated, and nothing of the
+    run's files comes along.
+    """
+    start = await on_run(start_again, services.root, run, asked or StartAgain.model_validate({}))
+    who.check_deployment(start.deployment, to="start a run")
+    return await _start(request, services, start, idempotency_key, wait)
+
+
+async def _start(
+    request: Request, services: Services, asked: StartRun, key: str | None, wait: float | None
+) -> Response:
     streams = "text/event-stream" in request.headers.get("accept", "")
     if streams and wait is not None:
         detail = "The stream tells the answer too: leave out `wait`, or `Accept: text/event-stream`"
         raise Problem(
             422, "invalid-request", detail, errors=[{"parameter": "wait", "detail": detail}]
         )
-    started = await in_thread(start_run, services.root, services.catalog, asked, idempotency_key)
+    started = await in_thread(start_run, services.root, services.catalog, asked, key)
     workspace = started.workspace
     links = links_of(workspace.run_id)
     headers = {"location": links["self"]}

@@ -129,6 +129,7 @@ def resolve_start(root: Path, entries: Mapping[str, CatalogEntry], asked: StartR
         park_after_s=asked.park_after_s,
         limits=asked.limits or {},
         words=words,
+        output_schema=asked.output_schema,
     )
     check_start(entry_of(entries, start.workflow, "/workflow"), start)
     return start
@@ -171,6 +172,7 @@ def _resolve_deployment(
         park_after_s=asked.park_after_s,
         limits=asked.limits,
         words=words,
+        output_schema=asked.output_schema,
     )
     check_start(entry, start, overrides)
     return start

@@ -75,6 +75,7 @@ class BatchInput:
     park_after_s: float | None = None
     limits: dict[str, Any] = field(default_factory=dict)
     words: OwnWords = NO_WORDS
+    output_schema: dict[str, Any] | None = None
 
 
 def create_batch(
@@ -297,6 +298,7 @@ def _manifest(batch: Batch, run_id: str, asked: BatchInput) -> Manifest:
         park_after_s=asked.park_after_s,
         limits=asked.limits,
         words=check_own_words(**asked.words.as_json()),
+        output_schema=asked.output_schema,
     )
 
 

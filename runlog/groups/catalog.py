@@ -20,6 +20,7 @@ class CatalogEntry:
     `interactive`: it can be kept open for a conversation. `resumable`: a message can reopen it after its end.
     `pausable`: it can be told to `pause` and `resume`. `messages`: it reads what people say to it.
     `warm`: an agent can wait ready for its runs.
+    `structured`: its result can be had by an `output_schema`.
     """
 
     name: str
@@ -31,6 +32,7 @@ class CatalogEntry:
     pausable: bool = False
     messages: bool = True
     warm: bool = False
+    structured: bool = False
 
 
 def write_catalog(root: Path, entries: list[CatalogEntry]) -> None:
@@ -60,6 +62,7 @@ def read_catalog(root: Path) -> list[CatalogEntry] | None:
             pausable=entry.get("pausable") is True,
             messages=entry.get("messages") is not False,
             warm=entry.get("warm") is True,
+            structured=entry.get("structured") is True,
         )
         for entry in entries
         if isinstance(entry, dict)

@@ -33,7 +33,7 @@ __all__ = [
 READ_ONLY = frozenset({"created_at", "updated_at", "statistics", "links"})
 
 # What a start may set beside params, if it is among `allowed_overrides`, though the deployment has its own.
-OWN_OVERRIDES = frozenset({"title", "labels", "thread_id"})
+OWN_OVERRIDES = frozenset({"title", "labels", "thread_id", "output_schema"})
 
 DEPLOYMENTS_FOLDER = "_deployments"
 # Spare processes of a root, at some 200 MB each.
@@ -47,7 +47,7 @@ class Deployment:
     """What a run is started with by this name.
 
     `params` may lack required ones that are in `allowed_overrides`, the names of the params that a start may set;
-    with them those of `title`, `labels` and `thread_id`, of each run, that it may replace.
+    with them those of `title`, `labels`, `thread_id` and `output_schema`, of each run, that it may replace.
     `max_running`: at most so many of its runs at once; None: as many as the runner takes. `limits`: name -> number.
     `warm`: so many processes wait ready for its next runs, where its workflow can get ready ahead.
     `park_after_s`: as of a run.
@@ -69,6 +69,7 @@ class Deployment:
     title: str | None = None
     labels: dict[str, str] = field(default_factory=dict)
     thread_id: str | None = None
+    output_schema: dict[str, Any] | None = None
     created_at: str = ""
     updated_at: str = ""
 
@@ -112,7 +113,7 @@ def deployment_of(name: str, body: Mapping[str, Any]) -> Deployment:
     except BadLimit as error:
         raise _bad(f"limits/{error.name}", str(error)) from None
     try:
-        check_own_words(**{name: given.get(name) for name in OWN_OVERRIDES})
+        check_own_words(*(given.get(name) for name in ("title", "labels", "thread_id")))
     except BadOwnWords as error:
         pointer, told = next(iter(error.faults.items()))
         raise _bad(pointer[1:], told) from None
@@ -255,6 +256,7 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
         "a list of names of params",
     ),
     "labels": (_is_object, "an object"),
+    "output_schema": (lambda v: v is None or _is_object(v), "a JSON Schema: an object, or null"),
     "created_at": (_is_text, "a time"),
     "updated_at": (_is_text, "a time"),
 }

@@ -15,6 +15,7 @@ from referencing import Registry
 from .. import BadMessage
 from ..run.earlier import checked_history
 from ..run.inbox_lines import check_message
+from ..run.output_schema import faults_of_schema
 from ..run.own_words import MAX_LABELS, NO_WORDS, OwnWords
 from .catalog import CatalogEntry
 from .dependencies import DEPENDENCIES_KEYWORD, in_order
@@ -69,6 +70,7 @@ class Start:
     park_after_s: float | None
     limits: dict[str, float]
     words: OwnWords = NO_WORDS
+    output_schema: dict[str, Any] | None = None
 
     def fields(self) -> dict[str, Any]:
         """As arguments of `create_run`."""
@@ -95,6 +97,7 @@ def start_of_deployment(
     park_after_s: float | None = None,
     limits: Mapping[str, float] | None = None,
     words: OwnWords = NO_WORDS,
+    output_schema: dict[str, Any] | None = None,
 ) -> Start:
     """The start that a deployment and what was sent with it come to; None leaves a thing to the deployment.
 
@@ -123,7 +126,7 @@ def start_of_deployment(
         faults.append(Fault("/labels", told))
     faults += [
         Fault(pointer, f"`{deployment.name}` has its own, and does not allow another one")
-        for pointer in _replaced(deployment, words)
+        for pointer in _replaced(deployment, words, output_schema)
     ]
     if faults:
         told = "; ".join(fault.detail for fault in faults[:_MAX_FAULTS])
@@ -144,13 +147,17 @@ def start_of_deployment(
             thread_id=words.thread_id or deployment.thread_id,
             trace=words.trace,
         ),
+        output_schema=deployment.output_schema if output_schema is None else output_schema,
     )
 
 
-def _replaced(deployment: Deployment, words: OwnWords) -> Iterator[str]:
-    """Pointers to the words that would take the place of the deployment's own, though it does not allow that."""
-    for name in ("title", "thread_id"):
-        own, sent = getattr(deployment, name), getattr(words, name)
+def _replaced(
+    deployment: Deployment, words: OwnWords, output_schema: dict[str, Any] | None
+) -> Iterator[str]:
+    """Pointers to what would take the place of the deployment's own, though it does not allow that."""
+    given = {"title": words.title, "thread_id": words.thread_id, "output_schema": output_schema}
+    for name, sent in given.items():
+        own = getattr(deployment, name)
         if sent not in (None, own) and own is not None and name not in deployment.allowed_overrides:
             yield f"/{name}"
     if "labels" not in deployment.allowed_overrides:
@@ -177,6 +184,7 @@ def check_start(entry: CatalogEntry, start: Start, overrides: Collection[str] = 
     :raises Refused: the workflow can't be started so.
     """
     _check_prompt(entry, start.prompt, start.interactive)
+    _check_output_schema(entry, start.output_schema)
     if start.prompt is None and entry.prompt == "required" and not start.interactive:
         raise refused("/prompt", f"`{entry.name}` needs a prompt: say what is to be done")
     faults = _faults(entry.params, start.params)
@@ -194,6 +202,7 @@ def check_deployment(entry: CatalogEntry, deployment: Deployment) -> None:
     _check_prompt(entry, deployment.prompt, deployment.interactive)
     if deployment.warm and not entry.warm:
         raise refused("/warm", f"Nothing can be got ready ahead for `{entry.name}`: leave it out")
+    _check_output_schema(entry, deployment.output_schema)
     unknown = list(
         islice(
             (
@@ -222,6 +231,17 @@ def _check_prompt(entry: CatalogEntry, prompt: str | list[Any] | None, interacti
             raise refused("/prompt", str(error).replace("the message", "the prompt")) from None
     if interactive and not entry.interactive:
         raise refused("/interactive", f"`{entry.name}` can't be interactive: leave it out")
+
+
+def _check_output_schema(entry: CatalogEntry, schema: dict[str, Any] | None) -> None:
+    if schema is None:
+        return
+    if not entry.structured:
+        told = f"`{entry.name}` gives no result by a schema: leave it out"
+        raise refused("/output_schema", told)
+    if faults := faults_of_schema(schema):
+        placed = [Fault(f"/output_schema{place}", told) for place, told in faults.items()]
+        raise Refused("invalid-request", "; ".join(faults.values()), placed)
 
 
 def _check_dependencies(

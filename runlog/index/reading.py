@@ -74,7 +74,9 @@ def read_slim(workspace: Workspace) -> Manifest | None:
     if manifest is None:
         return None
     title = title_of(manifest)
-    return replace(manifest, prompt=title, params={}, chat_history=[], limits={})
+    return replace(
+        manifest, prompt=title, params={}, chat_history=[], limits={}, output_schema=None
+    )
 
 
 def read_row(

@@ -58,6 +58,7 @@ class Manifest:
     started first. `limits`: name -> number; to pass one ends the run. `park_after_s`: so long it rests with its
     process; 0 for ever, None as the runner has it.
     started first. `limits`: name -> number; to pass one ends the run. `words` are fields of their own in the file.
+    `output_schema`: a JSON Schema (checked) that the result has to fit.
     """
 
     run_id: str
@@ -73,6 +74,7 @@ class Manifest:
     limits: dict[str, Any] = field(default_factory=dict)
     park_after_s: float | None = None
     words: OwnWords = NO_WORDS
+    output_schema: dict[str, Any] | None = None
 
 
 def create_run(
@@ -89,6 +91,7 @@ def create_run(
     limits: dict[str, Any] | None = None,
     park_after_s: float | None = None,
     words: OwnWords = NO_WORDS,
+    output_schema: dict[str, Any] | None = None,
     run_id: str | None = None,
 ) -> Workspace:
     """Put a queued run on the disk; when this returns it survives a power cut.
@@ -114,9 +117,11 @@ def create_run(
         limits=limits or {},
         park_after_s=park_after_s,
         words=check_own_words(**words.as_json()),
+        output_schema=output_schema,
     )
     root = make_root(root)
-    if run_id is None and words.trace is None:  # a spare has its environment already
+    # A spare has its environment already, and was told of no schema.
+    if run_id is None and words.trace is None and output_schema is None:
         reserved = take(root, workflow, manifest.params, interactive, manifest.limits)
         if reserved is not None:
             with contextlib.suppress(RunExists):  # its runner gave it up meanwhile
@@ -194,6 +199,7 @@ def read_manifest(workspace: Workspace) -> Manifest:
     deployment, batch_id = data.get("deployment"), data.get("batch_id")
     priority, limits = data.get("priority"), data.get("limits")
     park_after_s = data.get("park_after_s")
+    output_schema = data.get("output_schema")
     return Manifest(
         run_id=workspace.run_id,
         workflow=workflow if isinstance(workflow, str) else EXTERNAL,
@@ -208,6 +214,7 @@ def read_manifest(workspace: Workspace) -> Manifest:
         limits=limits if isinstance(limits, dict) else {},
         park_after_s=park_after_s if is_park_time(park_after_s) else None,
         words=usable_words(data),
+        output_schema=output_schema if isinstance(output_schema, dict) else None,
     )
 
 

@@ -26,6 +26,7 @@ _TERMINAL: dict[str, str] = {
 _SUBTYPES: dict[str, str] = {
     "error_max_turns": "max_turns",
     "error_max_budget_usd": "max_budget",
+    "error_max_structured_output_retries": "bad_output",
 }
 _STOPS = {"refusal": "refusal", "max_tokens": "max_output"}
 _ERRORS = {

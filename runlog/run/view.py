@@ -76,6 +76,7 @@ def state_view(
         "trouble": None if is_terminal(status) else trouble,
         "limits": manifest.limits,
         "park_after_s": manifest.park_after_s,
+        "output_schema": manifest.output_schema,
         "offset": state.offset,
     }
 

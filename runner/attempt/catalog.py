@@ -77,6 +77,7 @@ def describe(name: str, workflow: type[Workflow]) -> CatalogEntry:
         pausable=getattr(workflow, "pausable", False),
         messages=getattr(workflow, "messages", True),
         warm=hasattr(workflow, "prepare"),
+        structured=getattr(workflow, "structured", False),
     )
 
 

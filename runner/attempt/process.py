@@ -413,10 +413,10 @@ async def _work(run: Run, workflow: Workflow) -> _Outcome:
         return _Outcome("workflow_stopped", {"reason": stopped.reason})
     except (Exception, SystemExit) as error:
         return _failure(run, error)
-    return _completed(result)
+    return _completed(result, run.output_schema)
 
 
-def _completed(result: Any) -> _Outcome:
+def _completed(result: Any, output_schema: dict[str, Any] | None) -> _Outcome:
     """The result has to fit into a line of the stream, or nobody would learn of the end."""
     try:
         size = len(encode({"result": result}))
@@ -426,6 +426,13 @@ def _completed(result: Any) -> _Outcome:
     if size > MAX_LINE_BYTES // 2:
         text = f"the workflow's result has {size} bytes, too many for a line; put it into a file"
         return _Outcome("workflow_failed", {"reason": "bad_result", "error": text})
+    if output_schema is not None:
+        from runlog.run.output_schema import misfit
+
+        if why := misfit(output_schema, result):
+            text = f"the result does not fit the output_schema, {why}"
+            told = {"reason": "bad_output", "error": text, "result": result}
+            return _Outcome("workflow_failed", told)
     return _Outcome("workflow_completed", {"result": result})
 
 
@@ -434,6 +441,9 @@ def _check_request(workflow: type[Workflow], run: Run) -> None:
         raise RunFailed("not_resumable", f"`{run.manifest.workflow}` can't go on after its end")
     if workflow.prompt == "required" and not run.prompt and not run.interactive:
         raise RunFailed("bad_params", f"`{run.manifest.workflow}` needs a prompt")
+    if run.output_schema is not None and not getattr(workflow, "structured", False):
+        told = f"`{run.manifest.workflow}` gives no result by an output_schema"
+        raise RunFailed("bad_params", told)
     if run.interactive and not workflow.interactive:
         raise RunFailed("bad_params", f"`{run.manifest.workflow}` can't be interactive")
 

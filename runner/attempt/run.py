@@ -58,6 +58,8 @@ class Run:
         self.params = params
         self.prompt = manifest.prompt
         self.interactive = manifest.interactive
+        # JSON Schema that the result has to fit; None unless the workflow is `structured`.
+        self.output_schema = manifest.output_schema
         self.attempt = attempt
         self.earlier = earlier
         self.grace_s = grace_s

@@ -57,6 +57,7 @@ class Ahead:
     interactive: bool
     limits: Mapping[str, float]
     grace_s: float
+    output_schema: None = None  # runs that have one are not waited for
 
     @property
     def files(self) -> Path:
@@ -69,10 +70,12 @@ class Workflow(Protocol):
     The first line of the class docstring is what the catalog says of it. `Params` refuses unknown fields, so that a
     misspelt one is told before anything runs.
 
-    Four more class variables may be there. `pausable`: it awaits `run.unpaused()` at its safe points.
+    Five more class variables may be there. `pausable`: it awaits `run.unpaused()` at its safe points.
     `messages`, False: it reads none, and declines them (`run.inbox.decline`).
     `graceful_stop`: it ends by itself, within the grace, when `run.stopping` is set, and what it returns is the
-    `result` of the stopped run. `imports`: names of modules that take long, imported ahead, once, for all runs.
+    `result` of the stopped run. `structured`: what it returns fits `run.output_schema`, if that is not None; the run
+    fails (`bad_output`) if it does not. `imports`: names of modules that take long, imported ahead, once, for all
+    runs.
 
     Two methods may be there together. `prepare(ahead)`: an async context manager that gets ready what takes long for
     a run that is to come, on the object that then runs it, and gives what can be awaited: it ends when that is lost.

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 __all__ = [
     "check_deployment",
     "check_start",
+    "error_of",
     "json_object",
     "load_workflow",
     "params_hint",
     "params_of",
+    "output_schema_of",
     "prompt_of",
     "read_text",
     "start_of_deployment",
@@ -70,6 +72,11 @@ def params_of(file: Path | None, assignments: list[str], option: str = "--param"
     return params
 
 
+def output_schema_of(file: Path | None) -> dict[str, Any] | None:
+    """The object in `--output-schema FILE`; None without."""
+    return None if file is None else json_object(read_text(str(file)), str(file))
+
+
 def prompt_of(words: list[str], file: str | None) -> str | None:
     """Of PROMPT, which may be `-`, or `--prompt-file`; None without either."""
     if len(words) > 1:
@@ -98,7 +105,12 @@ def load_workflow(workflow: str) -> "type[Workflow]":
 
 
 def check_start(
-    root: Path, workflow: str, params: dict[str, Any], prompt: Any, interactive: bool
+    root: Path,
+    workflow: str,
+    params: dict[str, Any],
+    prompt: Any,
+    interactive: bool,
+    output_schema: dict[str, Any] | None = None,
 ) -> None:
     """What the run process would refuse, refused before anything is on the disk.
 
@@ -113,6 +125,17 @@ def check_start(
         raise CommandError(f"{workflow} takes no prompt", "Leave it out")
     if interactive and not asked.interactive:
         raise CommandError(f"{workflow} can't be interactive", "Leave out --interactive")
+    if output_schema is not None:
+        _check_output_schema(workflow, asked, output_schema)
+
+
+def _check_output_schema(name: str, workflow: "type[Workflow]", schema: dict[str, Any]) -> None:
+    from runlog.run.output_schema import faults_of_schema
+
+    if not getattr(workflow, "structured", False):
+        raise CommandError(f"{name} gives no result by a schema", "Leave out --output-schema")
+    for place, told in faults_of_schema(schema).items():
+        raise CommandError(f"the --output-schema can't be used{place and f' at {place}'}: {told}")
 
 
 def check_deployment(root: Path, deployment: "Deployment") -> None:
@@ -128,7 +151,7 @@ def check_deployment(root: Path, deployment: "Deployment") -> None:
     try:
         resolution.check_deployment(entry, deployment)
     except resolution.Refused as refused:
-        raise _error_of(root, deployment.workflow, refused) from refused
+        raise error_of(root, deployment.workflow, refused) from refused
     if deployment.params.keys() >= set(entry.params.get("required", ())):
         _check_params(root, deployment.workflow, workflow, deployment.params)
 
@@ -148,7 +171,7 @@ def start_of_deployment(
         start = resolution.start_of_deployment(deployment, overrides=overrides, **sent)
         resolution.check_start(entry, start, overrides)
     except resolution.Refused as refused:
-        raise _error_of(root, deployment.workflow, refused) from refused
+        raise error_of(root, deployment.workflow, refused) from refused
     check_start(root, start.workflow, start.params, start.prompt, start.interactive)
     return start
 
@@ -165,7 +188,7 @@ def _check_params(
         raise CommandError(error.error, params_hint(root, name)) from error
 
 
-def _error_of(root: Path, workflow: str, refused: "Refused") -> CommandError:
+def error_of(root: Path, workflow: str, refused: "Refused") -> CommandError:
     told = []
     for fault in refused.faults:
         place = fault.pointer[1:].replace("/", ".")

@@ -15,6 +15,7 @@ from .options import complete_deployment, complete_limit
 __all__ = [
     "FromDeployment",
     "Labels",
+    "OutputSchema",
     "Overrides",
     "Params",
     "ParamsFile",
@@ -104,6 +105,15 @@ RunThread = Annotated[
 RunTrace = Annotated[
     str | None,
     typer.Option("--trace", metavar="TRACEPARENT", help="Handed to the agent as TRACEPARENT (W3C)"),
+]
+OutputSchema = Annotated[
+    Path | None,
+    typer.Option(
+        "--output-schema",
+        metavar="FILE",
+        help="JSON Schema that the result has to fit",
+        exists=True,
+    ),
 ]
 WaitTimeout = Annotated[
     float | None,

@@ -28,13 +28,15 @@ class BatchCalls(Transport):
         labels: Mapping[str, str] | None = None,
         thread_id: str | None = None,
         trace: str | None = None,
+        output_schema: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> BatchStarted:
         """Start a run for each input: all of them queued when this returns, or none.
 
         :param inputs: 1 to 1,000: each a prompt, or the fields of one run (`prompt`, `params`, `priority`, …).
         :param params: common to all inputs; with a deployment `runtime_overrides` are.
-        :param labels: common to all inputs, as are `thread_id` and `trace`; an input's own go before them.
+        :param labels: common to all inputs, as are `thread_id`, `trace` and
+            `output_schema`; an input's own go before them.
         :param max_running: so many of them at once.
         :param idempotency_key: the same key gives the same batch for a day.
         """
@@ -49,6 +51,7 @@ class BatchCalls(Transport):
             "labels": labels,
             "thread_id": thread_id,
             "trace": trace,
+            "output_schema": output_schema,
         }
         return self._do(calls.start_batch(inputs, idempotency_key, fields))
 
@@ -137,13 +140,15 @@ class AsyncBatchCalls(AsyncTransport):
         labels: Mapping[str, str] | None = None,
         thread_id: str | None = None,
         trace: str | None = None,
+        output_schema: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> BatchStarted:
         """Start a run for each input: all of them queued when this returns, or none.
 
         :param inputs: 1 to 1,000: each a prompt, or the fields of one run (`prompt`, `params`, `priority`, …).
         :param params: common to all inputs; with a deployment `runtime_overrides` are.
-        :param labels: common to all inputs, as are `thread_id` and `trace`; an input's own go before them.
+        :param labels: common to all inputs, as are `thread_id`, `trace` and
+            `output_schema`; an input's own go before them.
         :param max_running: so many of them at once.
         :param idempotency_key: the same key gives the same batch for a day.
         """
@@ -158,6 +163,7 @@ class AsyncBatchCalls(AsyncTransport):
             "labels": labels,
             "thread_id": thread_id,
             "trace": trace,
+            "output_schema": output_schema,
         }
         return await self._do(calls.start_batch(inputs, idempotency_key, fields))
 

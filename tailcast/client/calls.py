@@ -43,6 +43,7 @@ __all__ = [
     "Call",
     "Delivery",
     "Prompt",
+    "again",
     "answer",
     "cancel",
     "catalog",
@@ -98,6 +99,12 @@ def start(workflow: str | None, key: str | None, fields: Mapping[str, Any]) -> C
     return Call("POST", "/workflows", _as(Started), body=body, headers=headers)
 
 
+def again(run_id: str, key: str | None, fields: Mapping[str, Any]) -> Call[Started]:
+    headers = {"idempotency-key": key or f"tailcast-{secrets.token_hex(16)}"}
+    path = run_path(run_id, "/again")
+    return Call("POST", path, _as(Started), body=given(fields), headers=headers)
+
+
 def list_runs(
     filters: RunFilters, limit: int, cursor: str | None, *, counts: bool = False
 ) -> Call[RunPage]:
@@ -120,9 +127,15 @@ def remove(run_id: str) -> Call[None]:
 
 
 def events(
-    run_id: str, after: int, limit: int, types: str | None = None, wait_s: float = 0.0
+    run_id: str,
+    after: int,
+    limit: int,
+    types: str | None = None,
+    wait_s: float = 0.0,
+    q: str | None = None,
 ) -> Call[EventPage]:
-    params = given({"after": after, "limit": limit, "types": types, "wait": wait_s or None})
+    asked = {"after": after, "limit": limit, "types": types, "wait": wait_s or None, "q": q}
+    params = given(asked)
     parse = partial(_event_page, run_id)
     return Call("GET", run_path(run_id, "/events"), parse, params, wait_s=wait_s)
 

@@ -214,6 +214,7 @@ class Run:
     labels: dict[str, str] = field(default_factory=dict)
     thread_id: str | None = None
     trace: str | None = None
+    output_schema: dict[str, Any] | None = None
     text: str | None = None
 
     @property
@@ -320,6 +321,7 @@ class WorkflowInfo:
     pausable: bool = False
     warm: bool = False
     messages: bool = True
+    structured: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,6 +358,7 @@ class Deployment:
     title: str | None = None
     labels: dict[str, str] = field(default_factory=dict)
     thread_id: str | None = None
+    output_schema: dict[str, Any] | None = None
     created_at: str = ""
     updated_at: str = ""
     statistics: DeploymentStatistics = field(default_factory=DeploymentStatistics)

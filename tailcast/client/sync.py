@@ -66,6 +66,7 @@ class Client(BatchCalls):
         thread_id: str | None = None,
         trace: str | None = None,
         park_after_s: float | None = None,
+        output_schema: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> Started:
         """Start a run: queued, when this returns.
@@ -76,6 +77,8 @@ class Client(BatchCalls):
             conversation or case it is of.
         :param trace: W3C `traceparent`, handed to the agent as `TRACEPARENT`.
         :param park_after_s: so long it rests with its process, then without one until something comes; 0: for ever.
+        :param output_schema: JSON Schema of the run's `result`, which is JSON then; one that does not fit fails the
+            run with the reason `bad_output`.
         :param idempotency_key: the same key gives the same run for a day. Without one, each call is a run of its own.
         """
         fields = {
@@ -93,8 +96,15 @@ class Client(BatchCalls):
             "thread_id": thread_id,
             "trace": trace,
             "park_after_s": park_after_s,
+            "output_schema": output_schema,
         }
         return self._do(calls.start(workflow, idempotency_key, fields))
+
+    def again(self, run_id: str, *, idempotency_key: str | None = None, **fields: Any) -> Started:
+        """Start a run as this one was started, but for `fields`: those of `start`; of `params` (of a deployment's run
+        `runtime_overrides`), `labels` and `limits` those names that are given.
+        """
+        return self._do(calls.again(run_id, idempotency_key, fields))
 
     def list(
         self,
@@ -149,11 +159,16 @@ class Client(BatchCalls):
         params = stream_params(tail, types, exclude, speed)
         return self._follow(RunStream(run_id, after, params, self._give_up_s))
 
-    def read(self, run_id: str, *, after: int = 0, types: Iterable[str] = ()) -> Iterator[Event]:
-        """The events up to the present end, page by page, without waiting for more."""
+    def read(
+        self, run_id: str, *, after: int = 0, types: Iterable[str] = (), q: str | None = None
+    ) -> Iterator[Event]:
+        """The events up to the present end, page by page, without waiting for more.
+
+        :param q: only those that hold all of these words in their texts.
+        """
         wanted = ",".join(types) or None
         while True:
-            page = self._do(calls.events(run_id, after, PAGE_EVENTS, wanted))
+            page = self._do(calls.events(run_id, after, PAGE_EVENTS, wanted, q=q))
             yield from page.events
             if not page.events and page.next == after:
                 return
@@ -330,7 +345,7 @@ class Client(BatchCalls):
 
         :param fields: `description`, `prompt`, `params`, `allowed_overrides` (names of the params that a start may
             set), `limits`, `priority`, `max_running`, `warm`, `park_after_s`, `interactive`, `title`,
-            `labels`, `thread_id`.
+            `labels`, `thread_id`, `output_schema`.
         :param if_match: `etag` of the one you read; refused (412) if it was changed since.
         :param create_only: refused (412) if there is one of that name.
         """

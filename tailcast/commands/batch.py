@@ -10,7 +10,7 @@ import typer
 from runlog import Batch, Summary
 from runlog.run.own_words import check_own_words
 
-from ..cli.asked import params_of, read_text
+from ..cli.asked import output_schema_of, params_of, read_text
 from ..cli.batch_lines import resolve_lines
 from ..cli.batches import RUNNER_LOG, BatchWatch, begin_batch
 from ..cli.errors import CommandError
@@ -26,6 +26,7 @@ from ..cli.runs import check_scripted
 from ..cli.start_options import (
     FromDeployment,
     Labels,
+    OutputSchema,
     Overrides,
     Params,
     RunThread,
@@ -56,6 +57,7 @@ def batch(
     label: Labels = None,
     thread: RunThread = None,
     trace: RunTrace = None,
+    output_schema: OutputSchema = None,
     max_running: Annotated[
         int | None,
         typer.Option("--max-running", metavar="N", min=1, help="So many of them at once"),
@@ -93,6 +95,7 @@ def batch(
     source = "standard input" if file == "-" else file
     common |= {"max_running": max_running, "description": description}
     words = check_own_words(labels=labels_of(label), thread_id=thread, trace=trace)
+    common |= {"output_schema": output_schema_of(output_schema)}
     common |= {"labels": words.labels, "thread_id": words.thread_id, "trace": words.trace}
     resolved = resolve_lines(root, read_text(file), source, common)
     check_scripted(root, scripted_model)

@@ -23,7 +23,7 @@ from runlog.groups.deployments import (
 from runlog.groups.statistics import RunStatistics, deployment_view, statistics_by_deployment
 from runlog.run.own_words import label_text
 
-from ..cli.asked import check_deployment, json_object, params_of, read_text
+from ..cli.asked import check_deployment, json_object, output_schema_of, params_of, read_text
 from ..cli.errors import CommandError
 from ..cli.help import Group
 from ..cli.options import (
@@ -39,6 +39,7 @@ from ..cli.options import (
 )
 from ..cli.start_options import (
     Labels,
+    OutputSchema,
     Params,
     ParamsFile,
     ParkAfter,
@@ -133,6 +134,7 @@ def _facts(deployment: Deployment) -> list[tuple[str, str]]:
         ("title", deployment.title or ""),
         ("labels", label_text(deployment.labels)),
         ("thread", deployment.thread_id or ""),
+        ("output", json.dumps(deployment.output_schema) if deployment.output_schema else ""),
         ("priority", str(deployment.priority or "")),
         ("parked", _park(deployment.park_after_s)),
         ("at once", str(deployment.max_running or "")),
@@ -200,7 +202,7 @@ def put(
         typer.Option(
             "--allow-override",
             metavar="PARAM",
-            help="A param that a start may set; or title, labels, thread_id; repeat it",
+            help="A param that a start may set; or title, labels, thread_id, output_schema; repeat it",
         ),
     ] = None,
     limit: RunLimits = None,
@@ -223,6 +225,7 @@ def put(
     label: Labels = None,
     thread: RunThread = None,
     park_after_s: ParkAfter = None,
+    output_schema: OutputSchema = None,
     interactive: Annotated[
         bool, typer.Option("--interactive", "-i", help="Keep its runs open for messages")
     ] = False,
@@ -252,6 +255,7 @@ def put(
         "title": title,
         "labels": labels_of(label) or None,
         "thread_id": thread,
+        "output_schema": output_schema_of(output_schema),
     }
     params = params_of(params_file, [])
     params |= json_object(params_json, "--params-json") if params_json is not None else {}

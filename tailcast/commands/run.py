@@ -15,6 +15,7 @@ from runlog.run.own_words import check_own_words
 from ..cli.asked import (
     check_start,
     load_workflow,
+    output_schema_of,
     params_of,
     prompt_of,
     start_of_deployment,
@@ -35,6 +36,7 @@ from ..cli.runs import OurProcess, begin, check_scripted, tell_if_lost
 from ..cli.start_options import (
     FromDeployment,
     Labels,
+    OutputSchema,
     Overrides,
     Params,
     ParamsFile,
@@ -53,7 +55,7 @@ from ..terminal.output import note, print_json, print_line
 from .describe import describe
 from .tail import follow_to_end, tell_if_queued
 
-__all__ = ["follow_ours", "run"]
+__all__ = ["begin_and_show", "check_shown", "follow_ours", "run"]
 
 _CLAUDE = "For claude"
 _TAKEN_UP_S = 1.0
@@ -104,6 +106,7 @@ def run(
     thread: RunThread = None,
     trace: RunTrace = None,
     park_after_s: ParkAfter = None,
+    output_schema: OutputSchema = None,
     scripted_model: Annotated[
         bool,
         typer.Option("--scripted-model", help="Play the script in the prompt: no key, no network"),
@@ -164,11 +167,9 @@ def run(
         "include_partial_messages": partial or None,
     }
     given = {name: value for name, value in given.items() if value}
-    if follow and wait:
-        raise CommandError("--follow shows the answer too", "Leave out --wait, or --follow")
-    if timeout is not None and not wait:
-        raise CommandError("--timeout goes with --wait", "Leave it out, or add --wait")
+    check_shown(follow=follow, wait=wait, timeout_s=timeout)
     limits = limits_of(limit)
+    schema = output_schema_of(output_schema)
     own_words = check_own_words(title, labels_of(label), thread, trace)
     if deployment is not None:
         chosen = read_deployment(root, deployment)
@@ -200,9 +201,10 @@ def run(
             park_after_s=park_after_s,
             limits=limits,
             words=own_words,
+            output_schema=schema,
         ).fields()
     else:
-        check_start(root, workflow, given, prompt, interactive)
+        check_start(root, workflow, given, prompt, interactive, schema)
         asked = {
             "workflow": workflow,
             "prompt": prompt,
@@ -212,13 +214,42 @@ def run(
             "limits": limits,
             "words": own_words,
             "park_after_s": park_after_s,
+            "output_schema": schema,
         }
     check_scripted(root, scripted_model)
     workspace = create_run(root, **asked, run_id=run_id)
+    return begin_and_show(
+        workspace,
+        scripted_model=scripted_model,
+        follow=follow,
+        wait=wait,
+        timeout_s=timeout,
+        as_json=as_json,
+    )
+
+
+def check_shown(*, follow: bool, wait: bool, timeout_s: float | None) -> None:
+    """:raises CommandError: these options do not go together."""
+    if follow and wait:
+        raise CommandError("--follow shows the answer too", "Leave out --wait, or --follow")
+    if timeout_s is not None and not wait:
+        raise CommandError("--timeout goes with --wait", "Leave it out, or add --wait")
+
+
+def begin_and_show(
+    workspace: Workspace,
+    *,
+    scripted_model: bool,
+    follow: bool,
+    wait: bool,
+    timeout_s: float | None,
+    as_json: bool,
+) -> int:
+    """See to it that a queued run begins, and show of it what was asked for; the exit code."""
     ours = begin(workspace, scripted_model=scripted_model)
     if wait:
         alive = ours.alive if ours else None
-        return wait_and_tell(workspace, goal_of("turn"), timeout, alive=alive, as_json=as_json)
+        return wait_and_tell(workspace, goal_of("turn"), timeout_s, alive=alive, as_json=as_json)
     if follow:
         if ours is None:
             _tell_if_it_waits(workspace)

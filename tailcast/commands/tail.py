@@ -9,6 +9,7 @@ import typer
 
 from runlog import LogFile, LogReplaced, Record, Workspace, parse_cursor, read_records, run_status
 from runlog.disk.records import from_iso
+from runlog.run.text_filter import holds, sought_words
 
 from ..cli.errors import CommandError
 from ..cli.follow import Follower
@@ -50,6 +51,15 @@ def tail(
     raw: _Raw = False,
     types: _Types = "",
     exclude: _Exclude = "",
+    q: Annotated[
+        str,
+        typer.Option(
+            "-q",
+            metavar="WORDS",
+            help="Only events that hold all of these words in their texts",
+            show_default=False,
+        ),
+    ] = "",
     full: _Full = False,
     root: Root = DEFAULT_ROOT,
     as_json: AsJson = False,
@@ -61,7 +71,7 @@ def tail(
     workspace = find_run(root, run)
     start = _start_of(workspace, after, lines)
     printer = make_printer(workspace, raw=raw, as_json=as_json, full=full)
-    wanted = _Filter(types, exclude)
+    wanted = _Filter(types, exclude, q)
     try:
         if follow:
             if start == 0:
@@ -141,16 +151,20 @@ def tell_if_queued(workspace: Workspace) -> None:
 
 
 class _Filter:
-    """Which types of events are asked for."""
+    """Which events are asked for."""
 
-    def __init__(self, types: str, exclude: str) -> None:
+    def __init__(self, types: str, exclude: str, q: str = "") -> None:
+        self._words = sought_words(q)
         self._types = frozenset(filter(None, types.split(",")))
         self._exclude = frozenset(filter(None, exclude.split(",")))
 
     def __call__(self, record: Record) -> bool:
-        if not self._types and not self._exclude:
+        if not (self._types or self._exclude or self._words):
             return True
-        kind = record.event().get("type")
+        event = record.event()
+        if self._words and not holds(event, self._words):
+            return False
+        kind = event.get("type")
         if not isinstance(kind, str):
             kind = ""
         return (not self._types or kind in self._types) and kind not in self._exclude

@@ -79,6 +79,7 @@ def test_stream_is_every_line_once(client: Any, run: Workspace) -> None:
     ]
     assert list(client.stream(run.run_id, after=len(data))) == []
     assert [e.offset for e in client.read(run.run_id)] == [e.offset for e in told]
+    assert list(client.read(run.run_id, q="no such words")) == []
     logs = list(client.stream(run.run_id, types=["log"]))
     assert {event.type for event in logs} == {"log"}
     assert [e.type for e in client.stream(run.run_id, tail=1)] == ["workflow_completed"]
@@ -329,3 +330,16 @@ def test_a_run_has_words_of_its_own(client: Any, relay: Relay) -> None:
     fields |= {"title": "Theirs", "labels": {"team": "a"}, "thread_id": "t"}
     made = client.put_deployment(f"words-{id(client)}", "command", **fields)
     assert {name: getattr(made, name) for name in fields} == fields
+
+
+def test_a_run_is_started_again_and_waited_for(client: Any, relay: Relay) -> None:
+    first = client.start("command", params={"argv": ["true"]}, labels={"a": "1"})
+    second = client.again(first.run_id, labels={"b": "2"}, title="Again")
+    run = client.get(second.run_id)
+    assert (run.title, run.labels) == ("Again", {"a": "1", "b": "2"})
+    with pytest.raises(TimeoutError):
+        client.wait(second.run_id, timeout_s=0.05)
+    with pytest.raises(TimeoutError):
+        client.wait(second.run_id, for_="attention", timeout_s=0)
+    recorded(Workspace(relay.root, second.run_id), 3)
+    assert client.wait(second.run_id, for_="turn", timeout_s=DEADLINE_S).ended

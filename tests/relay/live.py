@@ -36,6 +36,7 @@ CATALOG = [
         prompt="required",
         interactive=True,
         resumable=True,
+        structured=True,
     ),
     CatalogEntry(
         "command",

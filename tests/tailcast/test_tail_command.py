@@ -64,6 +64,9 @@ def test_types_and_exclude(cli: Cli) -> None:
     external(cli.root, *LINES)
     types = [e["event"]["type"] for e in cli.json("tail", "outside", "--types", "log,malformed")]
     assert types == ["log", "log", "malformed"]
+    words = cli.json("tail", "outside", "-q", "EIN s")
+    assert [e["event"]["message"] for e in words] == ["eins"]
+    assert cli.json("tail", "outside", "-q", "eins zwei") == []
     rest = cli.json("tail", "outside", "--exclude", "log,malformed,workflow_started")
     assert [e["event"]["type"] for e in rest] == ["progress_update", "workflow_completed"]
 

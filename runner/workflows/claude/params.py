@@ -141,6 +141,7 @@ def claude_options(
         fork_session=params.fork_session and session_id == params.resume_session_id,
         env=params.env,
         cli_path=cli,
+        output_format=_output_format(run),
         max_buffer_size=_SDK_BUFFER_BYTES,
         # Prompts and messages come back as `user` lines at the moment they are read: the stream is the whole story.
         extra_args={"replay-user-messages": None},
@@ -167,6 +168,11 @@ def find_cli(params: ClaudeParams) -> Path:
             "there is no Claude CLI: reinstall claude-agent-sdk, or put `claude` on the PATH",
         )
     return Path(found)
+
+
+def _output_format(run: Run | Ahead) -> dict[str, Any] | None:
+    schema = run.output_schema
+    return None if schema is None else {"type": "json_schema", "schema": schema}
 
 
 def _turns_left(run: Run | Ahead) -> int | None:

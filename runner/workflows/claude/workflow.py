@@ -54,6 +54,7 @@ class Claude:
     prompt: ClassVar[Literal["required", "optional", "none"]] = "required"
     interactive: ClassVar[bool] = True
     resumable: ClassVar[bool] = True
+    structured: ClassVar[bool] = True
     imports: ClassVar[tuple[str, ...]] = ("claude_agent_sdk",)  # 0.75 to 1.2 s
 
     def __init__(self) -> None:
@@ -364,7 +365,12 @@ class _Conversation:
             errors = last.get("errors")
             text = last.get("result") or "; ".join(map(str, errors or [reason]))
             raise RunFailed(reason, str(text))
-        return last.get("result")
+        if self._run.output_schema is None:
+            return last.get("result")
+        if "structured_output" not in last:
+            text = "Claude gave a text in place of an output that fits the output_schema"
+            raise RunFailed("bad_output", text, result=last.get("result"))
+        return last["structured_output"]
 
     async def ask(
         self, tool_name: str, tool_input: dict[str, Any], context: "ToolPermissionContext"

@@ -1,0 +1,125 @@
+"""`again`: start a run as another one was started."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from runlog import Workspace, create_run, read_manifest
+from runlog.groups.deployments import read_deployment
+
+from ..cli.asked import error_of, load_workflow, output_schema_of, params_hint, params_of, prompt_of
+from ..cli.errors import CommandError
+from ..cli.options import DEFAULT_ROOT, AnyRun, AsJson, Root, find_run, limits_of
+from ..cli.runs import check_scripted
+from ..cli.start_options import (
+    Labels,
+    OutputSchema,
+    Params,
+    PromptFile,
+    RunLimits,
+    RunPriority,
+    RunThread,
+    RunTitle,
+    RunTrace,
+    WaitTimeout,
+    labels_of,
+)
+from .run import begin_and_show, check_shown
+
+__all__ = ["again"]
+
+
+def again(
+    run: AnyRun,
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="[PROMPT]", help="In place of its own")
+    ] = None,
+    param: Params = None,
+    prompt_file: PromptFile = None,
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--follow", "-f", help="Show its events until it ends; exit code 1 if it failed"
+        ),
+    ] = False,
+    wait: Annotated[
+        bool,
+        typer.Option("--wait", "-w", help="Print its answer only, when it is at rest or has ended"),
+    ] = False,
+    timeout: WaitTimeout = None,
+    run_id: Annotated[
+        str | None, typer.Option("--run-id", metavar="ID", help="Instead of one made up")
+    ] = None,
+    priority: RunPriority = None,
+    limit: RunLimits = None,
+    title: RunTitle = None,
+    label: Labels = None,
+    thread: RunThread = None,
+    trace: RunTrace = None,
+    output_schema: OutputSchema = None,
+    scripted_model: Annotated[
+        bool,
+        typer.Option("--scripted-model", help="Play the script in the prompt: no key, no network"),
+    ] = False,
+    root: Root = DEFAULT_ROOT,
+    as_json: AsJson = False,
+) -> int:
+    """Start a run as that one was started, but for what is given here.
+
+    A --param, --label or --limit goes in place of the one of that name. Of a run of a deployment, what that fixes it
+    fixes as it is now, and --param sets what it allows. Nothing of the run's files comes along.
+    """
+    check_shown(follow=follow, wait=wait, timeout_s=timeout)
+    workspace = find_run(root, run)
+    made = read_manifest(workspace)
+    params = "params" if made.deployment is None else "runtime_overrides"
+    given: dict[str, Any] = {
+        "prompt": prompt_of(words or [], prompt_file),
+        params: params_of(None, param or []) or None,
+        "run_id": run_id,
+        "priority": priority,
+        "limits": limits_of(limit) or None,
+        "title": title,
+        "labels": labels_of(label) or None,
+        "thread_id": thread,
+        "trace": trace,
+        "output_schema": output_schema_of(output_schema),
+    }
+    given = {name: value for name, value in given.items() if value is not None}
+    start = _resolved(root, workspace, made.workflow, given)
+    check_scripted(root, scripted_model)
+    started = create_run(root, **start, run_id=run_id)
+    return begin_and_show(
+        started,
+        scripted_model=scripted_model,
+        follow=follow,
+        wait=wait,
+        timeout_s=timeout,
+        as_json=as_json,
+    )
+
+
+def _resolved(
+    root: Path, workspace: Workspace, workflow: str, given: dict[str, Any]
+) -> dict[str, Any]:
+    """As the relay and the run process would, so that nothing is on the disk that they refuse."""
+    from relay.http.asked import StartAgain
+    from relay.starting.again import start_again
+    from relay.starting.create_run import resolve_start
+    from runlog.groups.resolution import Refused
+    from runner.attempt.catalog import check_params, describe
+    from runner.attempt.workflow import RunFailed
+
+    try:
+        asked = start_again(root, workspace, StartAgain.model_validate(given))
+        if asked.deployment is not None:
+            workflow = read_deployment(root, asked.deployment).workflow  # as it is now
+        loaded = load_workflow(workflow)
+        start = resolve_start(root, {workflow: describe(workflow, loaded)}, asked)
+        check_params(loaded, start.params)
+    except Refused as refused:
+        raise error_of(root, workflow, refused) from refused
+    except RunFailed as error:
+        raise CommandError(error.error, params_hint(root, workflow)) from error
+    return start.fields()

@@ -12,10 +12,10 @@ import runlog
 from relay.http import problems
 from relay.http.tokens import read_tokens
 from runlog import RunState, decode
+from runlog.disk.records import malformed
 from runlog.run.events import is_reserved
 from runlog.run.inbox_lines import INBOX_TYPES, check_message
 from runlog.run.manifest import Manifest
-from runlog.disk.records import malformed
 from runlog.run.vocabulary import EVENT_TYPES, event_schema, inbox_schema
 from tests.docs.conftest import Place
 from tests.docs.samples import REPOSITORY, page_text, sample, samples

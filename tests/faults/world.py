@@ -25,7 +25,7 @@ from runlog.run.events import TERMINAL_STATUS
 from runner.keeper.tree import descendants
 from tests.faults.account import Account
 from tests.faults.listeners import Listener
-from tests.support import DEADLINE_S, end_runs, events, free_port, tree_of
+from tests.support import DEADLINE_S, end_runs, events, free_port, tree_of, wait_until
 
 __all__ = ["Life", "Program", "World", "house"]
 
@@ -71,7 +71,8 @@ class Program:
         return self.process.pid
 
     def kill(self) -> None:
-        """SIGKILL, and the next one at once."""
+        """SIGKILL, once it is up, and the next one at once."""
+        wait_until(lambda: self.is_up, f"{self.argv[5]} to be up")
         with self.lock:
             self.process.kill()
             self.process.wait()

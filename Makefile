@@ -11,7 +11,10 @@ PAGE := $(BIN)/python relay/ui/build.py
 WORKERS ?= 4
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo check test lint types ui bench soak clean
+# Of `make soak`.
+SECONDS ?= 600
+
+.PHONY: help demo check test lint types ui bench soak slow clean
 
 help:
 	@echo "make demo   show it all in half a minute: no key, no network"
@@ -20,7 +23,8 @@ help:
 	@echo "make lint   format and lint only"
 	@echo "make ui     build the web page"
 	@echo "make bench  measure speed"
-	@echo "make soak   the long tests"
+	@echo "make soak   all faults at once, for SECONDS=600; then a table of what has to be zero"
+	@echo "make slow   the tests that take minutes"
 	@echo "make clean  remove .venv, what was built, and caches; runs stay"
 
 demo: $(INSTALLED)
@@ -61,6 +65,10 @@ bench: $(TESTABLE)
 	$(BIN)/python -m benchmarks
 
 soak: $(TESTABLE)
+	$(BIN)/python -m tests.faults --seconds $(SECONDS)
+	TAILCAST_STEPS=$(SECONDS) $(BIN)/python -m pytest -q -n 0 tests/faults/test_model.py
+
+slow: $(TESTABLE)
 	$(BIN)/python -m pytest -m soak -n 0
 
 clean:

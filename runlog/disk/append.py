@@ -10,7 +10,8 @@ The rules of an append, each of them paid for (docs/contract.md, "Appending"):
 * into the file that has the path now: one that was renamed or replaced is nobody's stream any more;
 * if the file does not end in LF, a writer died in mid-line: its line is ended before ours begins. It is not cut
   off, since readers may hold the half of it;
-* a full disk shows as a short write: what was written is cut off again, so a repeated append repeats nothing.
+* a full disk shows as a short write: what was written after its last line end is cut off again. Whole lines stay,
+  since readers may hold them; the error says how many bytes of them, so that a repeated append repeats nothing.
 """
 
 import errno
@@ -20,7 +21,15 @@ import stat
 import time
 from types import TracebackType
 
-__all__ = ["AppendFile", "Busy", "Unusable", "append_lines", "lock_within", "open_plain"]
+__all__ = [
+    "AppendFile",
+    "Busy",
+    "PartlyWritten",
+    "Unusable",
+    "append_lines",
+    "lock_within",
+    "open_plain",
+]
 
 # O_NONBLOCK: to open a FIFO would wait for its other end. On a regular file it changes nothing.
 _CAREFUL = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -43,6 +52,14 @@ class Busy(OSError):
 
     def __str__(self) -> str:
         return f"{self.filename}: {self.strerror}"
+
+
+class PartlyWritten(OSError):
+    """Of the lines that were to be appended only the first are in the file: `kept` bytes of them."""
+
+    def __init__(self, error: OSError, path: str, kept: int) -> None:
+        super().__init__(error.errno, error.strerror, path)
+        self.kept = kept
 
 
 def open_plain(path: str | os.PathLike[str], flags: int = os.O_RDONLY) -> int:
@@ -118,20 +135,27 @@ class AppendFile:
         """Write `lines` (one or more, the last ended by LF) and return the offset just after them.
 
         :raises ValueError: `lines` is empty or does not end in LF.
-        :raises OSError: the write failed, or was short (ENOSPC); the file is as it was before. `Busy` and `Unusable`
-            are among them.
+        :raises PartlyWritten: the write was short (ENOSPC), and the first lines are in the file.
+        :raises OSError: none of them are: the write failed, or was short. `Busy` and `Unusable` are among them.
         """
         if not lines.endswith(b"\n"):
             raise ValueError("append takes whole lines: the last byte must be a line feed")
         self._lock()
         try:
             before = os.lseek(self._fd, 0, os.SEEK_END)
-            if before and os.pread(self._fd, 1, before - 1) != b"\n":
+            mends = before and os.pread(self._fd, 1, before - 1) != b"\n"
+            if mends:
                 lines = b"\n" + lines
             try:
                 _write_whole(self._fd, lines)
-            except BaseException:
-                os.ftruncate(self._fd, before)
+            except BaseException as error:
+                written = os.lseek(self._fd, 0, os.SEEK_END) - before
+                kept = lines.rfind(b"\n", 0, written) + 1
+                os.ftruncate(self._fd, before + kept)
+                if mends and kept:
+                    kept -= 1
+                if kept and isinstance(error, OSError):
+                    raise PartlyWritten(error, self.path, kept) from error
                 raise
             return before + len(lines)
         finally:

@@ -67,7 +67,8 @@ def remove_ended(workspace: Workspace, *, stop_by: str = "", force: bool = False
             _remove(workspace)
             return
         lock = RunLock(workspace.lock)
-        with contextlib.suppress(Unusable):  # what is no file can't be held
+        # What is no file can't be held; what may not be opened is asked in vain.
+        with contextlib.suppress(Unusable, PermissionError):
             if not lock.acquire():
                 told = f"the process of {workspace.run_id} is about to end"
                 raise RunActive(told, "Try again soon")

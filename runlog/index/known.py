@@ -38,6 +38,8 @@ __all__ = ["Known", "Reopened"]
 
 # An entry made in the clock tick of a folder's mtime (up to 10 ms long) does not change it: trust it only later.
 _SETTLED_NS = 100_000_000
+# A row, and whether its run has ended for good.
+_Found = tuple[Row, bool]
 # Of a run whose files could not be read for want of means: unlike those of any file, so that it is read again.
 _UNREAD: Stamps = ((-1, -1, -1),) * 3
 # What takes no more CPU time than this is looked at afresh for each question; else after so many times as much.
@@ -111,6 +113,7 @@ class Known:
         self._ended: set[str] = set()
         self.live: dict[str, _Live] = {}
         self._live_until = 0.0
+        self._refused: OSError | None = None  # by the system, of a run that is not known yet
         self._unborn: dict[str, Stamps] = {}  # folders that hold no run yet, or an unreadable one
         self._to_keep: dict[str, Row] = {}  # ended, and not in the file yet
         self._to_drop: dict[str, None] = {}
@@ -165,10 +168,20 @@ class Known:
         self._read_new(_HELP_S if helps else budget_s)
         self._look_at_live(now)
         self.keep(self.store)
+        if budget_s is None and self._refused is not None:
+            self._check_unread()
         if self.notices is not None:
             going = reversed(self.live) if self.is_eager else ()
             self.notices.watch_live(self.root / run_id for run_id in going)
         return heard
+
+    def _check_unread(self) -> None:
+        """:raises OSError: a run could not be read for want of means: an answer without it would be wrong."""
+        for run_id, stamps in self._unborn.items():
+            if stamps is _UNREAD and run_id not in self._ended and run_id not in self.live:
+                assert self._refused is not None
+                raise self._refused
+        self._refused = None
 
     def _scan(self) -> None:
         """Which folders there are, if the root's own time says that some came or went."""
@@ -259,45 +272,66 @@ class Known:
         if not is_run_folder(self._folder, run_id):
             self._forget(run_id)
             return
+        stamps = stamps_of(self._folder, run_id)
+        try:
+            found = self._look_up(run_id, stamps)
+        except OSError:  # of the system: it stays as it was, and is looked at again
+            self._unborn[run_id] = _UNREAD
+            return
         was_there = run_id in self._ended or run_id in self.live
         self._leave(run_id)
-        self._read(run_id, stamps_of(self._folder, run_id))
+        self._take_in(run_id, stamps, found)
         if was_there and run_id not in self._ended and run_id not in self._to_drop:
             self._to_drop[run_id] = None
 
     def _read(self, run_id: str, stamps: Stamps) -> None:
         """Of a run of which nothing is known."""
         try:
-            self._read_now(run_id, stamps)
-        except OSError:  # of the system: the next look may have better luck
-            self._unborn[run_id] = _UNREAD
+            found = self._look_up(run_id, stamps)
+        except OSError as error:  # of the system: the next look may have better luck
+            self._unborn[run_id], self._refused = _UNREAD, error
+            return
+        self._take_in(run_id, stamps, found)
 
-    def _read_now(self, run_id: str, stamps: Stamps) -> None:
-        """:raises OSError: the system can't open anything now."""
+    def _look_up(self, run_id: str, stamps: Stamps) -> "tuple[_Live, _Found | None] | None":
+        """A run as its files are now, and its row if it has to be shown; None if that can't be read.
+
+        :raises OSError: the system can't open anything now.
+        """
         workspace = Workspace(self.root, RunId(run_id))
         manifest = read_slim(workspace) if is_run_folder(self._folder, run_id) else None
         if manifest is None:
-            self._unborn[run_id] = stamps  # what can't be read is for `doctor` to report
-            return
+            return None
         live = _Live(manifest, stamps)
         live.alive = is_alive(self._folder, run_id)
         if live.alive and not self.follows:
-            self.live[run_id] = live
-            return
+            return live, None
         found = None if live.alive else read_row(workspace, manifest, stamps)
         if live.alive or (self.follows and found and not found[1] and stamps[1] is not None):
             # The end of a stream says all of a run that has ended; of another one it takes the whole.
             found = self._fold(live, workspace, stamps)
-        self._sort(run_id, live, found)
+        return live, found
 
-    def _fold(self, live: _Live, workspace: Workspace, stamps: Stamps) -> tuple[Row, bool] | None:
+    def _take_in(
+        self, run_id: str, stamps: Stamps, found: "tuple[_Live, _Found | None] | None"
+    ) -> None:
+        if found is None:
+            self._unborn[run_id] = stamps  # what can't be read is for `doctor` to report
+            return
+        live, row = found
+        if live.alive and not self.follows:
+            self.live[run_id] = live
+            return
+        self._sort(run_id, live, row)
+
+    def _fold(self, live: _Live, workspace: Workspace, stamps: Stamps) -> _Found | None:
         live.reader = live.reader or StateReader(workspace)
         try:
             return read_row(workspace, live.manifest, stamps, live.reader.read)
         finally:
             live.reader.rest()
 
-    def _sort(self, run_id: str, live: _Live, found: tuple[Row, bool] | None) -> None:
+    def _sort(self, run_id: str, live: _Live, found: _Found | None) -> None:
         """Put a run where its row says that it belongs."""
         if found is None:
             self._leave(run_id)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from runlog import AppendFile, Busy, Event, InboxLine, Workspace, encode, now_iso, read_records
+from runlog.disk.append import PartlyWritten
 
 __all__ = ["RunStream", "can_wait", "is_no_room"]
 
@@ -70,9 +71,13 @@ class RunStream:
     def append(self, lines: bytes, *, sync: bool = False) -> int:
         """Append whole lines as they are (an agent's own); returns the offset after them.
 
-        :raises OSError: not written.
+        :raises OSError: not written; of several lines perhaps the first are.
         """
-        offset = self._file.append(self._owed + lines)
+        try:
+            offset = self._file.append(self._owed + lines)
+        except PartlyWritten as error:
+            self._owed = self._owed[error.kept :]
+            raise
         self._owed = b""
         self.on_append(offset)
         now = asyncio.get_running_loop().time()

@@ -2,13 +2,16 @@
 
 Demo, tests and `--scripted-model` point the real Claude CLI at it (`ANTHROPIC_BASE_URL`, any
 `ANTHROPIC_API_KEY`), so a whole run works with no network; model_script.py says what a script is.
-Models named `no-such…` or `unknown…` are 404, the key `bad-key` is 401. Nothing is kept between calls.
+Models named `no-such…` or `unknown…` are 404, the key `bad-key` is 401. Between calls it keeps only how often a
+conversation was sent whose step is to go wrong some `times`.
 
 Formats: https://docs.anthropic.com/en/api/messages and, streamed, …/api/messages-streaming
 """
 
 import argparse
+import hashlib
 import json
+import math
 import re
 import select
 import signal
@@ -17,10 +20,11 @@ import sys
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from .script import MAX_WAIT_S, Step, next_step
@@ -200,7 +204,15 @@ class _Server(ThreadingHTTPServer):
         self.closing = threading.Event()
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()  # guarded by _lock
+        self._tries: Counter[bytes] = Counter()  # guarded by _lock
         super().__init__(address, handler)
+
+    def tries(self, messages: Any) -> int:
+        """How often this very conversation was sent, with this time."""
+        key = hashlib.sha256(json.dumps(messages, sort_keys=True).encode()).digest()
+        with self._lock:
+            self._tries[key] += 1
+            return self._tries[key]
 
     def process_request(self, request: Any, client_address: Any) -> None:
         with self._lock:
@@ -300,23 +312,58 @@ class _Handler(BaseHTTPRequestHandler):
         deadline = time.monotonic() + MAX_WAIT_S
         step = next_step(body["messages"])
         self._wait(step.delay_s, deadline)
-        if step.status is not None:
+        fails = bool(step.status or step.fault) and (
+            step.times is None or self.server.tries(body["messages"]) <= step.times
+        )
+        if fails and step.status is not None:
             raise _ApiError(step.status, step.error or f"the script answers with {step.status}")
         content = _content(step, offered_tools=bool(body.get("tools")))
         message = _message(body, content, step.stop_reason)
         if not body.get("stream"):
-            self._send_json(200, message)
+            if fails:
+                self._spoil(step.fault, json.dumps(message).encode(), deadline)
+            else:
+                self._send_json(200, message)
             return
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream; charset=utf-8")
         self.send_header("Cache-Control", "no-cache")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        for wait_s, event in _stream_events(message, step.chunk_delay_s):
+        events = list(_stream_events(message, step.chunk_delay_s))
+        for number, (wait_s, event) in enumerate(events):
             self._wait(wait_s, deadline)
+            if fails and number == len(events) // 2:
+                self._break_off(step.fault, deadline)
             frame = f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
             self.wfile.write(b"%x\r\n%b\r\n" % (len(frame), frame))
         self.wfile.write(b"0\r\n\r\n")
+
+    def _spoil(self, fault: str, payload: bytes, deadline: float) -> None:
+        """An answer that is no stream, and goes wrong."""
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(payload)))
+        self.end_headers()
+        self.wfile.write(payload[: len(payload) // 2])
+        if fault == "bad_json":
+            self.wfile.write(b"}" * (len(payload) - len(payload) // 2))
+        else:
+            self._stay_away(fault, deadline)
+
+    def _break_off(self, fault: str, deadline: float) -> None:
+        """Half-way in a stream."""
+        if fault == "bad_json":
+            frame = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":\n\n'
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(frame), frame))
+        else:
+            self._stay_away(fault, deadline)
+
+    def _stay_away(self, fault: str, deadline: float) -> NoReturn:
+        """:raises ConnectionError: in the end, so that nothing more is sent."""
+        if fault == "silence":
+            self._wait(math.inf, deadline)
+        raise ConnectionAbortedError(f"the script has it end by {fault}")
 
     def _wait(self, wait_s: float, deadline: float) -> None:
         """Wait, at most until the deadline.

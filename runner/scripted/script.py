@@ -10,7 +10,9 @@ repeats what the user said. Messages in, a step out; no HTTP here.
 
 Keys of a step, all optional: `text`, `thinking`, `tools` (`[{"name", "input"}]`), `delay_s` (before
 the answer), `chunk_delay_s` (between words), `stop_reason` (why the model ends: `refusal`, `max_tokens`),
-`status` and `error` (an API error instead of an answer). `{{last_user}}` in `text` is what the user
+`status` and `error` (an API error instead of an answer), `fault` (an answer that goes wrong half-way: `cut`, the
+connection ends; `bad_json`; `silence`, nothing more comes), `times` (so many calls meet the status or fault, the
+next one, as of a retry, gets the answer; left out: all do). `{{last_user}}` in `text` is what the user
 said since the script, also in mid-turn.
 """
 
@@ -45,8 +47,11 @@ _RESUME_FILLER = "No response requested."
 _EXAMPLE = (
     f'{_BEGIN}[{{"text": "Listing.", "tools": [{{"name": "Bash", "input": {{"command": "ls"}}}}]}},'
     f' {{"text": "Done."}}]{_END}'
-    " (keys of a step: text, thinking, tools, delay_s, chunk_delay_s, stop_reason, status, error)"
+    " (keys of a step: text, thinking, tools, delay_s, chunk_delay_s, stop_reason, status, error, fault, times)"
 )
+
+# What may go wrong with an answer that has begun.
+_FAULTS = ("cut", "bad_json", "silence")
 
 
 class ScriptError(ValueError):
@@ -65,6 +70,8 @@ class Step:
     stop_reason: str = ""
     status: int | None = None
     error: str = ""
+    fault: str = ""
+    times: int | None = None
 
 
 def parse_script(source: str) -> list[Step]:
@@ -116,7 +123,7 @@ def _parse_step(number: int, step: Any) -> Step:
     known = {f.name for f in fields(Step)}
     if unknown := sorted(set(step) - known):
         raise ScriptError(f"step {number} has unknown keys: {', '.join(unknown)}")
-    for key in ("text", "thinking", "stop_reason", "error"):
+    for key in ("text", "thinking", "stop_reason", "error", "fault"):
         if not isinstance(step.get(key, ""), str):
             raise ScriptError(f"`{key}` of step {number} must be a string")
     for key in ("delay_s", "chunk_delay_s"):
@@ -128,8 +135,20 @@ def _parse_step(number: int, step: Any) -> Step:
         raise ScriptError(f"`status` of step {number} must be an error's: 400 to 599")
     if "error" in step and status is None:
         raise ScriptError(f"`error` of step {number} needs a `status`")
-    if status is None and not (step.get("text") or step.get("thinking") or step.get("tools")):
-        raise ScriptError(f"step {number} needs one of text, thinking, tools and status")
+    fault, times = step.get("fault", ""), step.get("times")
+    if fault and (fault not in _FAULTS or status is not None):
+        raise ScriptError(
+            f"`fault` of step {number} must be one of {', '.join(_FAULTS)}, without a `status`"
+        )
+    answers = step.get("text") or step.get("thinking") or step.get("tools")
+    if times is not None and not (type(times) is int and times > 0 and answers):
+        raise ScriptError(
+            f"`times` of step {number} must be 1 or more, beside text, thinking or tools for afterwards"
+        )
+    if times is not None and not fault and status is None:
+        raise ScriptError(f"`times` of step {number} needs a `status` or a `fault`")
+    if status is None and not fault and not answers:
+        raise ScriptError(f"step {number} needs one of text, thinking, tools, status and fault")
     return Step(
         text=step.get("text", ""),
         thinking=step.get("thinking", ""),
@@ -139,6 +158,8 @@ def _parse_step(number: int, step: Any) -> Step:
         stop_reason=step.get("stop_reason", ""),
         status=status,
         error=step.get("error", ""),
+        fault=fault,
+        times=times,
     )
 
 

@@ -26,6 +26,7 @@ __all__ = ["CLIENTS", "FAULTS", "KILLS", "Fault"]
 Fault = Callable[[World], None]
 
 _LOST = "failed lost"
+_OF_A_FULL_DISK = ("failed disk_full", "failed error", "failed cannot_start")
 _RUN_FILES = ("run.json", "_stream.jsonl", "_inbox.jsonl", "_lock", "_stderr.log")
 
 
@@ -212,19 +213,21 @@ def runner_without_descriptors(world: World) -> None:
 
 
 def fill_disk(world: World) -> None:
-    """Not a byte is left for a while. For a root on a small file system of its own (`is_small`)."""
+    """Not a byte is left for a while. For a root on a small file system of its own."""
+    world.may = frozenset(_OF_A_FULL_DISK)
     for life in list(world.lives.values()):
-        life.may.update(("failed disk_full", "failed error", "failed cannot_start"))
+        life.may.update(_OF_A_FULL_DISK)
     ballast = world.root.with_name(f"ballast-{world.random.randrange(16**8):08x}")
-    with open(ballast, "wb", buffering=0) as file, contextlib.suppress(OSError):
+    with open(ballast, "wb", buffering=0) as file:
         for size in (1 << 20, 4096):
             with contextlib.suppress(OSError):
                 while file.write(b"\0" * size):
                     pass
         time.sleep(world.random.uniform(0.2, 1.5))
-    for life in list(world.lives.values()):
-        life.may.update(("failed disk_full", "failed error", "failed cannot_start"))
     ballast.unlink()
+    for life in list(world.lives.values()):
+        life.may.update(_OF_A_FULL_DISK)
+    world.may = frozenset()
 
 
 # --- clients -------------------------------------------------------------------------------------------------------

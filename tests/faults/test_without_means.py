@@ -107,18 +107,49 @@ def test_no_run_leaves_the_view(tmp_path: Path) -> None:
         assert shown == {ended.run_id: "completed", live.run_id: "queued", fresh.run_id: "queued"}
         recorded(live, 1)
         later = new_run(root)
+        say(ended, "workflow_started", attempt=2)  # it goes on
         with _as_process_without_descriptors():
             with contextlib.suppress(OSError):
                 index.look()
+            with contextlib.suppress(OSError):  # or it is shown as it was
+                assert {row.run_id for row in index.page(limit=10).runs} >= shown.keys()
+        say(ended, "workflow_failed", inbox_offset=0)
         shown = {row.run_id: row.status for row in index.page(limit=10).runs}
         assert shown == {
-            ended.run_id: "completed",
+            ended.run_id: "failed",
             live.run_id: "completed",
             fresh.run_id: "queued",
             later.run_id: "queued",
         }
     finally:
         index.close()
+
+
+def test_a_view_that_can_not_be_made_is_none(tmp_path: Path) -> None:
+    """Of a relay that was started this moment: an error, and no list with less in it."""
+    root = tmp_path / "workspaces"
+    root.mkdir(mode=0o700)
+    runs = {new_run(root).run_id for _ in range(3)}
+    index = RunIndex(root)
+    try:
+        with _only_folders_can_be_listed(), pytest.raises(OSError, match="open files"):
+            index.page(limit=10)
+        assert {row.run_id for row in index.page(limit=10).runs} == runs
+    finally:
+        index.close()
+
+
+@contextlib.contextmanager
+def _only_folders_can_be_listed() -> Iterator[None]:
+    """One descriptor is left: enough for a folder, not for a file in a folder, which takes two."""
+    free = os.dup(0)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free + 1, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 @contextlib.contextmanager

@@ -25,7 +25,7 @@ from runlog.run.events import TERMINAL_STATUS
 from runner.keeper.tree import descendants
 from tests.faults.account import Account
 from tests.faults.listeners import Listener
-from tests.support import DEADLINE_S, end_runs, events, free_port, tree_of
+from tests.support import DEADLINE_S, end_runs, events, free_port, tree_of, wait_until
 
 __all__ = ["Life", "Program", "World", "house"]
 
@@ -34,6 +34,8 @@ AGENT = Path(__file__).with_name("agent.py")
 _LISTENERS = ("sse", "poll", "slow")
 _PAUSE_S = 0.1
 _UNSEEN = "not seen"
+# Of a call that is tried again: the relay may be killed again and again meanwhile.
+_CALL_S = 3 * DEADLINE_S
 # What lies in a root when nothing goes on there: all else is left over.
 _OF_THE_ROOT = frozenset({"_catalog.json", "_runner.lock", "_index", "_troubles.json", "_key"})
 
@@ -71,7 +73,8 @@ class Program:
         return self.process.pid
 
     def kill(self) -> None:
-        """SIGKILL, and the next one at once."""
+        """SIGKILL, once it is up, and the next one at once."""
+        wait_until(lambda: self.is_up, f"{self.argv[5]} to be up")
         with self.lock:
             self.process.kill()
             self.process.wait()
@@ -140,6 +143,7 @@ class World:
         self.relay = Program([*command, "relay", "--port", str(self.port)], logs / "relay.log")
         runner = ["runner", "--grace-s", "1", "--max-running", str(runs), "--scripted-model"]
         self.runner = Program([*command, *runner], logs / "runner.log")
+        self.may: frozenset[str] = frozenset()  # what may come of any run, for now
         self._size = runs
         self._listeners = listeners
         self._number = 0
@@ -152,7 +156,7 @@ class World:
 
         :raises AssertionError: it has not within the deadline, or says that we are wrong.
         """
-        deadline = time.monotonic() + DEADLINE_S
+        deadline = time.monotonic() + _CALL_S
         told: object = None
         while time.monotonic() < deadline:
             try:
@@ -216,11 +220,13 @@ class World:
             "run_id": run_id,
             "params": {"argv": argv, "input": "stdin"},
         }
+        may = self.may
         # One of that id is there already: the answer to an earlier try did not come.
         self.call("POST", "/workflows", 201, 409, json=body)
         kinds = [_LISTENERS[n % len(_LISTENERS)] for n in range(self._listeners)]
         listeners = [Listener(self.address, run_id, kind, self.account) for kind in kinds]
         life = Life(runlog.open_workspace(self.root, run_id), listeners)
+        life.may |= may | self.may
         with self._lock:
             self.lives[run_id] = life
         self.account.count("runs")

@@ -244,9 +244,48 @@ def test_a_short_write_is_taken_back(tmp_path: Path, python: Python, torn: bytes
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, -1))\n"
     out, _ = python(limit + FULL, path, "limit").communicate(timeout=DEADLINE_S)
     errors, grown, length = json.loads(out)
-    assert errors == [[27, 0]] * 3  # EFBIG, and the file as it was
+    # EFBIG, and the file as it was; a torn line stays ended, since readers may have taken it.
+    assert errors == [[27, len(torn) > 0]] * 3
     assert grown == length + bool(torn)
     assert path.read_bytes().startswith(b'{"n":1}\n' + torn + (b"\n" if torn else b"") + b'{"pad')
+
+
+LINES = """
+import json, resource, sys
+from runlog import AppendFile
+from runlog.disk.append import PartlyWritten
+path, lines = sys.argv[1], b"".join(b'{"n":%d}\\n' % n for n in range(20_000))
+with AppendFile(path) as file:
+    tries = 0
+    while lines:
+        try:
+            file.append(lines)
+            break
+        except PartlyWritten as error:
+            lines = lines[error.kept :]
+        except OSError as error:
+            assert error.errno == 27
+        with open(path, "rb") as now:
+            assert now.read().endswith(b"}\\n")
+        tries += 1
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000 * (tries + 1), -1))
+    print(tries)
+"""
+
+
+@pytest.mark.parametrize("torn", [b"", b'{"half'])
+def test_whole_lines_of_a_short_write_stay_and_are_not_repeated(
+    tmp_path: Path, python: Python, torn: bytes
+) -> None:
+    """Readers have them: what was given out is never taken back."""
+    path = tmp_path / "log"
+    path.write_bytes(torn)
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, -1))\n"
+    out, _ = python(limit + LINES, path).communicate(timeout=DEADLINE_S)
+    assert int(out) > 3
+    lines = [record.line for record in read_records(path)]
+    assert lines[len(lines) - 20_000 :] == [b'{"n":%d}' % n for n in range(20_000)]
+    assert len(lines) == 20_000 + bool(torn)
 
 
 def test_a_full_disk(tmp_path: Path) -> None:

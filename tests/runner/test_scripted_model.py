@@ -1,5 +1,6 @@
 """The scripted model: over HTTP, and with the real SDK and CLI."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -171,6 +172,56 @@ def test_scripted_errors(client: httpx.Client, status: int, kind: str, retry: st
     assert response.headers["x-should-retry"] == retry
 
 
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_error_counts_by_its_tries(client: httpx.Client, times: int, stream: bool) -> None:
+    """A retry sends the same conversation; another one has its own tries."""
+    step = {"status": 529, "times": times, "text": "at last"}
+    for told in ("a", "b"):
+        body = request(user(f"{told} {script(step)}"), stream=stream)
+        statuses = [client.post("/v1/messages", json=body).status_code for _ in range(times + 2)]
+        assert statuses == [529] * times + [200, 200]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_that_is_cut(client: httpx.Client, stream: bool) -> None:
+    step = {"fault": "cut", "times": 1, "text": "one two three four five six seven eight nine ten"}
+    body = request(user(script(step)), stream=stream)
+    with pytest.raises(httpx.RemoteProtocolError):
+        client.post("/v1/messages", json=body)
+    answer = client.post("/v1/messages", json=body)
+    assert "ten" in answer.text and answer.status_code == 200
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_that_is_no_json(client: httpx.Client, stream: bool) -> None:
+    body = request(user(script({"fault": "bad_json", "text": "a b c d e f g h"})), stream=stream)
+    for _ in range(2):  # without `times` each time
+        told = client.post("/v1/messages", json=body).text
+        lines = [line[6:] for line in told.splitlines() if line.startswith("data: ")] or [told]
+        with pytest.raises(ValueError, match="line 1 column"):
+            [json.loads(line) for line in lines]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_silence_after_half_of_it(stream: bool) -> None:
+    """It lasts until somebody goes: here the model."""
+    body = request(user(script({"fault": "silence", "text": "a b c d e f g h"})), stream=stream)
+    got = b""
+    with (
+        contextlib.ExitStack() as model,
+        httpx.Client(timeout=DEADLINE_S, trust_env=False) as client,
+    ):
+        url = model.enter_context(scripted_model())
+        with client.stream("POST", f"{url}/v1/messages", json=body) as answer:
+            with pytest.raises(httpx.RemoteProtocolError):
+                for block in answer.iter_raw():
+                    got += block
+                    if b"content_block_start" in got or not stream:
+                        model.close()
+    assert got and b"message_stop" not in got
+
+
 def test_refused_calls(client: httpx.Client) -> None:
     good = request(user("hi"))
     for headers in ({"x-api-key": "bad-key"}, {"Authorization": "Bearer bad-key"}):
@@ -217,6 +268,11 @@ def test_too_long_body_is_refused_unread(client: httpx.Client) -> None:
         ('[{"tools": {}}]', "`tools` of step 0|needs one of"),
         ('[{"tools": [{"name": "Bash", "input": 1}]}]', "`tools` of step 0"),
         ("[{}]", "needs one of"),
+        ('[{"fault": "flood"}]', "`fault` of step 0"),
+        ('[{"fault": "cut", "status": 500}]', "`fault` of step 0"),
+        ('[{"status": 500, "times": 1}]', "`times` of step 0"),
+        ('[{"status": 500, "times": 0, "text": "a"}]', "`times` of step 0"),
+        ('[{"times": 1, "text": "a"}]', "needs a `status` or a `fault`"),
     ],
 )
 def test_malformed_script_is_explained(source: str, reason: str) -> None:

@@ -94,7 +94,7 @@ def test_a_run_that_has_the_folder_and_asks_for_more_gets_nothing_of_it(
     assert not psutil.pid_exists(pid)
 
 
-@pytest.mark.parametrize("part", ["run process", "guard", "cli", "all"])
+@pytest.mark.parametrize("part", ["run process", "all"])
 def test_one_that_is_killed_is_cleared_away(
     root: Path, spare: Callable[[], Workspace], part: str
 ) -> None:
@@ -107,6 +107,20 @@ def test_one_that_is_killed_is_cleared_away(
         kill(each.pid)
     wait_until(lambda: not waiting.has_folder(), "its folder to be gone")
     wait_until(lambda: not tree_of(waiting), "its processes to be gone")
+
+
+@pytest.mark.parametrize("part", ["run process", "guard", "cli"])
+def test_a_run_whose_spare_is_killed_is_done_all_the_same(
+    root: Path, spare: Callable[[], Workspace], part: str
+) -> None:
+    """Killed as the run takes it over: whoever notices first."""
+    waiting = spare()
+    process = psutil.Process(cli_pid(waiting))
+    for _ in range({"run process": 2, "guard": 1, "cli": 0}[part]):
+        above = process.parent()
+        assert above is not None
+        process = above
+    process.kill()  # without waiting for its end
     run = start(root, "hello")
     assert wait_for_end(run)["result"] == "hello"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from runlog.groups.deployments import Deployment, write_deployment
+from runlog.groups.deployments import Deployment, remove_deployment, write_deployment
 from runlog.run.reserved import reservations
 
 from ..bench import Bench, Figures
@@ -34,7 +34,7 @@ def measure(bench: Bench) -> list[Row]:
     if importlib.util.find_spec("claude_agent_sdk") is None:
         bench.skipped["claude"] = "claude-agent-sdk is not installed"
         return []
-    idle_s = bench.pick(5.0, 5.0, 0.5)
+    idle_s = bench.pick(4.0, 4.0, 0.5)
     with bench.root() as root, listening("tailcast", _serve(root), root, "") as server:
         write_deployment(root, _DEPLOYMENT)
         _wait_for_spare(root)
@@ -60,6 +60,8 @@ def measure(bench: Bench) -> list[Row]:
             spare = _process_of(root / waiting.run_id)
             spare_cpu = _share(lambda: cpu_s(spare.pid), idle_s)
             spare_mb = memory_bytes(spare.pid) / 1e6
+        remove_deployment(root, _DEPLOYMENT.name)
+        _wait(lambda: not reservations(root), "end of the spares")
     first = Row("first words", "POST -> first text of the model", "ms", found["first text"], "less")
     first.within(600, first.median(), "warm at most 600 ms").times("cold", 1.5)
 
@@ -138,7 +140,7 @@ def _wait(condition: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + _PATIENCE_S
     while not condition():
         if time.monotonic() > deadline:
-            raise BenchError(f"no {what} in {_PATIENCE_S} s")
+            raise BenchError(f"no {what} in {_PATIENCE_S:g} s")
         time.sleep(0.05)
 
 

@@ -33,7 +33,7 @@ _ASKED = 30
 def measure(bench: Bench) -> list[Row]:
     ended = bench.pick(100_000, 10_000, 300)
     talkers = bench.pick(1000, 200, 10)
-    idle_s = bench.pick(8.0, 5.0, 0.5)
+    idle_s = bench.pick(6.0, 5.0, 0.5)
     work = f"{ended:,} ended runs"
     rows = []
 

@@ -17,7 +17,7 @@ _SETTLE_S = 1.0
 
 def measure(bench: Bench) -> list[Row]:
     lines = bench.pick(50, 50, 5)
-    idle_s = bench.pick(3.0, 3.0, 0.2)
+    idle_s = bench.pick(2.0, 2.0, 0.2)
     with (
         bench.root() as root,
         tailcast(root) as watchfiles,
@@ -28,7 +28,7 @@ def measure(bench: Bench) -> list[Row]:
             name: partial(_measure_one, bench, server, lines, idle_s)
             for name, server in servers.items()
         }
-        found = bench.interleave("watch", measures)
+        found = bench.interleave("watch", measures, rounds=min(2, bench.rounds))
     work = f"tailcast is `--watch inotify`; 1 listener, {_LINES_PER_S} lines/s"
     return [
         Row("watch", f"{work}, p50", "ms", found["p50"], "less").at_most(0.5),

@@ -27,7 +27,7 @@ from ..keeper.tree import end_marked
 from .catalog import check_params, load_workflow
 from .environment import mark_of
 from .options import RunOptions
-from .process import Begun, attempt, began, main
+from .process import EXIT_REFUSED, Begun, attempt, began, main
 from .process_title import show_in_ps
 from .workflow import Ahead, Workflow
 
@@ -92,7 +92,7 @@ def main_ahead(folder: Path, key: str, gate_fd: int, go: bytes) -> None:
     elif gate.closed:
         discard(workspace, options.grace_s)
     else:
-        sys.exit(1)  # the runner tells why it could not get ready, and clears up
+        sys.exit(EXIT_REFUSED)  # the runner tells why it could not get ready, and clears up
 
 
 def discard(workspace: Workspace, grace_s: float) -> None:

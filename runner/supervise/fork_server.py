@@ -217,12 +217,28 @@ class Spare:
         """Its run is there and may start; None if the process has ended, or can't be told."""
         if self.process.is_orphan or self.process.poll() is not None:
             return None
-        return self.process if self._server.say({"begin": self.process.number}) else None
+        return _Begun(self.process) if self._server.say({"begin": self.process.number}) else None
 
     def end(self) -> None:
         """It ends by itself where nobody can tell it anything any more."""
         if not self.process.is_orphan:
             self._server.say({"end": self.process.number})
+
+
+class _Begun:
+    """Of a run whose spare was told to begin: if it dies before it could, its run has nothing to do with that."""
+
+    def __init__(self, process: _Forked) -> None:
+        self._process = process
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid
+
+    def poll(self) -> int | None:
+        return (
+            None if self._process.poll() is None else 0
+        )  # a run that is still queued is started again
 
 
 def serve_forks() -> Callable[[], None] | None:

@@ -19,8 +19,24 @@ from benchmarks.rows import Row
 pytest.importorskip("sse_starlette", reason="the extra `bench` is not installed")
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if name not in ON_REQUEST])
+_OF_CLAUDE = "first-words"
+
+
+@pytest.fixture
+def claude_cli() -> None:
+    """Says that a test starts Claude's CLI (`tests/needs.py`)."""
+
+
+@pytest.mark.parametrize("name", sorted(CASES.keys() - ON_REQUEST - {_OF_CLAUDE}))
 def test_case(name: str, tmp_path: Path) -> None:
+    check(name, tmp_path)
+
+
+def test_case_of_claude(claude_cli: None, tmp_path: Path) -> None:
+    check(_OF_CLAUDE, tmp_path)
+
+
+def check(name: str, tmp_path: Path) -> None:
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     rows = CASES[name](Bench(tmp_path, size="tiny", rounds=1))
     assert rows

@@ -15,9 +15,18 @@ from runlog import RunId, Workspace, new_run_id
 from runlog.groups.deployments import Deployment, remove_deployment, write_deployment
 from runlog.run.reserved import request_key, reservations, reserve, set_free, take, take_over
 from runner.supervise.supervisor import runner_is_active
-from tests.runner.claude_runs import cli_pid
+from tests.runner.claude_runs import cli_pid, control, say, texts
 from tests.runner.conftest import RUNNER, runner_process
-from tests.support import bash, events, kill, script, tree_of, wait_for_end, wait_until
+from tests.support import (
+    bash,
+    events,
+    kill,
+    script,
+    tree_of,
+    wait_for,
+    wait_for_end,
+    wait_until,
+)
 
 GRACE_S = 20.0
 PARAMS: dict[str, Any] = {"allowed_tools": ["Bash"]}
@@ -82,6 +91,36 @@ def test_runs_take_it_over_and_share_nothing(root: Path, spare: Callable[[], Wor
     assert str(first.path) not in (second.stream.read_text() + transcripts(second))
 
 
+def test_a_chat_that_took_it_over_asks_people_and_goes_on_after_its_end(
+    root: Path, spare: Callable[[], Workspace]
+) -> None:
+    write_deployment(root, Deployment("quick", "chat", warm=1))
+    key = request_key("chat", {}, False, {})
+
+    def found() -> list[RunId]:
+        return [one.run_id for one in reservations(root) if (one.key, one.state) == (key, "ready")]
+
+    (name,) = wait_until(found, "a spare for the chat")
+    history = [{"role": "user", "content": "I am Ada."}]
+    asked = script({"tools": [bash("touch made")]}, {"text": "one"}, {"text": "two {{last_user}}"})
+    run = runlog.create_run(root, "chat", prompt=asked, chat_history=history, deployment="quick")
+    assert run.run_id == name
+    request = wait_for(run, "permission_requested")
+    control(run, "permission", request_id=request["request_id"], decision="allow")
+    wait_for(run, "progress_update", status="waiting")
+    assert (run.files / "made").exists() and "I am Ada." in transcripts(run)
+    say(run, "pears", "m1")
+    wait_until(lambda: texts(run) == ["one", "two pears"], "the second answer")
+    control(run, "stop")
+    wait_for_end(run)
+    session = runlog.read_state(run).session_id
+    say(run, "again", "m2", resume=True)
+    wait_until(lambda: len(texts(run)) == 3, "an answer after the end")
+    assert runlog.read_state(run).session_id == session
+    control(run, "stop")
+    wait_for_end(run, attempt=2)
+
+
 def test_a_run_that_has_the_folder_and_asks_for_more_gets_nothing_of_it(
     root: Path, spare: Callable[[], Workspace]
 ) -> None:
@@ -94,7 +133,7 @@ def test_a_run_that_has_the_folder_and_asks_for_more_gets_nothing_of_it(
     assert not psutil.pid_exists(pid)
 
 
-@pytest.mark.parametrize("part", ["run process", "guard", "cli", "all"])
+@pytest.mark.parametrize("part", ["run process", "all"])
 def test_one_that_is_killed_is_cleared_away(
     root: Path, spare: Callable[[], Workspace], part: str
 ) -> None:
@@ -107,6 +146,20 @@ def test_one_that_is_killed_is_cleared_away(
         kill(each.pid)
     wait_until(lambda: not waiting.has_folder(), "its folder to be gone")
     wait_until(lambda: not tree_of(waiting), "its processes to be gone")
+
+
+@pytest.mark.parametrize("part", ["run process", "guard", "cli"])
+def test_a_run_whose_spare_is_killed_is_done_all_the_same(
+    root: Path, spare: Callable[[], Workspace], part: str
+) -> None:
+    """Killed as the run takes it over: whoever notices first."""
+    waiting = spare()
+    process = psutil.Process(cli_pid(waiting))
+    for _ in range({"run process": 2, "guard": 1, "cli": 0}[part]):
+        above = process.parent()
+        assert above is not None
+        process = above
+    process.kill()  # without waiting for its end
     run = start(root, "hello")
     assert wait_for_end(run)["result"] == "hello"
 

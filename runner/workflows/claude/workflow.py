@@ -79,7 +79,9 @@ class Claude:
         params = run.params = carried(run, run.params)
         if self._ahead is not None:
             conversation, connection, opened = self._ahead
-            return await conversation.hold(run, _left_by(opened, connection), None)
+            if await _answers(connection):
+                return await conversation.hold(run, _left_by(opened, connection), None)
+            await opened.aclose()  # nothing was said to it yet
         conversation = _Conversation(params)
         if run.taken_up and run.parking.is_over and not run.inbox.has_more():
             return conversation.outcome(run)  # nobody came in time: no need of the CLI
@@ -401,6 +403,17 @@ class _Conversation:
                 updated_permissions=[PermissionUpdate.from_dict(update) for update in taken_up],
             )
         return PermissionResultDeny(message=decided.get("message") or "a person said no")
+
+
+async def _answers(connection: Connection) -> bool:
+    """Whether a CLI that has waited is alive: that it ended may not have been heard yet."""
+    asking = asyncio.create_task(connection.client.get_mcp_status())
+    await asyncio.wait(
+        {asking, connection.ended}, timeout=_CONTROL_S, return_when=asyncio.FIRST_COMPLETED
+    )
+    asking.cancel()
+    await asyncio.wait({asking})
+    return not (asking.cancelled() or asking.exception())
 
 
 @asynccontextmanager

@@ -304,3 +304,12 @@ def test_deployments(client: Any, relay: Relay) -> None:
     client.remove_deployment(name)
     with pytest.raises(ProblemError, match="unknown-deployment"):
         client.deployment(name)
+
+
+def test_when_a_run_is_parked_is_asked_for_and_told(client: Any, relay: Relay) -> None:
+    started = client.start("command", params={"argv": ["true"]}, park_after_s=3)
+    run = client.get(started.run_id)
+    assert (run.park_after_s, run.parked, run.parked_until) == (3, False, None)
+    assert [row.parked for row in client.runs() if row.run_id == started.run_id] == [False]
+    kept = client.put_deployment("kept", "command", params={"argv": ["true"]}, park_after_s=0)
+    assert kept.park_after_s == 0

@@ -204,14 +204,12 @@ def _tell_end(
 def _end_is_told(
     run: Run, inbox: InboxReader, outcome: _Outcome, reader: StateReader, lock: RunLock
 ) -> bool:
-    """Write the last receipts and the terminal line, and give the lock back; False if it has to wait.
-
-    Of a run that is parked nothing is answered: what its inbox has beyond `offset` is for the next process.
-    """
+    """Write the last receipts and the terminal line, and give the lock back; False if it has to wait."""
     told = reader.read()  # the long part of the fold, before others are kept waiting
+    if outcome.event_type == PARKED:
+        # Nobody is kept waiting or answered: what the inbox has beyond its offset is for the next process.
+        return _is_told(run, inbox, outcome, reader, lock)
     with _posts_kept_out(run.workspace):
-        if outcome.event_type == PARKED:
-            return _is_told(run, inbox, outcome, reader, lock)
         for line in _rest_of(inbox, run):
             if not isinstance(line, InboxLine):
                 continue

@@ -343,3 +343,12 @@ def test_a_run_is_started_again_and_waited_for(client: Any, relay: Relay) -> Non
         client.wait(second.run_id, for_="attention", timeout_s=0)
     recorded(Workspace(relay.root, second.run_id), 3)
     assert client.wait(second.run_id, for_="turn", timeout_s=DEADLINE_S).ended
+
+
+def test_when_a_run_is_parked_is_asked_for_and_told(client: Any, relay: Relay) -> None:
+    started = client.start("command", params={"argv": ["true"]}, park_after_s=3)
+    run = client.get(started.run_id)
+    assert (run.park_after_s, run.parked, run.parked_until) == (3, False, None)
+    assert [row.parked for row in client.runs() if row.run_id == started.run_id] == [False]
+    kept = client.put_deployment("kept", "command", params={"argv": ["true"]}, park_after_s=0)
+    assert kept.park_after_s == 0

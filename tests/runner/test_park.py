@@ -404,8 +404,21 @@ while True:
 """
 
 
+def said_to(run: Workspace, text: str, by_hand: bool) -> bool:
+    """Whether it is in the inbox; False on a machine so busy that the caller is told to try again."""
+    try:
+        if by_hand:
+            with runlog.AppendFile(run.inbox) as inbox:
+                inbox.append(encode({"type": "message", "content": text}))
+        else:
+            say(run, text, text)
+    except runlog.Busy:
+        return False
+    return True
+
+
 @pytest.mark.parametrize(
-    "count", [150, pytest.param(5000, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])]
+    "count", [150, pytest.param(2000, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])]
 )
 def test_what_comes_in_the_moment_of_a_park_is_taken_once(
     tmp_path: Path, plugins: None, count: int
@@ -417,13 +430,11 @@ def test_what_comes_in_the_moment_of_a_park_is_taken_once(
         chance = random.Random(who)
         for number in range(count):
             time.sleep(chance.choice([0, 0.001, 0.005, 0.02, 0.05]))
-            text = f"{who}-{number}"
-            if chance.random() < 0.2:
+            text, hand = f"{who}-{number}", chance.random() < 0.2
+            if hand:
                 by_hand.append(text)
-                with runlog.AppendFile(run.inbox) as inbox:
-                    inbox.append(encode({"type": "message", "content": text}))
-            else:
-                say(run, text, text)
+            while not said_to(run, text, hand):
+                pass
 
     speakers = [threading.Thread(target=speak, args=(who,)) for who in range(2)]
     program = (sys.executable, "-c", TAKES_UP, str(run.root), run.run_id)

@@ -240,12 +240,29 @@ describe("the steps", () => {
   });
 });
 
+describe("a parked run", () => {
+  const started = { type: "workflow_started", workflow: "chat", attempt: 1 };
+  const idle = { type: "progress_update", status: "waiting", message: "waiting for a message" };
+
+  it("waits, without a process, until it is taken up in the same attempt", () => {
+    const parked = run(started, idle, { type: "workflow_parked", stats: { attempt: 1 } });
+    expect([parked.status, parked.parked, parked.attempt]).toEqual(["waiting", true, 1]);
+    const taken = run(started, { type: "workflow_parked" }, { type: "workflow_unparked", attempt: 1 });
+    expect([taken.status, taken.parked, taken.attempt]).toEqual(["running", false, 1]);
+  });
+
+  it("can end", () => {
+    const over = run(started, { type: "workflow_parked" }, { type: "workflow_stopped", reason: "stop" });
+    expect([over.status, over.parked]).toEqual(["stopped", false]);
+  });
+});
+
 describe("hostile events", () => {
   const BAD: readonly unknown[] = [null, 0, -1, 1e308, "", "x", "__proto__", [], [null], {}, { type: 3 }, true, [[[]]], { id: null, content: 5 }];
   const TYPES = ["assistant", "user", "result", "stream_event", "system", "log", "error", "malformed", "progress_update", "questions_presented"];
   TYPES.push("responses_collected", "permission_requested", "permission_resolved", "message_received", "workflow_started", "workflow_failed");
   TYPES.push("task_started", "task_progress", "iteration_started", "node_started", "node_completed", "reason_card", "countdown_tick");
-  TYPES.push("auto_approving", "workflow_completed", "__proto__", "constructor", "toString", "", "never seen");
+  TYPES.push("workflow_parked", "workflow_unparked", "auto_approving", "workflow_completed", "__proto__", "constructor", "toString", "", "never seen");
   const FIELDS = ["message", "event", "timestamp", "questions", "question_id", "request_id", "content", "data", "params", "stats", "usage", "level"];
   FIELDS.push("attempt", "progress", "iteration", "node", "task_id", "result", "session_id", "parent_tool_use_id", "message_id", "state", "timeout_s");
 

@@ -99,6 +99,7 @@ class RunState:
     _lines: set[int] = field(default_factory=set)  # the answers' lines: the CLI may tell one again
     _turn_before: Turn | None = None
     _error: str | None = None  # of the last answer: what the CLI made up in its place
+    _open_calls: set[str] = field(default_factory=set)  # of the agent itself, without a result yet
 
     @property
     def status(self) -> Status:
@@ -119,6 +120,12 @@ class RunState:
         if self.open_questions or self.open_permissions:
             return "answer"
         return "message" if self.idle else None
+
+    @property
+    def awaits_model(self) -> bool:
+        """Whether nothing but the model is waited for: a turn runs, no tool of the agent, and nobody is asked."""
+        turns = self.turn is not None and self.turn.running
+        return turns and self.status == "running" and not self._open_calls
 
     @property
     def usage(self) -> dict[str, int]:
@@ -206,6 +213,7 @@ def _started(state: RunState, event: Event) -> None:
     state.paused = state.idle = False
     state.current_tool = None
     state.open_permissions.clear()
+    state._open_calls.clear()
 
 
 def _ended(state: RunState, event: Event) -> None:
@@ -334,6 +342,8 @@ def _assistant(state: RunState, event: Event) -> None:
         if block.get("type") == "tool_use":
             state.tool_calls += 1
             state.current_tool = text(block.get("name"))
+            if not is_of_subagent(event):
+                state._open_calls.add(text(block.get("id"), 200) or "")
 
 
 def _count_answer(state: RunState, event: Event) -> None:
@@ -358,6 +368,9 @@ def _user(state: RunState, event: Event) -> None:
     results = [b for b in blocks_of(event) if b.get("type") == "tool_result"]
     if results:
         state.current_tool = None
+        state._open_calls.difference_update(
+            text(block.get("tool_use_id"), 200) or "" for block in results
+        )
         _subagent_result(state, event, results)
     last = state._answers.get(session)
     if last is not None and not is_of_subagent(event):
@@ -369,6 +382,7 @@ def _user(state: RunState, event: Event) -> None:
 
 def _result(state: RunState, event: Event) -> None:
     state.current_tool = None
+    state._open_calls.clear()
     session = text(event.get("session_id")) or ""
     state.session_id = session or state.session_id
     counted = state._counted.pop(session, 0)

@@ -130,6 +130,7 @@ async def _attempt(
     except OSError:
         inbox_bytes = 0
     run.turn = lambda: reader.read().turn
+    run.awaits_model = lambda: reader.read().awaits_model
     run.emit(
         "workflow_started",
         workflow=manifest.workflow,

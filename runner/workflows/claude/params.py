@@ -65,6 +65,12 @@ class ClaudeParams(BaseModel):
     idle_timeout_s: float = Field(
         default=1800, gt=0, le=7 * 86400, description="An interactive run ends after this long idle"
     )
+    answer_timeout_s: float = Field(
+        default=1800,
+        gt=0,
+        le=7 * 86400,
+        description="The run fails when its model is silent for so long",
+    )
     max_turns: int | None = Field(
         default=None, ge=1, le=1_000_000, description="Answers of the model to one message at most"
     )

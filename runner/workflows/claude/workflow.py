@@ -25,6 +25,7 @@ from .environment import claude_environment, config_folder
 from .frames import AgentEnded, follow_frames, prompt_was_read
 from .params import ClaudeParams, claude_options, find_cli
 from .session import has_session, import_session, with_history, write_launcher
+from .silence import Silence
 
 if TYPE_CHECKING:
     from claude_agent_sdk import (
@@ -95,6 +96,7 @@ class _Conversation:
         # Folds what the CLI says of itself: which turn it is. The lines are those of `frames`, so no more is known.
         self._turns = run.earlier.copy() if run.earlier else RunState()
         self._done = asyncio.Event()
+        self._silence = Silence(run.workspace.stream, params.answer_timeout_s)
 
     async def hold(self, session_id: str | None) -> Any:
         from claude_agent_sdk import (
@@ -159,6 +161,9 @@ class _Conversation:
                 )
                 for task in done:
                     task.result()
+                if self._silence.is_too_long() and run.awaits_model():
+                    told = f"the model has not answered for {self._params.answer_timeout_s:g} s"
+                    raise RunFailed("no_answer", told)
         finally:
             for task in (*tasks, ending):
                 task.cancel()

@@ -76,6 +76,7 @@ class Relay:
             allowed_hosts=settings.allowed_hosts,
             credentials=Credentials(settings),
             is_public=page.takes,
+            body_s=settings.limits.body_s,
         )
         self._app = HandOver(doors)
 

@@ -40,6 +40,7 @@ def main() -> int:
     parser.add_argument("--no-dialects", action="store_true")
     usual = ConnectionLimits()
     parser.add_argument("--head-timeout", type=float, default=usual.head_s, metavar="SECONDS")
+    parser.add_argument("--body-timeout", type=float, default=usual.body_s, metavar="SECONDS")
     parser.add_argument("--max-connections", type=int, default=usual.connections, metavar="N")
     parser.add_argument(
         "--max-connections-per-peer", type=int, default=usual.connections_per_peer, metavar="N"
@@ -63,6 +64,7 @@ def main() -> int:
         watch=asked.watch,
         limits=ConnectionLimits(
             head_s=asked.head_timeout,
+            body_s=asked.body_timeout,
             connections=asked.max_connections,
             connections_per_peer=asked.max_connections_per_peer,
         ),

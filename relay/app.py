@@ -81,6 +81,7 @@ class Relay:
             allowed_origins=frozenset(settings.allowed_origins),
             credentials=Credentials(settings),
             is_public=page.takes,
+            body_s=settings.limits.body_s,
         )
         self._app: ASGIApp = HandOver(doors)
         if settings.allowed_origins:

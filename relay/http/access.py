@@ -51,6 +51,7 @@ class Access:
     """ASGI middleware. Answers what may not come in; hands on everything else as it is.
 
     :param is_public: what needs no token, beside the probes.
+    :param body_s: a body is whole after so long, or refused.
     """
 
     def __init__(
@@ -61,12 +62,14 @@ class Access:
         allowed_origins: frozenset[str] = frozenset(),
         credentials: Credentials,
         is_public: Callable[[Scope], bool] = lambda _: False,
+        body_s: float = 120.0,
     ) -> None:
         self._app = app
         self._is_public = is_public
         self._allowed_hosts = allowed_hosts
         self._allowed_origins = frozenset(origin.encode() for origin in allowed_origins)
         self._credentials = credentials
+        self._body_s = body_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -99,7 +102,7 @@ class Access:
         elif method in _READING:
             await self._app(scope, receive, send)
         else:
-            await self._app(scope, _limited(receive), send)
+            await self._app(scope, _limited(receive, self._body_s), send)
 
     def _check_host(self, headers: Headers) -> None:
         hosts = headers.get(b"host", [])
@@ -251,14 +254,17 @@ def _check_length(headers: Headers) -> None:
             )
 
 
-def _limited(receive: Receive) -> Receive:
+def _limited(receive: Receive, body_s: float) -> Receive:
     seen = 0
+    until = anyio.current_time() + body_s
     complete = False
 
     async def limited() -> Message:
         nonlocal seen, complete
         try:
-            with anyio.fail_after(None if complete else _BODY_WAIT_S):
+            # One that drips in comes soon enough each time, and for ever.
+            left_s = min(_BODY_WAIT_S, until - anyio.current_time())
+            with anyio.fail_after(None if complete else max(0.0, left_s)):
                 message = await receive()
         except TimeoutError:
             raise HTTPException(408) from None

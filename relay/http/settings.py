@@ -38,6 +38,7 @@ class ConnectionLimits:
 
     :param head_bytes: of a request line and its headers, together.
     :param head_s: from the first byte of a head to its last; a connection that asks for nothing is closed after it.
+    :param body_s: from the end of a head to that of its body, however it comes.
     :param connections: in all. Fewer where the process may not open as many descriptors.
     :param connections_per_peer: of an IPv4 address, or of the /64 of an IPv6 one. Those of this machine do not
         count: a proxy has the listeners of everyone.
@@ -46,6 +47,7 @@ class ConnectionLimits:
     head_bytes: int = 64 * 1024
     header_count: int = 100
     head_s: float = 20.0
+    body_s: float = 120.0
     connections: int = 16_384
     connections_per_peer: int = 1024
 

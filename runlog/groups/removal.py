@@ -61,8 +61,10 @@ def remove_ended(workspace: Workspace, *, stop_by: str = "", force: bool = False
     :raises RunActive: it has not ended.
     :raises UnknownRun: there is no such run.
     """
+    # First without the lock: this may read a long stream to its end, and the second time it need not.
+    gave_up = _check_ended(workspace, stop_by, force)
     with inbox_closed(workspace):
-        check_ended(workspace, stop_by=stop_by, force=force)
+        _check_ended(workspace, stop_by, force, gave_up=gave_up)
         if not os.path.lexists(workspace.manifest):  # written by others, who know no lock
             _remove(workspace)
             return
@@ -84,6 +86,11 @@ def check_ended(workspace: Workspace, *, stop_by: str = "", force: bool = False)
     :raises RunActive: it has not ended.
     :raises UnknownRun: there is no such run.
     """
+    _check_ended(workspace, stop_by, force)
+
+
+def _check_ended(workspace: Workspace, stop_by: str, force: bool, *, gave_up: bool = False) -> bool:
+    """Whether it is one that died, and whose stream can't be told so; with `gave_up` that is known."""
     try:
         check_usable(workspace)
         status = run_status(workspace)
@@ -91,7 +98,7 @@ def check_ended(workspace: Workspace, *, stop_by: str = "", force: bool = False)
         if is_alive(workspace):
             hint = f"Stop it first: {stop_by}" if stop_by else "Stop it first"
             raise RunActive(f"{workspace.run_id} still has a process", hint) from error
-        return
+        return False
     if not os.path.lexists(workspace.manifest):
         if not force and not is_terminal(status):
             raise RunActive(
@@ -101,11 +108,15 @@ def check_ended(workspace: Workspace, *, stop_by: str = "", force: bool = False)
     elif not is_terminal(status):
         hint = f"Stop it first: {stop_by}" if stop_by else "Stop it first"
         raise RunActive(f"{workspace.run_id} has not ended: it is {status}", hint)
-    elif is_untold(workspace) and _can_be_told(workspace):
-        raise RunActive(
-            f"the process of {workspace.run_id} died, and what it started may still be at work",
-            "A runner on this root ends that within a second, and says so in the stream",
-        )
+    elif is_untold(workspace):
+        if not gave_up and _can_be_told(workspace):
+            raise RunActive(
+                f"the process of {workspace.run_id} died, and what it started may still be at work",
+                "A runner on this root ends that within a second, and says so in the stream. Is none at work? "
+                "`tailcast runner` starts one",
+            )
+        return True
+    return False
 
 
 def _can_be_told(workspace: Workspace) -> bool:

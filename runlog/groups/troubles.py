@@ -4,10 +4,13 @@ Only the runner writes it, and it holds nothing that the runner reads back. A ru
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from ..disk.durable import replace_file
-from ..disk.records import decode, encode
+from ..disk.read import read_object
+from ..disk.records import Event, encode
+from ..disk.stamp import Stamp, stamp_of
 
 __all__ = ["read_trouble", "write_troubles"]
 
@@ -26,9 +29,15 @@ def write_troubles(root: Path, troubles: Mapping[str, str]) -> None:
 
 def read_trouble(root: Path, run_id: str) -> str | None:
     """Of one run; None if there is none."""
+    path = root / _NAME
+    told = _read(path, stamp_of(path)).get(run_id)
+    return told if isinstance(told, str) else None
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path, stamp: Stamp) -> Event:
+    """Once for each that the runner has written: every look at a run asks."""
     try:
-        told = decode((root / _NAME).read_bytes()) or {}
+        return {} if stamp is None else read_object(path)
     except OSError:
-        return None
-    trouble = told.get(run_id)
-    return trouble if isinstance(trouble, str) else None
+        return {}

@@ -124,6 +124,7 @@ class RunState:
     _may_go_on: bool = False
     _has_answered: bool = False  # the agent has, in the present turn
     _command: str | None = None  # at rest: the id of the last command, which may ask the model
+    _open_calls: set[str] = field(default_factory=set)  # of the agent itself, without a result yet
 
     @property
     def status(self) -> Status:
@@ -144,6 +145,12 @@ class RunState:
         if self.open_questions or self.open_permissions:
             return "answer"
         return "message" if self.idle or self.parked else None
+
+    @property
+    def awaits_model(self) -> bool:
+        """Whether nothing but the model is waited for: a turn runs, no tool of the agent, and nobody is asked."""
+        turns = self.turn is not None and self.turn.running
+        return turns and self.status == "running" and not self._open_calls
 
     @property
     def usage(self) -> dict[str, int]:
@@ -235,6 +242,7 @@ def _started(state: RunState, event: Event) -> None:
     state.parked_until = None
     state.current_tool = None
     state.open_permissions.clear()
+    state._open_calls.clear()
 
 
 def _take_foreign_end(state: RunState) -> None:
@@ -410,6 +418,8 @@ def _assistant(state: RunState, event: Event) -> None:
             block.get("type") == "tool_use"
         ):  # others run on the model's side: their results come along
             state.current_tool = text(block.get("name"))
+            if not is_of_subagent(event):
+                state._open_calls.add(text(block.get("id"), 200) or "")
 
 
 def _hear(state: RunState, event: Event) -> None:
@@ -452,6 +462,9 @@ def _user(state: RunState, event: Event) -> None:
     results = [b for b in blocks_of(event) if b.get("type") == "tool_result"]
     if results:
         state.current_tool = None
+        state._open_calls.difference_update(
+            text(block.get("tool_use_id"), 200) or "" for block in results
+        )
         _subagent_result(state, event, results)
     last = state._answers.get(thread)
     if last is not None:
@@ -464,6 +477,7 @@ def _user(state: RunState, event: Event) -> None:
 def _result(state: RunState, event: Event) -> None:
     state.current_tool = None
     state.said = text(event.get("result"), _SAID_CHARS) or state.said
+    state._open_calls.clear()
     session = text(event.get("session_id")) or ""
     state.session_id = session or state.session_id
     counted = state._counted.pop(session, 0)

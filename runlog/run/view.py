@@ -10,7 +10,11 @@ from .events import Status, is_terminal
 from .manifest import EXTERNAL, Manifest, title_of
 from .state import RunState, WaitingFor
 
-__all__ = ["duration_of", "reason_of", "state_view", "waiting_for", "workflow_of"]
+__all__ = ["activity_of", "duration_of", "reason_of", "state_view", "waiting_for", "workflow_of"]
+
+
+# A model that thinks may be silent for a while, unless its partial text is told.
+_SILENT_S = 60.0
 
 
 def state_view(
@@ -41,7 +45,7 @@ def state_view(
         "last_event_at": state.last_event_at,
         "progress": state.progress,
         "message": state.message,
-        "activity": state.activity,
+        "activity": activity_of(state, status),
         "fields": dict(state.fields),
         "counts": {
             "events": dict(state.event_counts),
@@ -91,6 +95,15 @@ def workflow_of(manifest: Manifest, state: RunState) -> str:
 def waiting_for(state: RunState, status: Status) -> WaitingFor | None:
     """What a run waits for, if `waiting` is its status."""
     return state.waiting_for if status == "waiting" else None
+
+
+def activity_of(state: RunState, status: Status) -> str | None:
+    """What a run says that it does; of one that has waited for its model for a while, that."""
+    if status == "running" and state.awaits_model and (last := from_iso(state.last_event_at)):
+        silent_s = (datetime.now(UTC) - last).total_seconds()
+        if silent_s >= _SILENT_S:
+            return f"no answer of the model for {silent_s:,.0f} s"
+    return state.activity
 
 
 def duration_of(state: RunState, status: Status) -> float | None:

@@ -159,6 +159,7 @@ async def attempt(begun: Begun, made: Workflow | None = None) -> None:
     except OSError:
         inbox_bytes = 0
     run.turn = lambda: reader.read().turn
+    run.awaits_model = lambda: reader.read().awaits_model
     process = {"pid": os.getpid(), "attempt": run.attempt, "inbox_offset": inbox_bytes}
     if taken_up:
         run.emit("workflow_unparked", **process)

@@ -88,6 +88,7 @@ class Run:
         self.on_stop: Callable[[], Awaitable[None]] | None = None
         # The turn as the stream tells it now; the run process knows.
         self.turn: Callable[[], Turn | None] = lambda: None
+        self.awaits_model: Callable[[], bool] = lambda: False
         # A workflow that tells each end of a turn sets this: then the end of the run tells that of the last.
         self.tells_turns = False
 

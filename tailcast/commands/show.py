@@ -7,7 +7,7 @@ import typer
 from runlog import LogFile, Manifest, read_records
 from runlog.run.own_words import label_text
 from runlog.run.status import BROKEN, prompt_text, unfinished_bytes
-from runlog.run.view import waiting_for
+from runlog.run.view import activity_of, waiting_for
 
 from ..cli.options import DEFAULT_ROOT, AnyRun, AsJson, Root, command_line, find_run, shown_path
 from ..cli.printer import make_printer
@@ -117,9 +117,10 @@ def _params(params: dict[str, Any]) -> str:
 
 def _progress(view: RunView) -> str:
     state = view.state
+    activity = activity_of(state, view.status)
     percent = "" if state.progress is None else f"{state.progress:g}%"
     fields = ", ".join(f"{key} {value}" for key, value in state.fields.items())
-    return " · ".join(filter(None, [percent, state.message, state.activity, one_line(fields)]))
+    return " · ".join(filter(None, [percent, state.message, activity, one_line(fields)]))
 
 
 def _queue(view: RunView) -> str:

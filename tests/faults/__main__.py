@@ -63,10 +63,12 @@ def _soak(folder: Path, asked: argparse.Namespace) -> int:
         def work(chance: random.Random) -> None:
             while time.monotonic() < until:
                 name = chance.choice(list(faults))
+                world.doing.add(name)
                 try:
                     faults[name](world)
                 except Exception as error:
                     world.account.wrong("false statuses", f"{name}: {error!r}")
+                world.doing.discard(name)
                 world.account.fault(name)
                 world.account.count("cycles")
                 time.sleep(chance.uniform(0, 0.3))

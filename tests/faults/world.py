@@ -143,6 +143,7 @@ class World:
         self.relay = Program([*command, "relay", "--port", str(self.port)], logs / "relay.log")
         runner = ["runner", "--grace-s", "1", "--max-running", str(runs), "--scripted-model"]
         self.runner = Program([*command, *runner], logs / "runner.log")
+        self.doing: set[str] = set()  # faults that go on now
         self.may: frozenset[str] = frozenset()  # what may come of any run, for now
         self._size = runs
         self._listeners = listeners
@@ -317,7 +318,8 @@ class World:
             lives = list(self.lives.values())
         for life in lives:
             if life.seen != _UNSEEN and life.run_id not in shown and life.run_id in self.lives:
-                self.account.wrong("losses", f"{life.run_id} is not listed any more; {life.done}")
+                told = f"{life.run_id}, {life.seen}, is not listed any more, but {sorted(shown)}"
+                self.account.wrong("losses", f"{told}; {life.done}; {sorted(self.doing)}")
 
     def _finish(self, life: Life) -> None:
         """Have it end, and compare all that is known of it."""

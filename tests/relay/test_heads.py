@@ -191,9 +191,9 @@ def test_what_is_no_http_is_told_so(relay: Relay, sent: bytes) -> None:
 
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
-    """A relay that waits but shortly for a head."""
+    """A relay that waits but shortly for a head, or a body."""
     root = tmp_path_factory.mktemp("hasty")
-    with running_relay(root, "--head-timeout", "0.5") as started:
+    with running_relay(root, "--head-timeout", "0.5", "--body-timeout", "0.5") as started:
         yield started
 
 
@@ -229,6 +229,32 @@ def test_a_head_that_trickles(hasty: Relay) -> None:
         thread.start()
         try:
             assert client.answer().problem == "request-timeout"
+        finally:
+            over.set()
+            thread.join()
+
+
+@pytest.mark.parametrize("coding", ["Content-Length: 1000000", "Transfer-Encoding: chunked"])
+def test_a_body_that_drips_is_not_waited_for(hasty: Relay, coding: str) -> None:
+    """However soon the next byte comes each time."""
+    piece = b"1\r\n \r\n" if "chunked" in coding else b" "
+    with Client(hasty) as client:
+        over = threading.Event()
+
+        def drip() -> None:
+            head = f"POST /api/v1/workflows HTTP/1.1\r\nHost: localhost\r\n{coding}\r\n\r\n"
+            client.socket.sendall(head.encode())
+            try:
+                while not over.wait(0.02):
+                    client.socket.sendall(piece)
+            except OSError:
+                pass  # closed
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        try:
+            answer = client.answer()
+            assert (answer.status, answer.problem) == (408, "request-timeout")
         finally:
             over.set()
             thread.join()

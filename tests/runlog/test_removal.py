@@ -1,5 +1,6 @@
 """Removing runs: who may go, who stays, and what it frees."""
 
+import errno
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -9,10 +10,12 @@ from typing import Any
 import pytest
 
 from runlog import (
+    Busy,
     Event,
     RunActive,
     RunLock,
     UnknownRun,
+    Unusable,
     Workspace,
     append_lines,
     create_run,
@@ -21,7 +24,9 @@ from runlog import (
     post,
 )
 from runlog.disk.records import to_iso
+from runlog.groups import removal
 from runlog.groups.removal import EndedRun, disk_bytes, ended_before, remove_all, remove_ended
+from runlog.run.inbox import inbox_closed
 from runlog.run.manifest import remove_leftovers, remove_run
 
 NOW = datetime.now(UTC)
@@ -167,3 +172,24 @@ def test_what_a_remover_left_who_died_goes_with_the_next(root: Path) -> None:
     remove_leftovers(root)
     assert sorted(os.listdir(root)) == [".new-three-0123abcd", run.run_id]
     remove_leftovers(root / "nowhere")
+
+
+def test_a_long_stream_of_a_dead_run_is_read_without_the_lock(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether its end can be told yet is found out while others may still post."""
+    run = create_run(root, "command", run_id="dead")
+    append_lines(run.stream, encode({"type": "workflow_started", "attempt": 1}))
+    held: list[bool] = []
+
+    def read(workspace: Workspace) -> None:
+        try:
+            with inbox_closed(workspace, wait_s=0.0):
+                held.append(False)
+        except Busy:
+            held.append(True)
+        raise Unusable(errno.EFBIG, "it has no end", str(workspace.stream))
+
+    monkeypatch.setattr(removal, "read_state", read)
+    remove_ended(run)
+    assert held == [False] and not run.path.exists()

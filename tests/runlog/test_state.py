@@ -1,6 +1,7 @@
 """The fold: every event that means something, and all that may be thrown at it."""
 
 import tempfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runlog import Event, RunState, StateReader, Workspace, append_lines, encode, read_state
+from runlog.disk.records import to_iso
 from runlog.run.state import _STEPS
+from runlog.run.view import activity_of
 
 
 def fold(*events: Event, state: RunState | None = None) -> RunState:
@@ -396,3 +399,47 @@ def test_what_the_agent_says_of_a_message_counts_without_a_receipt(
     assert (state.messages, state.unreceipted) == ({"m1": "completed"}, set())
     fold(told("command_lifecycle", command_uuid="m1", state="started"), state=state)
     assert (state.messages, state.unreceipted) == ({"m1": "completed"}, set())
+
+
+def test_what_waits_for_the_model_alone() -> None:
+    """A turn runs, and no tool of the agent; what a subagent does is the work of its call."""
+    call = {"type": "tool_use", "name": "Bash", "id": "c1"}
+    other = {"type": "tool_use", "name": "Task", "id": "c2"}
+    below = {"type": "tool_use", "name": "Bash", "id": "c3"}
+    told: list[tuple[Event, bool]] = [
+        ({"type": "workflow_started"}, False),
+        ({"type": "message_received", "message_id": "m", "state": "delivered"}, False),
+        ({"type": "system", "subtype": "init", "session_id": "s"}, True),
+        (_says("assistant", call), False),
+        (_says("assistant", other), False),
+        (_says("assistant", below) | {"parent_tool_use_id": "c2"}, False),
+        (_says("user", {"type": "tool_result", "tool_use_id": "c1"}), False),
+        (_says("user", {"type": "tool_result", "tool_use_id": "c2"}), True),
+        ({"type": "permission_requested", "request_id": "p"}, False),
+        ({"type": "permission_resolved", "request_id": "p"}, True),
+        (_says("assistant", {"type": "text", "text": "done"}), True),
+        ({"type": "result", "session_id": "s", "num_turns": 2}, False),
+    ]
+    state = RunState()
+    for offset, (event, awaits) in enumerate(told, 1):
+        state.apply(event, offset)
+        assert state.awaits_model is awaits, event
+
+
+def _says(role: str, block: Event) -> Event:
+    return {
+        "type": role,
+        "session_id": "s",
+        "message": {"id": "a", "role": role, "content": [block]},
+    }
+
+
+def test_a_silent_model_is_shown() -> None:
+    state = RunState()
+    now = datetime.now(UTC)
+    for event in ({"type": "workflow_started"}, {"type": "system", "subtype": "init"}):
+        state.apply(event | {"timestamp": to_iso(now - timedelta(seconds=90))}, 1)
+    assert (activity_of(state, "running") or "").startswith("no answer of the model for 9")
+    assert activity_of(state, "failed") is None
+    state.apply({"type": "progress_update", "status": "busy", "timestamp": to_iso(now)}, 2)
+    assert activity_of(state, "running") == "busy"

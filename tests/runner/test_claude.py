@@ -430,6 +430,12 @@ def refused(error: str, status: int = 400) -> str:
         (refused("Could not process image"), {}, "image_error", "image"),
         (refused("something else"), {}, "api_error", "something else"),
         (refused("later", 529), {}, "overloaded", "529"),
+        (
+            script({"fault": "silence", "text": "a b c d e f"}),
+            {"answer_timeout_s": 0.5},
+            "no_answer",
+            "not answered for 0.5 s",
+        ),
         (script(*[{"text": "no", "stop_reason": "refusal"}] * 3), {}, "refusal", ""),
         (script(*[{"text": "a", "stop_reason": "max_tokens"}] * 6), {}, "max_output", "maximum"),
         ("hi", {"no_such": 1}, "bad_params", "no_such"),
@@ -451,6 +457,13 @@ def test_failures_tell_why(
     assert told in end["error"]
     for turn in events(run, "turn_ended"):
         assert turn["finish_reason"] == reason
+
+
+@pytest.mark.parametrize("fault", [{"status": 529}, {"fault": "cut"}, {"fault": "bad_json"}])
+def test_what_passes_is_tried_again_by_the_cli(root: Path, fault: dict[str, Any]) -> None:
+    run = start(root, script({**fault, "times": 1, "text": "at last it came"}))
+    end = wait_for_end(run)
+    assert (end["type"], end["result"]) == ("workflow_completed", "at last it came")
 
 
 def test_cli_killed(root: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 import runlog
 from runlog.groups.troubles import read_trouble, write_troubles
 from runner.supervise.supervisor import Supervisor, active_options, runner_is_active
+from tests.odd import ODD, take_place
 from tests.runner.conftest import RUNNER
 from tests.support import events, spawned, tree_of, wait_for_end, wait_until
 
@@ -123,3 +124,13 @@ def test_what_is_no_log_of_errors_fails_its_run_alone(root: Path, make: object) 
         assert wait_for_end(command(root), LONG_S)["type"] == "workflow_completed"
         end = wait_for_end(run, LONG_S)
     assert (end["type"], end["reason"]) == ("workflow_failed", "cannot_start")
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_troubles_that_are_no_file_hang_nobody(tmp_path: Path, kind: str) -> None:
+    root = tmp_path / "deep" / "workspaces"
+    root.mkdir(parents=True)
+    take_place(root / "_troubles.json", kind)
+    assert read_trouble(root, "any") is None
+    write_troubles(root, {"any": "it is said now"})
+    assert read_trouble(root, "any") == "it is said now"

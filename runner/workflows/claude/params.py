@@ -68,6 +68,12 @@ class ClaudeParams(BaseModel):
         le=366 * 86400,
         description="An interactive run ends after this long idle. Null: 1800, and never one that can be parked",
     )
+    answer_timeout_s: float = Field(
+        default=1800,
+        gt=0,
+        le=7 * 86400,
+        description="The run fails when its model is silent for so long",
+    )
     max_turns: int | None = Field(
         default=None, ge=1, le=1_000_000, description="Answers of the model to one message at most"
     )

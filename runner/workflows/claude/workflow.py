@@ -27,6 +27,7 @@ from .environment import config_folder, process_as_claude
 from .frames import AgentEnded, follow_frames, prompt_was_read
 from .params import ClaudeParams
 from .session import has_session, import_session, with_history
+from .silence import Silence
 
 if TYPE_CHECKING:
     from claude_agent_sdk import (
@@ -113,6 +114,7 @@ class _Conversation:
         self._run: Run  # there from `hold` on: before, the CLI has nothing to ask
         self._params = params
         self._client: ClaudeSDKClient
+        self._silence: Silence
         self._sent: dict[str, InboxLine | None] = {}
         self._known: set[str] = set()  # ids of which the CLI has said anything
         self._held: collections.deque[InboxLine] = collections.deque()
@@ -136,6 +138,7 @@ class _Conversation:
         from claude_agent_sdk import ClaudeSDKError
 
         self._run = run
+        self._silence = Silence(run.workspace.stream, self._params.answer_timeout_s)
         if run.earlier is not None:
             self._turns = run.earlier.copy()
         start = run.workspace.stream.stat().st_size
@@ -182,6 +185,9 @@ class _Conversation:
                 )
                 for task in done:
                     task.result()
+                if self._silence.is_too_long() and run.awaits_model():
+                    told = f"the model has not answered for {self._params.answer_timeout_s:g} s"
+                    raise RunFailed("no_answer", told)
         finally:
             for task in (*tasks, ending):
                 task.cancel()

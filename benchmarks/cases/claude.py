@@ -166,8 +166,9 @@ def _resting(processes: list[psutil.Process], seconds: float) -> tuple[float, fl
 
 
 def _switches(processes: list[psutil.Process]) -> int:
-    """How often they went to sleep: each time they had woken before. Of their first threads: the stand-in for the model
-    is another one, which asks ten times a second whether it is to end.
+    """How often their first threads went to sleep: each time they had woken before.
+
+    The stand-in for the model is another thread, which asks ten times a second whether it is to end.
     """
     total = 0
     for process in processes:

@@ -57,7 +57,7 @@ def test_what_a_build_leaves(sources: Path) -> None:
     page = (sources / "dist" / "index.html").read_text()
     assert all(tag.endswith('"></script>') for tag in re.findall("<script.*", page))
     assert "<style" not in page and "style=" not in page
-    (script,) = re.findall(r'src="/assets/(index-[\w-]+\.js)"', page)
+    (script,) = re.findall(r'src="\./assets/(index-[\w-]+\.js)"', page)
     assert {script, f"{script}.gz", f"{script}.br"} <= assets(sources)
     assert not list(sources.glob(".build-*"))
 

@@ -466,9 +466,13 @@ def _user(state: RunState, event: Event) -> None:
             text(block.get("tool_use_id"), 200) or "" for block in results
         )
         _subagent_result(state, event, results)
+    kind = voice_of(event).kind
+    if is_kept(event) and not is_of_subagent(event) and kind in ("person", "interrupt"):
+        if event.get("steered") is not True:
+            state.current_tool = None  # what had no result was cut off
     last = state._answers.get(thread)
     if last is not None:
-        speaks = voice_of(event).kind == "person"
+        speaks = kind == "person"
         state._answers[thread] = replace(
             last, has_results=last.has_results or bool(results), is_over=last.is_over or speaks
         )

@@ -5,6 +5,7 @@ import shutil
 
 from playwright.sync_api import Page, expect
 
+from tests import vectors
 from tests.ui.chat import item
 from tests.ui.record_fixtures import HERE
 from tests.ui.support import BROWSER, Site, screenshot, serious_faults
@@ -40,3 +41,24 @@ def test_what_the_cli_wrote_is_shown_as_what_it_is(site: Site, page: Page) -> No
     expect(item(page, "tool").first.get_by_label("cut short")).to_be_visible()
     screenshot(page, "speakers")
     assert serious_faults(page) == []
+
+
+def test_a_session_that_the_cli_keeps(site: Site, page: Page) -> None:
+    """Subagents at their calls, notes and commands as typed, what was cut off as cut off, and nobody at work."""
+    folder = site.root / "kept"
+    folder.mkdir()
+    lines = vectors.read("kept_by_older")["lines"]
+    (folder / "_stream.jsonl").write_text("\n".join(lines) + "\n")
+    try:
+        page.set_viewport_size({"width": 1280, "height": 2000})
+        page.goto("/runs/kept")
+        said = ["Look at both halves", "and count the lines", "use tabs", "stop that"]
+        expect(item(page, "user")).to_have_text([re.compile(word) for word in said])
+        expect(page.locator(".command-typed")).to_have_text(["/init", "# use tabs"])
+        expect(item(page, "tool").filter(has_text="3 steps")).to_have_count(2)
+        expect(item(page, "tool").last.get_by_label("cut short")).to_be_visible()
+        expect(item(page, "compaction")).to_contain_text("Conversation summarized")
+        expect(page.locator(".chat-working")).to_have_count(0)
+        assert serious_faults(page) == []
+    finally:
+        shutil.rmtree(folder)  # nobody else ends it

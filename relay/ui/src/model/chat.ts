@@ -4,6 +4,7 @@ import type { Place, Threads } from "./place.js";
 import { Said } from "./said.js";
 import { Shelf } from "./shelf.js";
 import { Speech } from "./speech.js";
+import { isKept } from "./transcript.js";
 import type { ChatItem, OutputItem, OutputPart, PermissionItem, QuestionItem, Receipt, ReceiptState } from "./types.js";
 import { blocksOf, type Event, isObject, list, number, plain, text } from "./values.js";
 import { isErrorLine, isSilence, localCommandOf } from "./voice.js";
@@ -146,6 +147,9 @@ export class ChatFold {
     this.#speech.results(event, place);
     const { voice, shown } = this.#said.hear(event, place, this.#messages);
     if (voice === "interrupt") this.#speech.interrupt();
+    // Of a transcript, which has no results of turns: what goes on was cut off.
+    const isNext = (voice === "interrupt" || voice === "person") && event["steered"] !== true;
+    if (isNext && isKept(event) && place.parent === null) this.#speech.endTurn(place.session);
     for (const id of shown) this.#show(id);
   }
 

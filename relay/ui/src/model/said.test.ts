@@ -287,3 +287,41 @@ test("output keeps its order, and which of it are errors", () => {
     },
   ]);
 });
+
+describe("subagents in a transcript", () => {
+  const kept = (event: Record<string, unknown>) => ({ sessionId: "s", ...event });
+  const task = (id: string, prompt: string) => ({ type: "tool_use", id, name: "Task", input: { description: "d", prompt } });
+  const asked = (prompt: string, who: Record<string, unknown>) => kept({ ...user(prompt), isSidechain: true, ...who });
+  const said = (text: string, who: Record<string, unknown>) => kept({ ...assistant(text, saying(text)), isSidechain: true, ...who });
+  const texts = ({ threads }: RunModelSnapshot) => Object.fromEntries([...threads].map(([id, items]) => [id, told(items)]));
+
+  it("stand at the calls that asked them, by their ids", () => {
+    const now = run(kept(user("go")), kept(assistant("m", task("t1", "one"), task("t2", "two"))), asked("two", { agentId: "b" }), asked("one", { agentId: "a" }), said("B", { agentId: "b" }), said("A", { agentId: "a" }));
+    expect(told(now.chat)).toEqual(["you: go", "tool: running null", "tool: running null"]);
+    expect(texts(now)).toEqual({ t1: ["you: one", "agent: A"], t2: ["you: two", "agent: B"] });
+  });
+
+  it("or by the chain of their lines, or by what the result says", () => {
+    const chain = (uuid: string, parentUuid: string | null) => ({ uuid, parentUuid });
+    const now = run(kept(user("go")), kept(assistant("m", task("t1", "one"), task("t2", "two"))), asked("one", chain("a1", null)), asked("two", chain("b1", null)), said("A", chain("a2", "a1")), said("B", chain("b2", "b1")));
+    expect(texts(now)).toEqual({ t1: ["you: one", "agent: A"], t2: ["you: two", "agent: B"] });
+    const later = run(kept(user("go")), kept(assistant("m", task("t1", "one"))), kept({ ...result("t1", "done"), toolUseResult: { agentId: "a" } }), said("A", { agentId: "a" }));
+    expect(texts(later)).toEqual({ t1: ["agent: A"] });
+  });
+
+  it("or nowhere in the chat, if nobody knows who asked them", () => {
+    const now = run(kept(user("go")), said("A", { agentId: "x" }));
+    expect(told(now.chat)).toEqual(["you: go"]);
+  });
+});
+
+test("what was cut off in a transcript does not go on", () => {
+  const kept = (event: Record<string, unknown>) => ({ sessionId: "s", ...event });
+  const now = run(kept(user("go")), kept(assistant("m", call("t1"))), kept(user("stop that")));
+  expect(told(now.chat)).toEqual(["you: go", "tool: cut", "you: stop that"]);
+  expect(now.currentTool).toBeNull();
+  const steered = { type: "attachment", attachment: { type: "queued_command", prompt: "faster" } };
+  const on = run(kept(user("go")), kept(assistant("m", call("t1"))), kept(steered));
+  expect(told(on.chat)).toEqual(["you: go", "tool: running null", "you: faster"]);
+  expect(on.currentTool).toBe("Bash");
+});

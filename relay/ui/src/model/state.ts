@@ -303,10 +303,13 @@ export class StateFold {
   #user(event: Event): void {
     const results = messageBlocks(event).filter((block) => block["type"] === "tool_result").length;
     if (results > 0) this.currentTool = null;
+    const { kind } = voiceOfLine(event);
+    // What had no result was cut off.
+    if (isKept(event) && !isOfSubagent(event) && (kind === "person" || kind === "interrupt") && event["steered"] !== true) this.currentTool = null;
     const thread = threadOf(event);
     const last = this.#answers.get(thread);
     if (last === undefined) return;
-    const speaks = voiceOfLine(event).kind === "person";
+    const speaks = kind === "person";
     this.#answers.set(thread, { ...last, hasResults: last.hasResults || results > 0, isOver: last.isOver || speaks });
   }
 

@@ -1,6 +1,7 @@
 import { MessageSquare } from "lucide-react";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { commandRun, takeBackMessage, useRunView, useWorkflow, type RunView } from "../../api";
+import { lineOf } from "../../model";
 import { EmptyState } from "../../ui/card";
 import { Folds, type AllFolds } from "../../ui/fold";
 import { asObject } from "../../ui/json";
@@ -49,7 +50,7 @@ export function ChatTab({ runId, log, model, position, at, docked }: TabProps) {
       runId,
       canAct,
       docked,
-      contentAt: (at: number) => asObject(events.current[at]?.event["message"])["content"],
+      contentAt: (at: number) => asObject(lineOf(events.current[at]?.event ?? {})["message"])["content"],
     }),
     [runId, canAct, docked],
   );

@@ -22,14 +22,14 @@ sys.exit(2)
 """
 EDITS = [
     {"tools": [{"name": "Write", "input": {"file_path": "a.py", "content": "one\ntwo\n"}}]},
-    {"text": "And now the other way round."},
     {
+        "text": "And now the other way round.",
         "tools": [
             {
                 "name": "Edit",
                 "input": {"file_path": "a.py", "old_string": "two", "new_string": "2\n3"},
             }
-        ]
+        ],
     },
     {"text": "Done."},
 ]

@@ -130,6 +130,7 @@ def _desktop(page: Page, folder: Path) -> None:
     _picture(page, folder, "files")
 
     page.goto("/runs/limiter/trace")
+    expect(page.locator(".trace-row").first).to_be_visible()
     page.keyboard.press("t")
     expect(page.get_by_role("list", name="What took time")).to_contain_text("whole suite")
     _picture(page, folder, "timeline")

@@ -130,6 +130,7 @@ def _desktop(page: Page, folder: Path) -> None:
     _picture(page, folder, "files")
 
     page.goto("/runs/limiter/trace")
+    expect(page.locator(".trace-row").first).to_be_visible()
     page.keyboard.press("t")
     expect(page.get_by_role("list", name="What took time")).to_contain_text("whole suite")
     _picture(page, folder, "timeline")
@@ -159,7 +160,7 @@ def _desktop(page: Page, folder: Path) -> None:
 def _beside(page: Page, folder: Path) -> None:
     """A run in the middle of its work, and what it changed so far."""
     page.goto("/runs/limiter/chat")
-    expect(page.get_by_text("Run the whole suite")).to_be_visible()
+    expect(page.get_by_text("Run the whole suite").first).to_be_visible()
     page.keyboard.press("\\")
     expect(page.locator(".changed .diff").first).to_be_visible()
     _picture(page, folder, "running")

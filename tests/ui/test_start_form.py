@@ -126,7 +126,8 @@ def test_a_deployment_shows_what_may_be_set(site: Site, page: Page) -> None:
     site.run("monty", params=QUICK, run_id="by-hand")
     page.goto("/")
     expect(row(page, "by-hand")).to_be_visible()
-    page.get_by_label("Deployment", exact=True).select_option("quick")
+    page.get_by_role("button", name="Deployment", exact=True).click()
+    page.get_by_role("menuitemradio", name="quick").click()
     expect(row(page, "by-hand")).to_have_count(0)
     expect(row(page, run.run_id)).to_be_visible()
 

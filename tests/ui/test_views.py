@@ -22,14 +22,14 @@ sys.exit(2)
 """
 EDITS = [
     {"tools": [{"name": "Write", "input": {"file_path": "a.py", "content": "one\ntwo\n"}}]},
-    {"text": "And now the other way round."},
     {
+        "text": "And now the other way round.",
         "tools": [
             {
                 "name": "Edit",
                 "input": {"file_path": "a.py", "old_string": "two", "new_string": "2\n3"},
             }
-        ]
+        ],
     },
     {"text": "Done."},
 ]
@@ -92,7 +92,8 @@ def test_changes_are_told_after_the_turn_and_in_a_tab(site: Site, page: Page) ->
     expect(page.locator(".turn-changes .diff")).to_have_count(2)
 
     page.get_by_role("tab", name="Changes").click()
-    expect(page.locator(".changes-head")).to_contain_text("1 file +4 −1")
+    expect(page.locator(".changes-head")).to_contain_text("1 file")
+    expect(page.locator(".changes-head .diff-count")).to_have_text("+4 −1")
     expect(page.locator(".changed .diff")).to_have_count(2)
     assert serious_faults(page) == []
     page.get_by_role("link", name="Edit in turn 1").click()

@@ -102,6 +102,7 @@ function ModelName({ now, onDone }: { readonly now: string | null; readonly onDo
 /** Sends, and tells what the run's receipt says of it. */
 function useTold(receipts: ReadonlyMap<string, Receipt>) {
   const waiting = useRef(new Map<string, { readonly words: string; readonly onTaken: (() => void) | undefined }>());
+  const [sent, setSent] = useState(0);
   useEffect(() => {
     for (const [id, { words, onTaken }] of waiting.current) {
       const receipt = receipts.get(id);
@@ -113,8 +114,12 @@ function useTold(receipts: ReadonlyMap<string, Receipt>) {
         onTaken?.();
       }
     }
-  }, [receipts]);
+    // A receipt may be here before the call is answered.
+  }, [receipts, sent]);
   return (post: () => Promise<Accepted>, words: string, onTaken?: () => void): void => {
-    post().then(({ message_id }) => void waiting.current.set(message_id, { words, onTaken }), notifyError);
+    post().then(({ message_id }) => {
+      waiting.current.set(message_id, { words, onTaken });
+      setSent((count) => count + 1);
+    }, notifyError);
   };
 }

@@ -26,7 +26,7 @@ from uvicorn._types import (
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
-from websockets.exceptions import InvalidMessage
+from websockets.exceptions import InvalidMessage, SecurityError
 
 from runlog import encode
 
@@ -330,11 +330,12 @@ class _WebSocketConnection(WebSocketsSansIOProtocol):
 
     def _refuse(self, error: Exception | None) -> None:
         """websockets reads the head, which came whole, once more, and takes less than we do; uvicorn would wait."""
-        if isinstance(error, InvalidMessage):
-            told = f"It can't become a WebSocket: {error.__cause__ or error}"
-            problem = Problem(400, "bad-request", told)
+        told = (isinstance(error, InvalidMessage) and error.__cause__) or error
+        # Older versions of websockets call one that is too large invalid, for this reason.
+        if isinstance(told, SecurityError) or not isinstance(error, InvalidMessage):
+            problem = Problem(431, "head-too-large", f"For a WebSocket: {told}")
         else:
-            problem = Problem(431, "head-too-large", f"For a WebSocket: {error}")
+            problem = Problem(400, "bad-request", f"It can't become a WebSocket: {told}")
         self.transport.write(_answer(problem))
         self.transport.close()
 

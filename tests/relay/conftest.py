@@ -20,9 +20,11 @@ def _nothing_blocks() -> Iterator[None]:
     buster.deactivate()
 
 
-@pytest.fixture(scope="session")
+# Not for more than a module: where hundreds of runs wait, a listing may be some moments old, and what a test has just
+# written is not yet there.
+@pytest.fixture(scope="module")
 def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
-    """One for all tests of a worker that need nothing special; each has runs of its own."""
+    """One for all tests of a module that need nothing special; each has runs of its own."""
     root = tmp_path_factory.mktemp("root")
     write_catalog(root, CATALOG)
     with running_relay(root) as started:

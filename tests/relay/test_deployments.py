@@ -14,7 +14,7 @@ import pytest
 from runlog import RunLock, Workspace, read_manifest
 from runlog.groups.catalog import write_catalog
 from tests.relay.live import CATALOG, Relay, new_run, running_relay, say
-from tests.support import DEADLINE_S
+from tests.support import DEADLINE_S, wait_until
 
 REVIEW = {
     "workflow": "claude",
@@ -320,9 +320,7 @@ def test_statistics(relay: Relay, name: str, alive: Callable[[Workspace], RunLoc
     say(running, "workflow_started", workflow="claude", attempt=1)
     newest = started()
 
-    told = relay.get(f"/deployments/{name}").json()["statistics"]
-    assert told["runs"] == 7
-    assert told["by_status"] == {
+    by_status = {
         "queued": 1,
         "running": 1,
         "waiting": 0,
@@ -331,6 +329,14 @@ def test_statistics(relay: Relay, name: str, alive: Callable[[Workspace], RunLoc
         "failed": 1,
         "stopped": 1,
     }
+
+    def statistics() -> dict[str, Any]:
+        found: dict[str, Any] = relay.get(f"/deployments/{name}").json()["statistics"]
+        return found
+
+    wait_until(lambda: statistics()["by_status"] == by_status, "what was written")
+    told = statistics()
+    assert told["runs"] == 7
     assert told["success_rate"] == 0.75
     assert told["duration_s"] == {"p50": 2.0, "mean": 3.0, "max": 6.0}
     assert told["cost_usd"] == 0.85

@@ -102,6 +102,7 @@ class SharedTail:
         self._owner = owner
         self._log: LogFile | None = None
         self.size = 0  # of the file, as of the last look
+        self._given = 0  # so far some listener has come
         # (offset, size): at that size of the file there is no whole line at the offset
         self._nothing: tuple[int, int] | None = None
         self._left: tuple[int, int] | None = None  # the same, looked at since the file is quiet
@@ -129,6 +130,7 @@ class SharedTail:
         framed = self._ring.get(offset)
         if framed is not None:
             return framed
+        self._given = max(self._given, offset)
         # Not beyond the size of the last look, or we would run after the writer a line at a time.
         if self._log is None or offset >= self.size or self._nothing == (offset, self.size):
             return None
@@ -267,8 +269,11 @@ class SharedTail:
         if size > self.size:
             self.size = size
             self.wake()
-        elif size < self.size or not log.is_current():
+        elif not log.is_current() or size < self._given:
             self._replaced()
+        elif size < self.size:
+            # A line that was not whole, taken back: the disk is full. Nobody has had it.
+            self.size, self._nothing = size, None
 
     def sweep(self) -> None:
         """Once a second, since no notification tells of a death: has the process of the run let its lock go? Nor
@@ -321,7 +326,7 @@ class SharedTail:
         self.generation += 1
         self._ring.clear()
         self._close_log()
-        self.size, self._nothing = 0, None
+        self.size, self._given, self._nothing = 0, 0, None
         self._ending, self._ending_stamp = None, None
         self._open()
         self.removed = self._log is None and not self.workspace.has_folder()
@@ -331,6 +336,7 @@ class SharedTail:
         if chunk is None:
             self._nothing = (offset, self.size)
             return None
+        self._given = max(self._given, chunk.end)
         # Near the end it may be the last word of the run. rfind is four times faster than `in` (CPython 3.11).
         if chunk.end + _LAST_WORDS_BYTES > self.size and chunk.data.rfind(b'"workflow_') >= 0:
             self._doubts += 1

@@ -176,6 +176,29 @@ def test_a_file_that_is_cut_or_replaced_is_a_reset(relay: Relay, run: Workspace,
     assert [e.data for e in told[last_reset + 1 :]][:-1] == fresh.splitlines()
 
 
+@pytest.mark.parametrize("torn", [b"x", b'{"type":"log","text":"' + b"y" * 300_000])
+def test_half_a_line_that_is_taken_back_is_no_reset(
+    relay: Relay, run: Workspace, alive: Callable[[Workspace], object], torn: bytes
+) -> None:
+    """As of a writer whose disk is full: nobody has had it, and what follows is told as ever."""
+    alive(run)
+    end = say(run, "log", n=0)
+    with Stream(relay, relay.workflow_url(run, "/stream")) as stream:
+        events = iter(stream)
+        assert json.loads(next(events).data)["n"] == 0
+        for number in (1, 2):
+            with open(run.stream, "ab", buffering=0) as file:
+                file.write(torn)
+            page = relay.get(f"/workflows/{run.run_id}/events?wait=0.3&after={end}").json()
+            assert page["events"] == []  # the relay has seen it
+            os.truncate(run.stream, end)
+            relay.get(f"/workflows/{run.run_id}/events?wait=0.3&after={end}")
+            end = say(run, "log", n=number)
+            told = next(events)
+            assert (told.event, told.id) == ("message", str(end))
+            assert json.loads(told.data)["n"] == number
+
+
 def test_a_run_that_is_removed_ends_its_stream(relay: Relay, run: Workspace) -> None:
     say(run, "log")
     with Stream(relay, relay.workflow_url(run, "/stream")) as stream:

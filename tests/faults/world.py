@@ -307,7 +307,9 @@ class World:
                     "false statuses", f"{life.run_id}: {shown}, not one of {life.may}"
                 )
         elif before == "failed" and "failed lost" in life.may:
-            pass  # the runner holds the lock to say so; or its holder has found it again
+            pass  # the runner holds the lock to say so
+        elif "replace lock" in life.done:
+            pass  # until its holder has found it again
         elif before in TERMINAL_STATUS.values() or (status == "queued" and before == "running"):
             self.account.wrong(
                 "false statuses", f"{life.run_id}: {status} after {before}; {life.done}"

@@ -28,13 +28,13 @@ from tests.ui.support import (
     chromium_context,
 )
 
-WIDE: Any = {"width": 1440, "height": 900}
+WIDE: Any = {"width": 1440, "height": 700}
 _FOLDER = PROJECT / "docs" / "screenshots"
 _SCRIPT = re.compile(r"\s*(?:\\n)*<<SCRIPT>>.*?<<END>>", re.DOTALL)
 
 
 def take(folder: Path) -> None:
-    """All of them, 1280x800; two tabs beside one another 1440x900, the phone 375x812."""
+    """All of them, 1280x800; two tabs beside one another 1440x700, the phone 375x812."""
     folder.mkdir(parents=True, exist_ok=True)
     build_page()
     with tempfile.TemporaryDirectory() as temporary:

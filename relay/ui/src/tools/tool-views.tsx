@@ -104,7 +104,7 @@ function viewOf({ id, name, input, told, described = false, output = null, isErr
     return (
       <>
         {description && !described && <p className="tool-note foreign">{description}</p>}
-        <Terminal id={id} command={command} output={output} isError={isError} label="Command" />
+        <Terminal id={id} command={command} output={output !== null && isError ? withoutTag(output) : output} isError={isError} label="Command" />
       </>
     );
   }

@@ -236,7 +236,7 @@ class InboxReader:
             self._refused.add((line.offset, raw))
             return known
         body = raw if line.id.startswith(PLACE_ID) and "id" not in line.body else None
-        known = line.id in self._seen and self._seen[line.id] in (body, None)
+        known = line.id in self._seen and (body is None or self._seen[line.id] in (body, None))
         self._seen[line.id] = body
         return known
 

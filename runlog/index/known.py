@@ -474,6 +474,9 @@ class Known:
         """Bring what changed into the store."""
         if (self._to_keep or self._to_drop) and time.monotonic() >= self._keep_after:
             if store.keep_ended(list(self._to_keep.values()), self._to_drop):
+                # The row of a run that goes on went with that of its earlier end.
+                going = ((i, self.live[i].row) for i in self._to_drop if i in self.live)
+                self._fresh |= {run_id: row for run_id, row in going if row}
                 self._to_keep.clear()
                 self._to_drop.clear()
             else:

@@ -418,3 +418,21 @@ def test_queue_positions_are_of_the_moment(root: Path) -> None:
     append_lines(root / "r1" / "_stream.jsonl", encode({"type": "workflow_failed"}))
     assert index.queue_position("r0") == 1
     assert index.rows(["r1", "no", "r2"])[2].queue_position == 2  # type: ignore[union-attr]
+
+
+def test_a_run_that_came_while_another_process_kept_the_file_stays(
+    root: Path, keep: Callable[[Path], RunIndex], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runlog.index.known._BLOCKED_S", 0.0)
+    root.mkdir()
+    index = keep(root)
+    other = sqlite3.connect(root / FILE, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    run = create_run(root, "command")
+    index.look()
+    assert ids(index) == [run.run_id]
+    other.execute("ROLLBACK")
+    other.close()
+    for _ in range(2):
+        index.look()
+        assert ids(index) == [run.run_id]

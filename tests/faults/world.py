@@ -243,7 +243,7 @@ class World:
         if answer.status_code == 202:
             life.said.add(message_id)
             self.account.count("messages")
-        elif answer.status_code == 404:
+        elif answer.status_code == 404 and self.lives.get(life.run_id) is life:
             self.account.wrong("false statuses", f"{life.run_id}: 404 to a message")
         return message_id
 

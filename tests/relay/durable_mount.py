@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from relay.app import create_app
+from relay.http.connection import FIXED_HEADERS
 from relay.http.settings import RelaySettings
 from runlog import Workspace, append_lines, create_run
 from runlog.disk.layout import RunId
@@ -67,7 +68,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--root", type=Path, required=True)
     mount = Mount(parser.parse_args().root)
-    config = uvicorn.Config(mount, host="127.0.0.1", port=0, log_level="warning")
+    config = uvicorn.Config(
+        mount, host="127.0.0.1", port=0, log_level="warning", headers=list(FIXED_HEADERS)
+    )
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: Any = None) -> None:

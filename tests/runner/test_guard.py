@@ -564,4 +564,5 @@ def test_full_stream_ends_the_tree(start: Starter, tmp_path: Path) -> None:
     assert b"cannot append to the stream file: [Errno 27]" in done.stderr
     recorded_lines = stream.read_bytes().split(b"\n")
     assert recorded_lines.pop() == b"", "the short write was cut off again"
-    assert done.stdout.count(b"\n") == len(recorded_lines), "nothing unrecorded was passed on"
+    # Of the last write the whole lines are kept; that it came short ends what is passed on.
+    assert done.stdout.count(b"\n") <= len(recorded_lines), "nothing unrecorded was passed on"

@@ -15,7 +15,7 @@ from tests.ui.support import AWAY, BROWSER, PHONE, Site, Watch, overflow_px
 
 pytestmark = BROWSER
 
-TABS = ("chat", "trace", "steps", "files")
+TABS = ("chat", "trace", "steps", "files", "output", "changes")
 
 # Counts on from wherever the gate is opened to: `echo 12 > gate` lets it print up to 12, `end` ends it.
 COUNTER = """
@@ -162,7 +162,14 @@ def test_on_a_phone_nothing_is_wider_than_the_window(
 
 
 # Text that shows that a tab has what the hostile agent wrote.
-SEEN_ON = {"chat": LAST_WORD, "trace": "<script>", "steps": "<script>", "files": "page.html"}
+SEEN_ON = {
+    "chat": LAST_WORD,
+    "trace": "<script>",
+    "steps": "<script>",
+    "files": "page.html",
+    "output": "red a link",
+    "changes": "No file was edited",
+}
 
 # What would be wrong on a page, each with what there is of it.
 LOOK_FOR_HARM = """() => {

@@ -190,12 +190,12 @@ class Known:
         mtime_ns = stamp[2] if stamp else None
         if (mtime_ns is not None and mtime_ns == self._root_mtime_ns) or now < self._scanned_until:
             return
-        settled = mtime_ns is not None and now_ns - mtime_ns > _SETTLED_NS
-        self._root_mtime_ns = mtime_ns if settled else None
         try:
             names = os.listdir(self.root)
         except FileNotFoundError:
             names = []
+        settled = mtime_ns is not None and now_ns - mtime_ns > _SETTLED_NS
+        self._root_mtime_ns = mtime_ns if settled else None
         # In loops, not by the operators of sets: those would keep the other threads waiting meanwhile.
         there: set[str] = set()
         new: list[str] = []

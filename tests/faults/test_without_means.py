@@ -178,3 +178,20 @@ def test_a_forged_end_does_not_count_where_the_seal_can_not_be_read(tmp_path: Pa
             is_genuine(run, event)
     finally:
         lock.release()
+
+
+def test_a_root_that_could_not_be_listed_is_not_empty(tmp_path: Path) -> None:
+    root = tmp_path / "workspaces"
+    root.mkdir(mode=0o700)
+    index = RunIndex(root)
+    assert index.page(limit=10).runs == []
+    run = new_run(root)
+    os.utime(root, (1, 1))  # what is in it has long been so
+    try:
+        with _as_process_without_descriptors():
+            for _ in range(3):
+                with contextlib.suppress(OSError):
+                    assert [row.run_id for row in index.page(limit=10).runs] == [run.run_id]
+        assert [row.run_id for row in index.page(limit=10).runs] == [run.run_id]
+    finally:
+        index.close()

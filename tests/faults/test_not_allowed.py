@@ -116,11 +116,16 @@ def _no_more_processes(pid: int) -> Iterator[None]:
         yield
     finally:
         (group / "pids.max").write_text("max")
-        for each in _members(group):
-            with contextlib.suppress(OSError):
-                (_PIDS / "cgroup.procs").write_text(each)
-        wait_until(lambda: not _members(group), "the group to be empty")
+        wait_until(lambda: _is_emptied(group), "the group to be empty")
         group.rmdir()
+
+
+def _is_emptied(group: Path) -> bool:
+    """What was forked since the last look is in it, too."""
+    for each in (left := _members(group)):
+        with contextlib.suppress(OSError):
+            (_PIDS / "cgroup.procs").write_text(each)
+    return not left
 
 
 def _members(group: Path) -> list[str]:

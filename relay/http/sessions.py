@@ -6,7 +6,6 @@ ends when its file is removed. All of it waits for the disk.
 """
 
 import contextlib
-import json
 import os
 import secrets
 from dataclasses import dataclass
@@ -14,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from runlog import encode
-from runlog.disk.durable import replace_file
-from runlog.disk.read import is_of_file
+from runlog.disk.durable import remove_file, replace_file
+from runlog.disk.read import is_of_file, read_object
 
 from .tokens import digest_of
 
@@ -56,6 +55,9 @@ def new_link(root: Path, token: str | None = None, age: timedelta = LINK_AGE) ->
     code = secrets.token_urlsafe(24)
     _write(root / _LINKS, code, Session(token, datetime.now(UTC) + age))
     return link_path(code)
+
+
+_MAX_BYTES = 64 * 1024
 
 
 def link_path(code: str) -> str:
@@ -102,7 +104,7 @@ def _write(folder: Path, secret: str, entry: Session) -> None:
 
 def _read(path: Path) -> Session | None:
     try:
-        told = json.loads(path.read_bytes())
+        told = read_object(path, _MAX_BYTES)
         token, expires_at = told["token"], datetime.fromisoformat(told["expires_at"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         if isinstance(error, OSError) and not is_of_file(error):
@@ -117,6 +119,6 @@ def _remove_expired(folder: Path) -> None:
     now = datetime.now(UTC)
     for path in folder.glob("*.json"):
         entry = _read(path)
-        if entry is not None and not entry.is_valid(now):
+        if entry is None or not entry.is_valid(now):
             with contextlib.suppress(OSError):
-                path.unlink()
+                remove_file(path)

@@ -213,8 +213,16 @@ def _entry(name: str, path: str, found: os.stat_result) -> dict[str, Any]:
         "path": path,
         "type": kind,
         "size": found.st_size if kind == "file" else None,
-        "mtime": to_iso(datetime.fromtimestamp(found.st_mtime, UTC)),
+        "mtime": _time_of(found.st_mtime),
     }
+
+
+def _time_of(epoch_s: float) -> str:
+    """Empty for a time that no year has."""
+    try:
+        return to_iso(datetime.fromtimestamp(epoch_s, UTC))
+    except (ValueError, OverflowError):
+        return ""
 
 
 def _content_type(name: str) -> tuple[str, bool]:

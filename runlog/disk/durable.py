@@ -4,7 +4,6 @@ import contextlib
 import errno
 import os
 import secrets
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ __all__ = [
     "names_in",
     "open_folder",
     "remove_file",
+    "remove_tree",
     "replace_file",
     "sync_folder",
 ]
@@ -36,7 +36,7 @@ def replace_file(path: Path, body: bytes) -> None:
         try:
             os.replace(temporary, path)
         except IsADirectoryError:
-            shutil.rmtree(path)
+            remove_tree(path)
             os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -46,11 +46,72 @@ def replace_file(path: Path, body: bytes) -> None:
 
 def remove_file(path: Path) -> None:
     """Remove a file, or what else has its name. :raises FileNotFoundError: there is nothing."""
-    try:
-        path.unlink()
-    except IsADirectoryError:
-        shutil.rmtree(path)
+    remove_tree(path)
     sync_folder(path.parent)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove what is there; of a folder all that is in it, however deep, with few descriptors and no recursion.
+
+    Folders within are brought up to its top first. Those that are read-only are made writable: agents leave some
+    behind (Go's module cache is one).
+
+    :raises OSError: some of it can't be removed; all else is gone.
+    """
+    try:
+        os.unlink(path)
+        return
+    except IsADirectoryError:
+        pass
+    top = _open_writable(path, None)
+    try:
+        while names := os.listdir(top):
+            refused: OSError | None = None
+            removed = 0
+            for name in names:
+                try:
+                    _remove_entry(top, name)
+                    removed += 1
+                except FileNotFoundError:  # another one removes it too
+                    removed += 1
+                except OSError as error:
+                    refused = refused or error
+            if refused is not None and not removed:
+                raise refused
+    finally:
+        os.close(top)
+    os.rmdir(path)
+
+
+def _remove_entry(top: int, name: str) -> None:
+    try:
+        os.unlink(name, dir_fd=top)
+        return
+    except IsADirectoryError:
+        pass
+    folder = _open_writable(name, top)
+    try:
+        for inner in os.listdir(folder):
+            try:
+                os.unlink(inner, dir_fd=folder)
+            except IsADirectoryError:
+                os.close(_open_writable(inner, folder))
+                os.rename(inner, secrets.token_hex(8), src_dir_fd=folder, dst_dir_fd=top)
+    finally:
+        os.close(folder)
+    os.rmdir(name, dir_fd=top)
+
+
+def _open_writable(name: str | Path, parent: int | None) -> int:
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        fd = os.open(name, flags, dir_fd=parent)
+    except PermissionError:
+        os.chmod(name, 0o700, dir_fd=parent)
+        fd = os.open(name, flags, dir_fd=parent)
+    with contextlib.suppress(OSError):  # somebody else's: then it is as it is
+        os.fchmod(fd, 0o700)
+    return fd
 
 
 def sync_folder(path: Path) -> None:

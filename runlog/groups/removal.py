@@ -208,7 +208,10 @@ def disk_bytes(folder: str | Path) -> int:
 def _ended_at(workspace: Workspace) -> datetime:
     """As its last line says; if that has no time, when it was written."""
     told = from_iso(tail_state(workspace).ended_at)
-    return told or datetime.fromtimestamp(os.stat(workspace.stream).st_mtime, UTC)
+    try:
+        return told or datetime.fromtimestamp(os.stat(workspace.stream).st_mtime, UTC)
+    except (ValueError, OverflowError):  # a time that no year has
+        return datetime.now(UTC)
 
 
 def _remove(workspace: Workspace) -> None:

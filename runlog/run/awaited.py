@@ -65,9 +65,11 @@ def _end(workspace: Workspace, state: RunState, status: Status) -> Reached | Non
 def _rest(workspace: Workspace, state: RunState, status: Status) -> Reached | None:
     if is_terminal(status):
         return _last(state)
-    if status != "waiting" or state.waiting_for != "message" or _has_more_to_do(workspace, state):
+    if status != "waiting" or state.waiting_for != "message":
         return None
-    return _last(state)
+    # A run that was reopened, or taken up again, is at rest before it has taken what it was told.
+    begins = "queued" in state.messages.values() or (state.turn is not None and state.turn.running)
+    return None if begins or _has_more_to_do(workspace, state) else _last(state)
 
 
 def _has_more_to_do(workspace: Workspace, state: RunState) -> bool:

@@ -164,15 +164,15 @@ class ChatHistory:
         return None
 
     def _assistant(self, event: Event, offset: int) -> ChatMessage | None:
-        if (name := local_command(event)) is not None:
-            return self._output(Voice("output", _plain(blocks_of(event))), event, offset, name)
-        if is_silence(event):
-            return None
         line = event.get("uuid")
         if isinstance(line, str):
             if hash(line) in self._lines:
                 return None  # what a compaction has kept is told again
             self._lines.add(hash(line))
+        if (name := local_command(event)) is not None:
+            return self._output(Voice("output", _plain(blocks_of(event))), event, offset, name)
+        if is_silence(event):
+            return None
         self._recent.clear()
         self._command = self._compaction = None
         if is_error_line(event):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from ..disk.append import Unusable, open_plain
-from ..disk.durable import sync_folder
+from ..disk.durable import remove_tree, sync_folder
 from ..disk.layout import RunId, Workspace, check_run_id, make_root, new_run_id
 from ..disk.read import MAX_FILE_BYTES, is_of_file, read_object
 from ..disk.records import encode, from_iso, now_iso, to_iso
@@ -255,17 +255,20 @@ def remove_leftovers(root: Path) -> None:
         names = os.listdir(root)
     except FileNotFoundError:
         return
+    refused: OSError | None = None
     for name in names:
         if name.startswith(_GRAVE):
-            _remove_grave(root / name)
+            try:
+                _remove_grave(root / name)
+            except OSError as error:
+                refused = refused or error
+    if refused is not None:
+        raise refused
 
 
 def _remove_grave(grave: Path) -> None:
-    shutil.rmtree(grave, ignore_errors=True)
     with contextlib.suppress(FileNotFoundError):  # another one removes it too
-        if grave.exists():
-            _make_writable(grave)
-            shutil.rmtree(grave)
+        remove_tree(grave)
     sync_folder(grave.parent)
 
 
@@ -341,14 +344,3 @@ def _write_new(path: Path, body: bytes) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with open(fd, "wb") as file:
         file.write(body)
-
-
-def _make_writable(folder: Path) -> None:
-    """Agents leave read-only folders behind (Go's module cache is one); give the owner his rights back."""
-    os.chmod(folder, 0o700)
-    for path, names, _ in os.walk(folder):
-        for name in names:  # before the walk goes into it
-            inner = os.path.join(path, name)
-            if not os.path.islink(inner):
-                with contextlib.suppress(OSError):
-                    os.chmod(inner, 0o700)

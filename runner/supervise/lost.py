@@ -23,6 +23,7 @@ from runlog.disk.durable import LOCK_WAIT_S
 from runlog.disk.records import from_iso
 from runlog.run.inbox import inbox_closed
 from runlog.run.seal import new_seal
+from runlog.run.state import Turn
 
 from ..attempt.environment import mark_of
 from ..attempt.run import stderr_tail
@@ -93,6 +94,8 @@ def end_run(
                 *_read_by_agent(workspace, state),
                 *(_dropped(workspace, line, reason) for line in lines),
             ]
+            if state.turn is not None and state.turn.running:
+                receipts.append(_turn_ended(workspace, state.turn, reason))
             told["seal"] = new_seal(lock)
             stats = {"stats": state.summary_stats(), "inbox_offset": offset}
             with AppendFile(workspace.stream, LOCK_WAIT_S) as stream:
@@ -103,6 +106,12 @@ def end_run(
     finally:
         lock.release()
         reader.close()
+
+
+def _turn_ended(workspace: Workspace, turn: Turn, reason: str) -> bytes:
+    event = {"type": "turn_ended", "timestamp": now_iso(), "run_id": workspace.run_id}
+    told = {"turn": turn.number, "finish_reason": reason, "message_id": turn.message_id}
+    return encode(event | told)
 
 
 def _lasted_s(state: RunState) -> float:

@@ -130,6 +130,7 @@ class Spares:
             self._deployed = [
                 request_key(each.workflow, each.params, each.interactive, each.limits)
                 for each in found
+                if each.output_schema is None  # no spare is told of one
                 for _ in range(each.warm)
             ]
             self._deployed_stamp, self._deployed_at = stamp, now

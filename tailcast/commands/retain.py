@@ -5,7 +5,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from runlog import RunlogError
 from runlog.groups.removal import ended_before, remove_all
 from runlog.run.manifest import remove_leftovers
 
@@ -29,7 +28,7 @@ def _retain(root: Path, age: timedelta, stop: threading.Event, tell: Callable[[s
     pause_s = min(_LONGEST_PAUSE_S, max(_SHORTEST_PAUSE_S, age.total_seconds() / 10))
     while True:
         try:
-            remove_leftovers(root)
+            _remove_leftovers(root, tell)
             for run, error in remove_all(root, ended_before(root, datetime.now(UTC) - age)):
                 told = (
                     f"removed: it ended at {run.ended_at}" if error is None else f"stays: {error}"
@@ -37,7 +36,14 @@ def _retain(root: Path, age: timedelta, stop: threading.Event, tell: Callable[[s
                 tell(f"{run.run_id} {told}")
                 if stop.is_set():
                     return
-        except (OSError, RunlogError) as error:
+        except Exception as error:  # whatever it is: the next time may do better
             tell(f"runs that ended long ago are not removed: {error}")
         if stop.wait(pause_s):
             return
+
+
+def _remove_leftovers(root: Path, tell: Callable[[str], None]) -> None:
+    try:
+        remove_leftovers(root)
+    except OSError as error:
+        tell(f"what is left of removed runs stays: {error}")

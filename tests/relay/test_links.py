@@ -1,6 +1,8 @@
 """One-time links and the cookies that they leave."""
 
+import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +17,7 @@ from websockets.sync.client import connect
 from relay.http.sessions import new_link
 from relay.http.tokens import read_tokens, remove_token
 from runlog import RunLock, Workspace
+from tests.odd import ODD, take_place
 from tests.relay.live import Relay, new_run, recorded, running_relay, say
 from tests.relay.test_callers import add, inbox
 from tests.support import DEADLINE_S, wait_until
@@ -179,6 +182,26 @@ def test_a_session_ends_when_its_file_is_removed(guarded: Relay) -> None:
     wait_until(
         lambda: guarded.get("/workflows", headers=cookie).status_code == 401, "the end of it"
     )
+
+
+@pytest.mark.parametrize("kind", [*ODD, "nested"])
+def test_an_odd_session_is_none_and_holds_nobody(guarded: Relay, kind: str) -> None:
+    """A file of anyone's making, in the place of a session, or beside: the next link clears it away."""
+    cookie = logged_in(guarded, new_link(guarded.root))
+    secret = cookie["cookie"].partition("=")[2]
+    places = [
+        guarded.root / "_sessions" / f"{hashlib.sha256(secret.encode()).hexdigest()}.json",
+        guarded.root / "_links" / f"{'0' * 64}.json",
+    ]
+    for place in places:
+        if kind == "nested":
+            place.write_text("[" * 100_000)
+        else:
+            take_place(place, kind)
+    assert guarded.get("/workflows", headers=cookie).status_code == 401
+    again = logged_in(guarded, new_link(guarded.root))
+    assert guarded.get("/workflows", headers=again).status_code == 200
+    assert not any(os.path.lexists(place) for place in places)
 
 
 def test_what_lies_on_the_disk_opens_nothing(guarded: Relay) -> None:

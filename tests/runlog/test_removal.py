@@ -193,3 +193,47 @@ def test_a_long_stream_of_a_dead_run_is_read_without_the_lock(
     monkeypatch.setattr(removal, "read_state", read)
     remove_ended(run)
     assert held == [False] and not run.path.exists()
+
+
+def _deep(folder: Path) -> None:
+    """Deeper than Python may recurse, and than a path may be long."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    for _ in range(1500):
+        os.mkdir("d" * 10, dir_fd=fd)
+        inner = os.open("d" * 10, os.O_RDONLY | os.O_DIRECTORY, dir_fd=fd)
+        os.close(fd)
+        fd = inner
+    os.close(os.open("file", os.O_WRONLY | os.O_CREAT, dir_fd=fd))
+    os.close(fd)
+
+
+def _read_only(folder: Path) -> None:
+    (folder / "a" / "b").mkdir(parents=True)
+    (folder / "a" / "b" / "file").write_text("")
+    (folder / "a" / "link").symlink_to("/")
+    for inner in (folder / "a" / "b", folder / "a", folder):
+        inner.chmod(0o500)
+
+
+@pytest.mark.parametrize("fill", [_deep, _read_only])
+def test_whatever_an_agent_leaves_goes(root: Path, fill: Callable[[Path], None]) -> None:
+    run = say(create_run(root, "command"), "workflow_completed")
+    fill(run.files)
+    remove_ended(run)
+    assert list(root.iterdir()) == []
+
+
+@pytest.mark.parametrize("seconds", [1 << 40, -(1 << 40)])
+def test_a_time_that_no_year_has(root: Path, seconds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such times a file has on a file system that keeps them, as tmpfs does."""
+    say(create_run(root, "command"), "workflow_completed", timestamp=None)
+    real = os.stat
+
+    def stat(path: Any, *args: Any, **more: Any) -> Any:
+        found = real(path, *args, **more)
+        if str(path).endswith("_stream.jsonl"):
+            return os.stat_result((*found[:8], seconds, *found[9:]))
+        return found
+
+    monkeypatch.setattr(os, "stat", stat)
+    assert list(ended_before(root, NOW - timedelta(days=1))) == []

@@ -285,3 +285,24 @@ def test_the_openapi_description_tells_it(relay: Relay) -> None:
         told = paths[path]["post"]
         assert code in told["responses"]
         assert "wait" in [parameter["name"] for parameter in told["parameters"]]
+
+
+def test_what_a_reopened_run_was_told_before_it_began(relay: Relay, alive: Hold) -> None:
+    """It looks at rest once before it takes the message that had it go on, and once while the turn begins."""
+    run = begin(relay, alive)
+    read(run, "prompt", "first")
+    rest(run, "prompt", "first")
+    say(run, "workflow_stopped", reason="stop", inbox_offset=0)
+    append_lines(run.inbox, encode({"type": "message", "id": "m", "content": "on", "resume": True}))
+    told = run.inbox.stat().st_size
+    alive(run)
+    say(run, "workflow_started", workflow="claude", attempt=2, inbox_offset=told)
+    say(run, "message_received", message_id="m", state="queued", inbox_offset=told)
+    say(run, "progress_update", status="waiting")
+    assert ask(relay, run, wait=0.3, **{"for": "turn"}).json()["done"] is False
+    say(run, "command_lifecycle", command_uuid="m", state="started")
+    say(run, "message_received", message_id="m", state="delivered", inbox_offset=told)
+    assert ask(relay, run, wait=0.3, **{"for": "turn"}).json()["done"] is False
+    rest(run, "m", "second")
+    body = ask(relay, run, **{"for": "turn"}).json()
+    assert (body["done"], body["text"]) == (True, "second")

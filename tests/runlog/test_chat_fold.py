@@ -88,6 +88,8 @@ def test_commands_after_what_they_gave() -> None:
     assert told(made_up, name, result) == ["command: /cost -> $0.05"]
     assert told(made_up, name, words={"c0": "/cost "}.get) == ["command: /cost -> $0.05"]
     assert told(answer("x", saying("y"), local_command_source="<z>")) == ["command:  -> y"]
+    kept = answer("x", saying("y"), local_command_source="<z>", uuid="1")
+    assert told(kept, kept) == ["command:  -> y"]  # a compaction tells again what it has kept
     (message,) = fold(made_up, name, result).messages
     assert (message.role, message.message_id) == ("user", "c0")
 

@@ -486,6 +486,8 @@ def test_killed_run_goes_on_in_its_session(root: Path, tmp_path: Path) -> None:
     kill(wait_for(run, "workflow_started")["pid"])
     lost = wait_for_end(run)
     assert (lost["type"], lost["reason"]) == ("workflow_failed", "lost")
+    (cut,) = events(run, "turn_ended")
+    assert (cut["turn"], cut["finish_reason"]) == (1, "lost")
     assert not tree_of(run)
     say(run, script({"text": "on we go"}), "m1", resume=True)
     end = wait_for_end(run, attempt=2)

@@ -1,6 +1,5 @@
 """The lines of a run as JSON pages, for networks and clients that have no event stream."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -16,6 +15,7 @@ from runlog.run.text_filter import holds, sought_words
 from ..dependencies import OnRun, RunAt, Shared, StrictRoute
 from ..http.problems import unreadable_stream
 from ..http.shown import EventsPage
+from ..streaming.call_wait import call_wait
 from ..streaming.envelope import spliceable
 from ..streaming.registry import TailRegistry
 from ..streaming.shared_tail import SharedTail
@@ -118,41 +118,17 @@ async def wait_for_page(
     wait_s: float,
 ) -> Page:
     """Look again at each change, until there is something, or never will be, or the time is over."""
-    loop = asyncio.get_running_loop()
-    waiting = loop.create_future()
-    late = asyncio.Event()  # and not the clock: uvloop's timers may ring a little early
-
-    def nudge(*_: object) -> None:
-        if not waiting.done():
-            waiting.set_result(None)
-
-    def on_time() -> None:
-        late.set()
-        nudge()
-
-    client = loop.create_task(_disconnect(request))
-    client.add_done_callback(nudge)
-    timer = loop.call_later(wait_s, on_time)
-    try:
+    with call_wait(request, wait_s) as left:
         while True:
-            waiting = tail.waiter()
-            page = await look(cursor if page.after is None else page.after)
-            if page.items or page.reset or not page.at_end:
-                return page
-            ending = await tail.ending()
-            over = (ending is not None and ending.told) or tails.closing
-            if over or client.done() or late.is_set():
-                return page
-            await waiting
-    finally:
-        tail.forget(waiting)
-        timer.cancel()
-        client.cancel()
-
-
-async def _disconnect(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+            with left.change(tail) as changed:
+                page = await look(cursor if page.after is None else page.after)
+                if page.items or page.reset or not page.at_end:
+                    return page
+                ending = await tail.ending()
+                over = (ending is not None and ending.told) or tails.closing
+                if over or left.is_over:
+                    return page
+                await changed
 
 
 async def _has_ended(tail: SharedTail, page: Page, look: Callable[[int], Awaitable[Page]]) -> bool:

@@ -10,7 +10,6 @@ import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -22,7 +21,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from runlog import Workspace
-from runlog.disk.records import to_iso
+from runlog.disk.records import from_epoch, to_iso
 
 from ..dependencies import Json, OnRun, RunAt, StrictRoute
 from ..http.problems import Problem
@@ -208,21 +207,14 @@ def _entry(name: str, path: str, found: os.stat_result) -> dict[str, Any]:
     ):
         if test(mode):
             kind = named
+    modified = from_epoch(found.st_mtime)
     return {
         "name": name,
         "path": path,
         "type": kind,
         "size": found.st_size if kind == "file" else None,
-        "mtime": _time_of(found.st_mtime),
+        "mtime": to_iso(modified) if modified else "",
     }
-
-
-def _time_of(epoch_s: float) -> str:
-    """Empty for a time that no year has."""
-    try:
-        return to_iso(datetime.fromtimestamp(epoch_s, UTC))
-    except (ValueError, OverflowError):
-        return ""
 
 
 def _content_type(name: str) -> tuple[str, bool]:

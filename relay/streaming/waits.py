@@ -16,6 +16,7 @@ from runlog.run.status import broken_state
 
 from ..http.run_calls import RunCalls
 from ..http.runs import RunStates
+from .call_wait import call_wait
 from .registry import TailRegistry
 
 __all__ = ["MAX_WAIT_S", "Waits"]
@@ -63,39 +64,19 @@ class Waits:
         :raises UnknownRun: the run was removed.
         :raises Busy: see `RunCalls`.
         """
-        loop = asyncio.get_running_loop()
         looks = self._looks.setdefault(run.path, _Looks())
         waiter = _Waiter(goal)
         looks.waiters.add(waiter)
-        waiting = loop.create_future()
-        late = asyncio.Event()  # and not the clock: uvloop's timers may ring a little early
-
-        def nudge(*_: object) -> None:
-            if not waiting.done():
-                waiting.set_result(None)
-
-        def on_time() -> None:
-            late.set()
-            nudge()
-
-        client = loop.create_task(_disconnect(request))
-        client.add_done_callback(nudge)
-        timer = loop.call_later(wait_s, on_time)
         try:
-            with self._tails.follow(run) as tail:
+            with call_wait(request, wait_s) as left, self._tails.follow(run) as tail:
                 while True:
-                    waiting = tail.waiter()
-                    try:
+                    with left.change(tail) as changed:
                         await self._look(run, looks)
-                        over = wait_s <= 0 or late.is_set() or client.done() or self._tails.closing
+                        over = wait_s <= 0 or left.is_over or self._tails.closing
                         if waiter.reached is not None or over:
                             return waiter.reached
-                        await waiting
-                    finally:
-                        tail.forget(waiting)
+                        await changed
         finally:
-            timer.cancel()
-            client.cancel()
             looks.waiters.discard(waiter)
             if not looks.waiters:
                 self._looks.pop(run.path, None)
@@ -131,8 +112,3 @@ class Waits:
         except Unusable as error:
             return ask(broken_state(error), "failed")
         raise AssertionError("the last look is taken as it is")
-
-
-async def _disconnect(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

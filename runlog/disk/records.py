@@ -12,6 +12,7 @@ __all__ = [
     "Event",
     "decode",
     "encode",
+    "from_epoch",
     "from_iso",
     "head_of",
     "is_well_formed",
@@ -39,6 +40,14 @@ def now_iso() -> str:
 def to_iso(moment: datetime) -> str:
     """An aware time as `2025-01-19T10:30:45.123Z`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def from_epoch(epoch_s: float) -> datetime | None:
+    """A time of a file, in UTC; None for one that no year has."""
+    try:
+        return datetime.fromtimestamp(epoch_s, UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def from_iso(text: object) -> datetime | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from ..disk.append import Unusable
 from ..disk.layout import RunId, Workspace
 from ..disk.lock import RunLock
-from ..disk.records import from_iso, to_iso
+from ..disk.records import from_epoch, from_iso, to_iso
 from ..errors import RunActive, RunlogError, UnknownRun
 from ..index import RunIndex
 from ..run.events import Status, is_terminal
@@ -208,10 +208,7 @@ def disk_bytes(folder: str | Path) -> int:
 def _ended_at(workspace: Workspace) -> datetime:
     """As its last line says; if that has no time, when it was written."""
     told = from_iso(tail_state(workspace).ended_at)
-    try:
-        return told or datetime.fromtimestamp(os.stat(workspace.stream).st_mtime, UTC)
-    except (ValueError, OverflowError):  # a time that no year has
-        return datetime.now(UTC)
+    return told or from_epoch(os.stat(workspace.stream).st_mtime) or datetime.now(UTC)
 
 
 def _remove(workspace: Workspace) -> None:

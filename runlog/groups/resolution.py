@@ -10,12 +10,11 @@ from typing import Any
 
 from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError as ParamsError
-from referencing import Registry
 
 from .. import BadMessage
 from ..run.earlier import checked_history
 from ..run.inbox_lines import check_message
-from ..run.output_schema import faults_of_schema
+from ..run.output_schema import NOTHING_FETCHED, faults_of_schema
 from ..run.own_words import MAX_LABELS, NO_WORDS, OwnWords
 from .catalog import CatalogEntry
 from .dependencies import DEPENDENCIES_KEYWORD, in_order
@@ -34,8 +33,6 @@ __all__ = [
 ]
 
 _MAX_FAULTS = 20
-# With schemas of ours alone: a `$ref` to elsewhere fetches nothing.
-_NOTHING_FETCHED: dict[str, Any] = {"registry": Registry()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +279,7 @@ _Validator: Any = validators.extend(  # type: ignore[no-untyped-call]
 
 
 def _faults(schema: dict[str, Any], params: dict[str, Any]) -> list[ParamsError]:
-    validator = _Validator(schema, **_NOTHING_FETCHED)
+    validator = _Validator(schema, **NOTHING_FETCHED)
     # Cut while they come: each costs some KiB, and there may be one for each value.
     faults = islice(validator.iter_errors(params), _MAX_FAULTS)
     return sorted(faults, key=lambda fault: list(map(str, fault.path)))

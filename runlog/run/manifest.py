@@ -3,10 +3,8 @@
 import contextlib
 import os
 import secrets
-import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -14,7 +12,7 @@ from ..disk.append import Unusable, open_plain
 from ..disk.durable import remove_tree, sync_folder
 from ..disk.layout import RunId, Workspace, check_run_id, make_root, new_run_id
 from ..disk.read import MAX_FILE_BYTES, is_of_file, read_object
-from ..disk.records import encode, from_iso, now_iso, to_iso
+from ..disk.records import encode, from_epoch, from_iso, now_iso, to_iso
 from ..disk.tail import read_records
 from ..errors import RunExists, UnknownRun
 from .earlier import checked_history, usable_history
@@ -156,7 +154,7 @@ def write_run(root: Path, manifest: Manifest, *, durable: bool = True) -> Worksp
         except OSError as error:
             if os.path.lexists(workspace.path):
                 if take_over(workspace, building / "run.json"):
-                    shutil.rmtree(building, ignore_errors=True)
+                    _remove_quietly(building)
                     if durable:
                         sync_folder(workspace.path)
                         sync_folder(root)
@@ -167,7 +165,7 @@ def write_run(root: Path, manifest: Manifest, *, durable: bool = True) -> Worksp
                 ) from error
             raise
     except BaseException:
-        shutil.rmtree(building, ignore_errors=True)
+        _remove_quietly(building)
         raise
     if durable:
         sync_folder(root)
@@ -301,7 +299,12 @@ def remove_building(root: Path, run_ids: Iterable[str]) -> None:
     with os.scandir(root) as entries:
         for entry in entries:
             if entry.name.rpartition("-")[0] in stems:
-                shutil.rmtree(entry.path, ignore_errors=True)
+                _remove_quietly(Path(entry.path))
+
+
+def _remove_quietly(building: Path) -> None:
+    with contextlib.suppress(OSError):
+        remove_tree(building)
 
 
 def _building(run_id: str) -> str:
@@ -333,11 +336,10 @@ def _external(workspace: Workspace) -> Manifest:
 
 def _made_at(workspace: Workspace) -> str:
     try:
-        return to_iso(datetime.fromtimestamp(os.lstat(workspace.path).st_mtime, UTC))
+        made = from_epoch(os.lstat(workspace.path).st_mtime)
     except (FileNotFoundError, NotADirectoryError):
         raise UnknownRun(f"no run {workspace.run_id!r} under {workspace.root}") from None
-    except (ValueError, OverflowError):  # a time that no year has
-        return ""
+    return to_iso(made) if made else ""
 
 
 def _write_new(path: Path, body: bytes) -> None:

@@ -15,7 +15,11 @@ from referencing.jsonschema import DRAFT202012
 
 from ..disk.records import encode
 
-__all__ = ["MAX_SCHEMA_BYTES", "faults_of_schema", "misfit"]
+__all__ = ["MAX_SCHEMA_BYTES", "NOTHING_FETCHED", "faults_of_schema", "misfit"]
+
+_EMPTY: Registry[Any] = Registry()
+# For a validator: a `$ref` to elsewhere is one to nowhere.
+NOTHING_FETCHED: dict[str, Any] = {"registry": _EMPTY}
 
 # It goes to the Claude CLI as an argument, of which Linux takes 128 KiB.
 MAX_SCHEMA_BYTES = 64 * 1024
@@ -35,7 +39,7 @@ def faults_of_schema(schema: dict[str, Any]) -> dict[str, str]:
         path = "".join(f"/{part}" for part in error.absolute_path)
         return {path: f"It is no JSON Schema: {error.message[:300]}"}
     resource: Resource[Any] = Resource.from_contents(schema, default_specification=DRAFT202012)
-    resolver = Registry().resolver_with_root(resource)  # of this schema alone: nothing is fetched
+    resolver = _EMPTY.resolver_with_root(resource)
     faults: dict[str, str] = {}
     for path, name, value in _texts(schema, ""):
         try:
@@ -55,7 +59,7 @@ def faults_of_schema(schema: dict[str, Any]) -> dict[str, str]:
 def misfit(schema: dict[str, Any], output: Any) -> str | None:
     """Why an output does not fit, and where; None if it does."""
     try:
-        error = best_match(_kind_of(schema)(schema, registry=Registry()).iter_errors(output))
+        error = best_match(_kind_of(schema)(schema, **NOTHING_FETCHED).iter_errors(output))
     except (Unresolvable, re.error, RecursionError) as fault:
         return f"the output_schema can't be used: {fault}"
     if error is None:

@@ -256,14 +256,19 @@ def _parked(state: RunState, event: Event) -> None:
     """The process has ended in order, and what it waited for is waited for still."""
     state._foreign_end = None
     state.parked, state.parked_until = True, text(event.get("until"))
+    _take_stats(state, event)
+    state.pid = state.current_tool = None
+    state.spending.end_process(killed=False)
+
+
+def _take_stats(state: RunState, event: Event) -> None:
+    """What a process tells of its attempt in its last line."""
     stats = event.get("stats")
     state.stats = stats if isinstance(stats, dict) else {}
     state.inbox_offset = count(event.get("inbox_offset"))
     state.attempt = max(state.attempt, count(state.stats.get("attempt")) or 0)
     if state.progress is None:
         state.progress = percent(state.stats.get("progress"))
-    state.pid = state.current_tool = None
-    state.spending.end_process(killed=False)
 
 
 def _unparked(state: RunState, event: Event) -> None:
@@ -284,12 +289,7 @@ def _ended(state: RunState, event: Event) -> None:
         state.duration_s = (end - began).total_seconds() if began and end else None
     state.result, state.error = event.get("result"), event.get("error")
     state.reason = text(event.get("reason"))
-    stats = event.get("stats")
-    state.stats = stats if isinstance(stats, dict) else {}
-    state.inbox_offset = count(event.get("inbox_offset"))
-    state.attempt = max(state.attempt, count(state.stats.get("attempt")) or 0)
-    if state.progress is None:
-        state.progress = percent(state.stats.get("progress"))
+    _take_stats(state, event)
     if state.lifecycle == "completed":
         state.progress = 100.0 if state.progress is None else state.progress
     killed = state.reason == "lost" or (

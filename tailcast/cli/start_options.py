@@ -1,4 +1,4 @@
-"""Options of the commands that say how runs are started: `run`, `batch`, `deployments put`."""
+"""Options of the commands that say how runs are started: `run`, `again`, `batch`, `deployments put`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,10 +13,12 @@ from .errors import CommandError
 from .options import complete_deployment, complete_limit
 
 __all__ = [
+    "Follow",
     "FromDeployment",
     "Labels",
     "OutputSchema",
     "Overrides",
+    "OwnRunId",
     "Params",
     "ParamsFile",
     "PromptFile",
@@ -25,10 +27,27 @@ __all__ = [
     "RunThread",
     "RunTitle",
     "RunTrace",
+    "ScriptedModel",
+    "WaitForAnswer",
     "WaitTimeout",
     "labels_of",
 ]
 
+Follow = Annotated[
+    bool,
+    typer.Option("--follow", "-f", help="Show its events until it ends; exit code 1 if it failed"),
+]
+WaitForAnswer = Annotated[
+    bool,
+    typer.Option("--wait", "-w", help="Print its answer only, when it is at rest or has ended"),
+]
+OwnRunId = Annotated[
+    str | None, typer.Option("--run-id", metavar="ID", help="Instead of one made up")
+]
+ScriptedModel = Annotated[
+    bool,
+    typer.Option("--scripted-model", help="Play the script in the prompt: no key, no network"),
+]
 Params = Annotated[
     list[str] | None,
     typer.Option("--param", "-p", metavar="NAME=VALUE", help="A param, as JSON or text; repeat it"),

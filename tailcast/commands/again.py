@@ -13,8 +13,10 @@ from ..cli.errors import CommandError
 from ..cli.options import DEFAULT_ROOT, AnyRun, AsJson, Root, find_run, limits_of
 from ..cli.runs import check_scripted
 from ..cli.start_options import (
+    Follow,
     Labels,
     OutputSchema,
+    OwnRunId,
     Params,
     PromptFile,
     RunLimits,
@@ -22,6 +24,8 @@ from ..cli.start_options import (
     RunThread,
     RunTitle,
     RunTrace,
+    ScriptedModel,
+    WaitForAnswer,
     WaitTimeout,
     labels_of,
 )
@@ -37,20 +41,10 @@ def again(
     ] = None,
     param: Params = None,
     prompt_file: PromptFile = None,
-    follow: Annotated[
-        bool,
-        typer.Option(
-            "--follow", "-f", help="Show its events until it ends; exit code 1 if it failed"
-        ),
-    ] = False,
-    wait: Annotated[
-        bool,
-        typer.Option("--wait", "-w", help="Print its answer only, when it is at rest or has ended"),
-    ] = False,
+    follow: Follow = False,
+    wait: WaitForAnswer = False,
     timeout: WaitTimeout = None,
-    run_id: Annotated[
-        str | None, typer.Option("--run-id", metavar="ID", help="Instead of one made up")
-    ] = None,
+    run_id: OwnRunId = None,
     priority: RunPriority = None,
     limit: RunLimits = None,
     title: RunTitle = None,
@@ -58,10 +52,7 @@ def again(
     thread: RunThread = None,
     trace: RunTrace = None,
     output_schema: OutputSchema = None,
-    scripted_model: Annotated[
-        bool,
-        typer.Option("--scripted-model", help="Play the script in the prompt: no key, no network"),
-    ] = False,
+    scripted_model: ScriptedModel = False,
     root: Root = DEFAULT_ROOT,
     as_json: AsJson = False,
 ) -> int:

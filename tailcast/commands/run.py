@@ -34,10 +34,12 @@ from ..cli.options import (
 from ..cli.printer import make_printer
 from ..cli.runs import OurProcess, begin, check_scripted, tell_if_lost
 from ..cli.start_options import (
+    Follow,
     FromDeployment,
     Labels,
     OutputSchema,
     Overrides,
+    OwnRunId,
     Params,
     ParamsFile,
     ParkAfter,
@@ -47,6 +49,8 @@ from ..cli.start_options import (
     RunThread,
     RunTitle,
     RunTrace,
+    ScriptedModel,
+    WaitForAnswer,
     WaitTimeout,
     labels_of,
 )
@@ -82,23 +86,13 @@ def run(
     deployment: FromDeployment = None,
     override: Overrides = None,
     prompt_file: PromptFile = None,
-    follow: Annotated[
-        bool,
-        typer.Option(
-            "--follow", "-f", help="Show its events until it ends; exit code 1 if it failed"
-        ),
-    ] = False,
-    wait: Annotated[
-        bool,
-        typer.Option("--wait", "-w", help="Print its answer only, when it is at rest or has ended"),
-    ] = False,
+    follow: Follow = False,
+    wait: WaitForAnswer = False,
     timeout: WaitTimeout = None,
     interactive: Annotated[
         bool, typer.Option("--interactive", "-i", help="Keep it open for messages, and let it ask")
     ] = False,
-    run_id: Annotated[
-        str | None, typer.Option("--run-id", metavar="ID", help="Instead of one made up")
-    ] = None,
+    run_id: OwnRunId = None,
     priority: RunPriority = None,
     limit: RunLimits = None,
     title: RunTitle = None,
@@ -107,10 +101,7 @@ def run(
     trace: RunTrace = None,
     park_after_s: ParkAfter = None,
     output_schema: OutputSchema = None,
-    scripted_model: Annotated[
-        bool,
-        typer.Option("--scripted-model", help="Play the script in the prompt: no key, no network"),
-    ] = False,
+    scripted_model: ScriptedModel = False,
     model: Annotated[
         str | None, typer.Option("--model", metavar="NAME", rich_help_panel=_CLAUDE)
     ] = None,

@@ -343,10 +343,17 @@ class ChatHistory:
             name, _, rest = command.content.partition(" ")
             if name != typed:
                 command.content = f"{typed} {rest}".strip()
+        # Of one that it only refuses, no line tells the words.
+        message_id = text(event.get("user_message_uuid"), _ID_CHARS)
+        if typed == "" and command is not None and command.message_id is None and message_id:
+            posted = self._words(message_id)
+            if isinstance(posted, str):
+                command.content = posted.strip()[:_TEXT_CHARS]
+            command.message_id = message_id
         self._end_answers(event, is_over=True)
         self._ender = self._command = self._compaction = None
         self._recent.clear()
-        return command if typed else None
+        return command if typed is not None else None
 
     def _receipt(self, event: Event) -> None:
         message_id, state = event.get("message_id"), event.get("state")

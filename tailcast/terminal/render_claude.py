@@ -9,6 +9,7 @@ from typing import Any
 from runlog import Event
 from runlog.run.history import ChatHistory, ChatMessage, Words, result_of
 from runlog.run.reasons import finish_reason
+from runlog.run.state import RunState
 from runlog.run.transcript import Transcript, is_kept
 from runlog.run.values import blocks_of
 from runlog.run.voice import is_error_line, is_of_subagent, is_silence, local_command, voice_of
@@ -77,6 +78,7 @@ class ClaudeRenderer:
     def __init__(self, screen: Screen, *, full: bool, words: Words) -> None:
         self._screen = screen
         self._chat = ChatHistory(_CHAT_MESSAGES, (), words)
+        self._state = RunState()
         self._transcript = Transcript()
         self._line: Event = {}  # the present one, in the words of the stream
         self._lines = 0
@@ -109,6 +111,7 @@ class ClaudeRenderer:
         """Take in what is shown elsewhere: receipts say who asked for what."""
         self._lines += 1
         self._line = self._transcript.line(event)
+        self._state.apply(event, self._lines)
         return self._chat.apply(event, self._lines)
 
     def tool_input(self, call: dict[str, Any]) -> str:
@@ -289,11 +292,11 @@ class ClaudeRenderer:
                 self._show_command(heard, "")
             return  # it was no turn
         parts = []
-        milliseconds, usd = event.get("duration_ms"), event.get("total_cost_usd")
+        milliseconds, usd = event.get("duration_ms"), self._state.cost_usd
         if isinstance(milliseconds, int | float):
             parts.append(duration(milliseconds / 1000))
-        if isinstance(usd, int | float):
-            parts.append(f"{cost(float(usd))} so far")
+        if usd is not None:  # of the run: what the line tells is of its session
+            parts.append(f"{cost(usd)} so far")
         usage = event.get("usage")
         if isinstance(usage, dict):
             told = (("input_tokens", "in"), ("output_tokens", "out"))

@@ -78,6 +78,23 @@ def commands(root: Path) -> None:
     _stop(run)
 
 
+def headless(root: Path) -> None:
+    """Commands that the CLI has for its screen alone, or does without the model, and what follows a /clear."""
+    run = _start(root, "headless", "hello", interactive=True)
+    _done(run, f"prompt-{run.run_id}")
+    for number, said in enumerate(_WITHOUT_MODEL):
+        _say(run, said, f"h{number}")
+        _done(run, f"h{number}")
+    _stop(run)
+
+
+# Then a word to the model; the last is the CLI's own again.
+_WITHOUT_MODEL = (
+    *("/help", "/status", "/context", "/model haiku", "/nosuch at all", "/clear", "and now?"),
+    *("/help me", "/cost"),
+)
+
+
 def merged(root: Path) -> None:
     """Three messages that the CLI takes together."""
     steps = {"text": "word " * 30, "chunk_delay_s": 0.1}
@@ -132,7 +149,8 @@ def awaited(root: Path) -> None:
 
 
 _RUNS: dict[str, Callable[[Path], None]] = {
-    run.__name__: run for run in (killed, commands, merged, interrupted, subagent, awaited)
+    run.__name__: run
+    for run in (killed, commands, headless, merged, interrupted, subagent, awaited)
 }
 ABOUT = {name: (run.__doc__ or "").strip() for name, run in _RUNS.items()}
 

@@ -170,7 +170,9 @@ export class Said {
     const shelf = this.#shelf(place);
     const open = this.#openCommand(shelf);
     // The CLI names a command by what it is (`/usage`), its result by what was typed (`/cost`).
-    if (typed !== null && open !== undefined && open.name !== "") shelf.put({ ...open, name: typed });
+    if (typed && open !== undefined && open.name !== "") shelf.put({ ...open, name: typed });
+    // Of one that it only refuses, no other line tells which message it was.
+    if (typed === "" && open !== undefined) shelf.put({ ...open, messageId: open.messageId ?? text(event["user_message_uuid"], 200) });
     const ended = text(event["terminal_reason"], 100) ?? "";
     const interrupted = this.#interrupted || ended.startsWith("aborted");
     this.#interrupted = false;

@@ -29,6 +29,8 @@ export const NO_MODEL = "<synthetic>";
 /** What it makes up where a turn was cut off and the model was not asked. */
 const SILENCE = "No response requested.";
 const OUTPUT = /^\s*<(?:local-command|bash)-std(?:out|err)>/;
+// What it says of a command of its screen: no other line tells which it was.
+const REFUSED = /^(\/[^\s/]+) isn't available in this environment/;
 const TASK_DONE = new Set(["completed", "success", "done", ""]);
 
 /** `blocks`: those of the message that are no tool results. */
@@ -84,16 +86,22 @@ export function isOfSubagent(event: Event): boolean {
 /** Of an `assistant` line by which the CLI gives what a command of its own put out: that command; else null. */
 export function localCommandOf(event: Event): { readonly name: string; readonly args: string } | null {
   const run = event["local_command_run"];
-  if (!isObject(run) && event["local_command_source"] === undefined) return null;
-  const fields = isObject(run) ? run : {};
-  const name = text(fields["command"], 200) ?? "";
-  return { name: name === "" ? "" : slashed(name), args: text(fields["args"]) ?? "" };
+  if (isObject(run)) {
+    const name = text(run["command"], 200) ?? "";
+    return { name: name === "" ? "" : slashed(name), args: text(run["args"]) ?? "" };
+  }
+  if (event["local_command_source"] === undefined) return null;
+  const told = blocksOf(isObject(event["message"]) ? event["message"]["content"] : null);
+  return { name: REFUSED.exec(String(told[0]?.["text"]))?.[1] ?? "", args: "" };
 }
 
-/** The command of a `result` line that ends no turn of a model, as it was typed; else null. */
+/** The command of a `result` line that ends no turn of a model, as it was typed, empty if it does not say; else null. */
 export function commandOfResult(event: Event): string | null {
   const name = text(event["local_command"], 200);
-  return name ? slashed(name) : null;
+  if (name) return slashed(name);
+  const askedNoModel =
+    event["num_turns"] === 0 && event["subtype"] === "success" && event["is_error"] !== true && event["terminal_reason"] === undefined;
+  return askedNoModel ? "" : null;
 }
 
 function slashed(name: string): string {

@@ -53,18 +53,18 @@ def goal_of_message(message_id: str) -> Goal:
                 return Reached(state.answers.get(number))
             if not turn.running:
                 return Reached(state.answers.get(number), turn)
-        return _last(state) if is_terminal(status) else None
+        return _last(state.shown_as(status)) if is_terminal(status) else None
 
     return answered
 
 
 def _end(workspace: Workspace, state: RunState, status: Status) -> Reached | None:
-    return _last(state) if is_terminal(status) else None
+    return _last(state.shown_as(status)) if is_terminal(status) else None
 
 
 def _rest(workspace: Workspace, state: RunState, status: Status) -> Reached | None:
     if is_terminal(status):
-        return _last(state)
+        return _last(state.shown_as(status))
     if status != "waiting" or state.waiting_for != "message":
         return None
     # A run that was reopened, or taken up again, is at rest before it has taken what it was told.
@@ -86,7 +86,7 @@ def _has_more_to_do(workspace: Workspace, state: RunState) -> bool:
 
 def _attention(workspace: Workspace, state: RunState, status: Status) -> Reached | None:
     asks = status == "waiting" and state.waiting_for == "answer"
-    return _last(state) if asks or is_terminal(status) else None
+    return _last(state.shown_as(status)) if asks or is_terminal(status) else None
 
 
 def _last(state: RunState) -> Reached:

@@ -171,6 +171,14 @@ class RunState:
         parts = {"spending": self.spending.copy(), "_transcript": self._transcript.copy()}
         return replace(self, **now | parts)
 
+    def shown_as(self, status: Status) -> "RunState":
+        """This, or of a run whose process is gone, before a line says so: as it is once one does."""
+        if status not in TERMINAL_STATUS.values() or self.lifecycle != "running":
+            return self
+        now = self.copy()
+        _leave_off(now, "lost")
+        return now
+
     def apply(self, event: Event, offset: int, *, genuine: bool = True) -> None:
         """Take in one event; `offset` is the one just after its line.
 
@@ -296,7 +304,12 @@ def _ended(state: RunState, event: Event) -> None:
         state.reason == "agent_exit" and event.get("exit_code") != _EXIT_TERMINATED
     )
     state.spending.end_process(killed=killed)
-    _end_turn(state, state.reason or state.lifecycle)
+    _leave_off(state, state.reason or state.lifecycle)
+
+
+def _leave_off(state: RunState, reason: str) -> None:
+    """Nothing is under way any more, and nobody is asked."""
+    _end_turn(state, reason)
     state.paused = state.idle = state.parked = False
     state.parked_until = None
     state.current_tool = state.current_node = None

@@ -244,6 +244,7 @@ def summary_of(
         size = os.lstat(workspace.stream).st_size
     except OSError:
         size = 0
+    now = state.shown_as(status)
     summary = Summary(
         run_id=workspace.run_id,
         workflow=workflow_of(manifest, state),
@@ -257,12 +258,12 @@ def summary_of(
         cost_usd=state.cost_usd,
         reason=reason_of(state, status),
         attempt=state.attempt,
-        open_questions=len(state.open_questions) + len(state.open_permissions),
+        open_questions=len(now.open_questions) + len(now.open_permissions),
         size_bytes=size,
         deployment=manifest.deployment,
         batch_id=manifest.batch_id,
         waiting_for=waiting_for(state, status),
-        parked=state.parked,
+        parked=now.parked,
         labels=manifest.words.labels,
         thread_id=manifest.words.thread_id,
     )

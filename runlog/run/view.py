@@ -30,6 +30,7 @@ def state_view(
     :param unfinished: see `unfinished_bytes`.
     A copy as deep as the state changes in place: it stays as it is while the state is folded on.
     """
+    state = state.shown_as(status)
     return {
         "run_id": manifest.run_id,
         "workflow": workflow_of(manifest, state),

@@ -87,7 +87,7 @@ def look_at(workspace: Workspace) -> RunView:
     queued = status == "queued"
     place = RunIndex(workspace.root).queue_position(workspace.run_id) if queued else None
     trouble = read_trouble(workspace.root, workspace.run_id)
-    return RunView(workspace, manifest, state, status, place, trouble)
+    return RunView(workspace, manifest, state.shown_as(status), status, place, trouble)
 
 
 class OurProcess:

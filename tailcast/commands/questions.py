@@ -6,12 +6,13 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from runlog import Event, UnknownMessage, Workspace, post, read_state
+from runlog import Event, UnknownMessage, Workspace, post
 from runlog.run.answers import checked_answers
 from runlog.run.inbox_lines import answer_id, input_sha256
 
 from ..cli.errors import CommandError
 from ..cli.options import DEFAULT_ROOT, AsJson, LiveRun, Root, command_line, find_run
+from ..cli.runs import look_at
 from ..terminal.output import print_json, print_line
 from ..terminal.text import one_line
 
@@ -39,7 +40,7 @@ def answer(
     Its id may be left out while one is open.
     """
     workspace = find_run(root, run)
-    open_ones = read_state(workspace).open_questions
+    open_ones = look_at(workspace).state.open_questions
     given = list(words or [])
     named = given.pop(0) if given and (given[0] in open_ones or _looks_like_id(given[0])) else None
     question_id = _pick(workspace, "question", named, open_ones)
@@ -106,7 +107,7 @@ def _decide(
     *,
     always: bool = False,
 ) -> None:
-    open_ones = read_state(workspace).open_permissions
+    open_ones = look_at(workspace).state.open_permissions
     request_id = _pick(workspace, "permission request", named, open_ones)
     tool = one_line(str(open_ones[request_id].get("tool_name")))
     if always:

@@ -98,6 +98,33 @@ def test_state_of_a_lost_run_and_of_an_external_one(relay: Relay, run: Workspace
     assert (state["status"], state["workflow"]) == ("running", "theirs")
 
 
+def test_what_a_lost_run_was_about_is_over_before_a_line_says_so(
+    relay: Relay, run: Workspace
+) -> None:
+    """In every view alike, and as it is once the runner has written its end."""
+    say(run, "workflow_started", workflow="theirs", attempt=1)
+    say(run, "user", uuid="m1", message={"role": "user", "content": "go"})
+    call = {"type": "tool_use", "id": "t1", "name": "Bash", "input": {}}
+    say(run, "assistant", message={"id": "a1", "role": "assistant", "content": [call]})
+    say(run, "node_started", node="n1")
+    say(run, "questions_presented", question_id="q1", questions=[])
+    say(run, "permission_requested", request_id="p1", tool_name="Bash", input={})
+    url = f"/workflows/{run.run_id}"
+    before = relay.get(url).json()
+    row = relay.get("/workflows").json()["runs"][0]
+    waited = relay.get(f"{url}/wait?for=turn").json()
+    refused = relay.post(f"{url}/answers", {"question_id": "q1", "answers": {}})
+    say(run, "workflow_failed", reason="lost")
+    after = relay.get(url).json()
+    for told in (before, after):
+        assert (told["open_questions"], told["open_permissions"]) == ([], [])
+        assert (told["current_tool"], told["current_node"]) == (None, None)
+        assert (told["turn"]["running"], told["turn"]["finish_reason"]) == (False, "lost")
+    assert (row["open_questions"], row["status"]) == (0, "failed")
+    assert waited["turn"] == after["turn"]
+    assert refused.status_code == 409
+
+
 @pytest.mark.parametrize(
     "bad", ["..", "a%2Fb", "a%00b", "x" * 200, "A", "_idempotency", ".new", "%2e%2e%2f"]
 )

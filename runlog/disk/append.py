@@ -111,7 +111,9 @@ def lock_within(fd: int, wait_s: float, path: str | os.PathLike[str]) -> None:
             told = f"another process holds it locked, for more than {wait_s:g} s"
             raise Busy(errno.EAGAIN, told, os.fspath(path))
         time.sleep(min(pause_s, deadline - now))
-        pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+        # Of many who hold it briefly, who has waited for long must not be the one who looks least.
+        is_late = deadline - now < wait_s / 2
+        pause_s = _FIRST_PAUSE_S if is_late else min(2 * pause_s, _LONGEST_PAUSE_S)
 
 
 class AppendFile:

@@ -120,9 +120,11 @@ def test_thousand_messages_of_eight_writers(house: House) -> None:
             for number in range(125):
                 body = {"message": f"{writer}/{number}", "id": f"w{writer}-{number}"}
                 url = f"/api/v1/workflows/{run.run_id}/messages"
-                assert client.post(url, json=body).status_code == 202
-                if number % 10 == 0:
-                    assert client.post(url, json=body).status_code == 202
+                for _ in range(1 if number % 10 else 2):
+                    # Of eight writers at a slow disk one may be told to come again.
+                    while (answer := client.post(url, json=body)).status_code == 503:
+                        assert answer.json()["type"].endswith("run-busy")
+                    assert answer.status_code == 202
 
     threads = [threading.Thread(target=write, args=(n,)) for n in range(8)]
     for thread in threads:

@@ -39,6 +39,7 @@ POSTER = """
 import sys
 from pathlib import Path
 from runlog import RunFinished, check_run_id, post, Workspace
+from runlog.disk.append import Busy
 workspace = Workspace(Path(sys.argv[1]), check_run_id("r1"))
 name, count, ids = sys.argv[2], int(sys.argv[3]), sys.argv[4]
 sys.stdin.read(1)
@@ -48,10 +49,14 @@ for number in range(count):
         body["id"] = f"{name}-{number}"
     elif ids == "same":
         body["id"] = f"same-{number}"
-    try:
-        posted = post(workspace, body)
-    except RunFinished:
-        print("refused", flush=True)
+    while True:
+        try:
+            posted = post(workspace, body)
+        except Busy:  # of many writers at a slow disk
+            continue
+        except RunFinished:
+            print("refused", flush=True)
+            sys.exit()
         break
     print(posted.message_id, posted.offset, posted.repeated, flush=True)
 """

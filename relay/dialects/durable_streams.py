@@ -22,7 +22,7 @@ from ..http.problems import Problem
 from ..routes.events import Page, read_page, wait_for_page
 from ..streaming.envelope import spliceable
 from ..streaming.responses import EventStream
-from ..streaming.sse import PLAIN
+from ..streaming.sse import KEEPALIVE, PLAIN
 from ..streaming.subscriber import StreamQuery
 
 __all__ = ["DurableFold", "router"]
@@ -64,6 +64,9 @@ class DurableFold:
         if not lines:
             return b"", self
         return b"event: data\ndata: [%b]\n\n" % b",\ndata: ".join(lines), self
+
+    def quiet(self) -> bytes:
+        return KEEPALIVE
 
     def mark(self, offset: int, *, at_end: bool) -> bytes:
         fields: dict[str, Any] = {"streamNextOffset": _told(offset), "streamCursor": self.cursor}

@@ -14,6 +14,7 @@ from runlog import Event, Record, Status, decode, encode
 from runlog.disk.tail import Chunk, records_of
 from runlog.run.events import TERMINAL_STATUS
 
+from ..streaming.sse import KEEPALIVE
 from .turns import Turn, begins
 
 __all__ = ["QUESTION_TOOL", "Call", "Growing", "Reason", "TurnFold"]
@@ -145,6 +146,9 @@ class TurnFold:
     @property
     def always(self) -> bool:
         return False
+
+    def quiet(self) -> bytes:
+        return KEEPALIVE
 
     def mark(self, offset: int, *, at_end: bool) -> bytes:
         return b""  # these protocols have no cursor

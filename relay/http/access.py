@@ -8,7 +8,8 @@
   but learn by an `<object>` whether there is one. `--allow-origin` lets pages of some origins in: see `origins`.
 * What opens (`credentials`), and whether its scope is enough. The probes need none: who runs them can't always add a
   header. Nor does the page, which holds nothing of a run. `/login/CODE` turns a one-time link into a cookie.
-* A WebSocket passes the same doors, and always counts as a change.
+* A WebSocket passes the same doors, and always counts as a change. So does the one GET that starts a run, which a
+  link or a picture can't be either.
 * A body has at most 10 MiB, told or not (chunked).
 """
 
@@ -41,6 +42,8 @@ _ORIGIN = re.compile(rb"(https?)://([^/]+)")
 _OF_PROXIES = frozenset({b"forwarded", b"via", b"x-real-ip"})
 _DEFAULT_PORTS = {b"http": b":80", b"https": b":443"}
 
+# Of a dialect: an EventSource can only get, and this one starts a run.
+_CHANGING_GETS = frozenset({"/dialects/trace/monty/stream"})
 # What tells of runs. The page is not among it, nor are the probes.
 _OF_RUNS = re.compile(r"/(api|dialects|metrics)(/|$)")
 _OWN_SITES = (b"none", b"same-origin")
@@ -78,6 +81,8 @@ class Access:
         is_socket = scope["type"] == "websocket"
         # Lines come in by a WebSocket too: it is none of the methods that only read.
         method = "WEBSOCKET" if is_socket else scope["method"]
+        if method == "GET" and scope["path"] in _CHANGING_GETS:
+            method = "POST"
         headers: Headers = {}
         for name, value in scope["headers"]:
             headers.setdefault(name, []).append(value)
@@ -138,8 +143,10 @@ class Access:
             return
         if method in _READING:
             _check_site(scope["path"], headers)
-        else:
-            _check_origin(headers)
+            return
+        _check_origin(headers)
+        if scope["type"] == "http" and scope["method"] == "GET":
+            _check_is_fetch(headers)
 
     async def _check_caller(self, scope: Scope, headers: Headers, method: str) -> None:
         if (
@@ -240,6 +247,14 @@ def _check_origin(headers: Headers) -> None:
         "A page of another origin may not change anything here. Serve the page from this host and port, start the "
         "relay with --allow-origin and the page's own, or call from a program, which sends no `Origin`",
     )
+
+
+def _check_is_fetch(headers: Headers) -> None:
+    """Browsers say `navigate` or `no-cors` of what a page, a mail or a bookmark leads to without a script."""
+    if headers.get(b"sec-fetch-mode", [b"cors"])[-1] in (b"navigate", b"no-cors"):
+        raise Problem(
+            403, "foreign-origin", "This starts a run: call it from a script, not by a link"
+        )
 
 
 def _check_length(headers: Headers) -> None:

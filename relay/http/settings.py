@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 __all__ = [
+    "DIALECT_STARTS",
     "LOOPBACK_HOSTS",
     "PAGE",
     "ConnectionLimits",
@@ -17,6 +18,13 @@ __all__ = [
 PAGE = Path(__file__).parents[1] / "ui" / "dist"
 ScopeName = Literal["read", "talk", "start", "admin"]
 Watch = Literal["watchfiles", "inotify"]
+# What dialects start whose calls do not say it, by name; a deployment of that name goes first.
+DIALECT_STARTS = {
+    "trace": "monty",
+    "trace-chat": "chat",
+    "tasks": "research",
+    "reasons": "design",
+}
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -70,6 +78,7 @@ class RelaySettings:
     :param keepalive_s: silence after which a stream sends a comment, so that nothing between cuts it.
     :param watch: what tells of changes: watchfiles in a thread of its own, or inotify in the event loop.
     :param dialects: whether front ends of other protocols are served, under `/dialects`.
+    :param dialect_starts: in place of some of `DIALECT_STARTS`.
     :param page: the folder of the built web page, which need not be there.
     """
 
@@ -90,6 +99,11 @@ class RelaySettings:
     watch: Watch = "watchfiles"
     limits: ConnectionLimits = ConnectionLimits()
     dialects: bool = True
+    dialect_starts: tuple[tuple[str, str], ...] = ()
+
+    def dialect_start(self, of: str) -> str:
+        """The deployment or workflow that calls of a dialect start. :param of: a name of `DIALECT_STARTS`."""
+        return dict(self.dialect_starts).get(of, DIALECT_STARTS[of])
 
     @property
     def is_guarded(self) -> bool:

@@ -38,6 +38,9 @@ class Fold(Hashable, Protocol):
     def mark(self, offset: int, *, at_end: bool) -> bytes:
         """What goes after each chunk, to a client who is now at this offset; at the end of the file or before it."""
 
+    def quiet(self) -> bytes:
+        """What breaks a long silence, so that nothing between cuts the connection."""
+
     def end(self, offset: int, status: Status) -> bytes:
         """What comes last, when the run has ended and its last line has been taken."""
 

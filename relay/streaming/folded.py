@@ -60,6 +60,9 @@ class FoldedSubscriber(Subscriber):
                 await self._write(mark)
         return over
 
+    def _sign_of_life(self) -> bytes:
+        return self._fold.quiet()
+
     def _end_frame(self, status: Status) -> bytes:
         return self._fold.end(self._offset or 0, status)
 

@@ -10,6 +10,7 @@ import typer
 from runlog.groups.deployments import MAX_WARM
 from runlog.run.manifest import MAX_PARK_AFTER_S
 
+from .errors import CommandError
 from .options import complete_limit, limits_of, parse_age
 
 if TYPE_CHECKING:
@@ -129,6 +130,15 @@ class RelayOptions:
         bool,
         typer.Option("--dialects/--no-dialects", help="Serve front ends of other protocols too"),
     ] = True
+    dialect_start: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--dialect-start",
+            metavar="DIALECT=NAME",
+            help="The workflow or deployment that a dialect starts: of `trace` (monty), `trace-chat` (chat), `tasks` "
+            "(research), `reasons` (design); repeat it",
+        ),
+    ] = None
 
     def settings(self, root: Path) -> "RelaySettings":
         from relay.http.settings import LOOPBACK_HOSTS, ConnectionLimits, RelaySettings
@@ -150,6 +160,7 @@ class RelayOptions:
             forwarding_proxies=tuple(self.proxy_headers or ()),
             watch=self.watch,
             dialects=self.dialects,
+            dialect_starts=tuple(map(_dialect_start, self.dialect_start or ())),
             limits=replace(usual, connections_per_peer=per_peer),
         )
 
@@ -263,3 +274,15 @@ class RunnerOptions:
         for name in options.pass_env:
             arguments += ["--pass-env", name]
         return arguments
+
+
+def _dialect_start(given: str) -> tuple[str, str]:
+    from relay.http.settings import DIALECT_STARTS
+
+    dialect, found, name = given.partition("=")
+    if not found or not name or dialect not in DIALECT_STARTS:
+        known = ", ".join(DIALECT_STARTS)
+        raise CommandError(
+            f"--dialect-start {given!r} is none", f"Write DIALECT=NAME, with one of {known}"
+        )
+    return dialect, name

@@ -38,6 +38,7 @@ def main() -> int:
     parser.add_argument("--watch", choices=get_args(Watch), default="watchfiles")
     parser.add_argument("--page", type=Path, default=PAGE, help="folder of the built web page")
     parser.add_argument("--no-dialects", action="store_true")
+    parser.add_argument("--dialect-start", action="append", default=[], metavar="DIALECT=NAME")
     usual = ConnectionLimits()
     parser.add_argument("--head-timeout", type=float, default=usual.head_s, metavar="SECONDS")
     parser.add_argument("--body-timeout", type=float, default=usual.body_s, metavar="SECONDS")
@@ -61,6 +62,7 @@ def main() -> int:
         keepalive_s=asked.keepalive,
         page=asked.page,
         dialects=not asked.no_dialects,
+        dialect_starts=tuple(asked.dialect_start),
         watch=asked.watch,
         limits=ConnectionLimits(
             head_s=asked.head_timeout,

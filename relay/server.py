@@ -26,7 +26,7 @@ from .http.origins import read_origin
 from .http.paths import read_root_path
 from .http.peers import Proxies, SameUser
 from .http.secrecy import conceal
-from .http.settings import LOOPBACK_HOSTS, RelayError, RelaySettings
+from .http.settings import LOOPBACK_HOSTS, RelayError, RelaySettings, read_dialect_start
 
 __all__ = ["prepare_process", "serve"]
 
@@ -253,6 +253,8 @@ def checked(settings: RelaySettings) -> RelaySettings:
                 "--trust-user-header needs to know whose word counts",
                 "Add --trust-proxy with the proxy's address, or `unix` with --uds",
             )
+    for told in settings.dialect_starts:
+        read_dialect_start(told)
     if "unix" in settings.trusted_proxies and settings.uds is None:
         raise RelayError("--trust-proxy unix needs a Unix socket", "Add --uds PATH")
     return dataclasses.replace(

@@ -20,6 +20,7 @@ _SHOWN = (
     "Content-Disposition", "Content-Range", "ETag", "Location", "Retry-After", "WWW-Authenticate",
     # Of the dialects
     "Stream-Closed", "Stream-Cursor", "Stream-Next-Offset", "Stream-Up-To-Date", "X-Vercel-AI-UI-Message-Stream",
+    "X-Workflow-Id",
 )  # fmt: skip
 _REMEMBERED_S = 600
 

@@ -13,6 +13,7 @@ __all__ = [
     "RelaySettings",
     "ScopeName",
     "Watch",
+    "read_dialect_start",
 ]
 
 PAGE = Path(__file__).parents[1] / "ui" / "dist"
@@ -38,6 +39,17 @@ class RelayError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}. {self.hint}" if self.hint else self.message
+
+
+def read_dialect_start(text: str) -> tuple[str, str]:
+    """`DIALECT=NAME` in its two parts. :raises RelayError: it is not that."""
+    dialect, _, name = text.partition("=")
+    if not name or dialect not in DIALECT_STARTS:
+        raise RelayError(
+            f"--dialect-start {text!r} is none",
+            f"Write DIALECT=NAME, with one of {', '.join(DIALECT_STARTS)}",
+        )
+    return dialect, name
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +90,7 @@ class RelaySettings:
     :param keepalive_s: silence after which a stream sends a comment, so that nothing between cuts it.
     :param watch: what tells of changes: watchfiles in a thread of its own, or inotify in the event loop.
     :param dialects: whether front ends of other protocols are served, under `/dialects`.
-    :param dialect_starts: in place of some of `DIALECT_STARTS`.
+    :param dialect_starts: in place of some of `DIALECT_STARTS`, `DIALECT=NAME` each.
     :param page: the folder of the built web page, which need not be there.
     """
 
@@ -99,11 +111,11 @@ class RelaySettings:
     watch: Watch = "watchfiles"
     limits: ConnectionLimits = ConnectionLimits()
     dialects: bool = True
-    dialect_starts: tuple[tuple[str, str], ...] = ()
+    dialect_starts: tuple[str, ...] = ()
 
     def dialect_start(self, of: str) -> str:
         """The deployment or workflow that calls of a dialect start. :param of: a name of `DIALECT_STARTS`."""
-        return dict(self.dialect_starts).get(of, DIALECT_STARTS[of])
+        return (DIALECT_STARTS | dict(map(read_dialect_start, self.dialect_starts)))[of]
 
     @property
     def is_guarded(self) -> bool:

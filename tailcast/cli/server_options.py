@@ -10,7 +10,6 @@ import typer
 from runlog.groups.deployments import MAX_WARM
 from runlog.run.manifest import MAX_PARK_AFTER_S
 
-from .errors import CommandError
 from .options import complete_limit, limits_of, parse_age
 
 if TYPE_CHECKING:
@@ -160,7 +159,7 @@ class RelayOptions:
             forwarding_proxies=tuple(self.proxy_headers or ()),
             watch=self.watch,
             dialects=self.dialects,
-            dialect_starts=tuple(map(_dialect_start, self.dialect_start or ())),
+            dialect_starts=tuple(self.dialect_start or ()),
             limits=replace(usual, connections_per_peer=per_peer),
         )
 
@@ -274,15 +273,3 @@ class RunnerOptions:
         for name in options.pass_env:
             arguments += ["--pass-env", name]
         return arguments
-
-
-def _dialect_start(given: str) -> tuple[str, str]:
-    from relay.http.settings import DIALECT_STARTS
-
-    dialect, found, name = given.partition("=")
-    if not found or not name or dialect not in DIALECT_STARTS:
-        known = ", ".join(DIALECT_STARTS)
-        raise CommandError(
-            f"--dialect-start {given!r} is none", f"Write DIALECT=NAME, with one of {known}"
-        )
-    return dialect, name

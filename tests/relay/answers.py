@@ -31,19 +31,30 @@ def wait(run: Workspace) -> None:
 class Answer:
     """An answer that is read in a thread of its own."""
 
-    def __init__(self, relay: Relay, method: str, path: str, body: Any = None) -> None:
+    def __init__(
+        self,
+        relay: Relay,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        headers: dict[str, str] | None = None,
+        wait: bool = True,
+    ) -> None:
+        """:param wait: for its head."""
         self.raw, self.status, self.headers = b"", 0, {}
-        self._args = (relay, method, path, body)
+        self._args = (relay, method, path, body, headers)
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
-        wait_until(lambda: self.status, "the answer")
+        if wait:
+            wait_until(lambda: self.status, "the answer")
 
     def _read(self) -> None:
-        relay, method, path, body = self._args
+        relay, method, path, body, headers = self._args
         url = f"/dialects{path}"
         with (
             contextlib.suppress(httpx.ReadError),  # a test that is over does not read on
-            relay.client.stream(method, url, json=body) as response,
+            relay.client.stream(method, url, json=body, headers=headers) as response,
         ):
             self.headers = dict(response.headers)
             self.status = response.status_code

@@ -97,7 +97,12 @@ class ClaudeRenderer:
         if kind == "stream_event":
             self._stream_event(event)
         elif kind == "assistant":
+            unheard, is_shown = self._chat.unheard, bool(self._partial)
+            for message in () if is_shown else unheard:
+                self._said(message.content)
             self._assistant(event)
+            for message in unheard if is_shown else ():
+                self._said(message.content)
         elif kind == "user":
             self._user(event, told)
         elif kind == "system":
@@ -191,7 +196,7 @@ class ClaudeRenderer:
                 self._said(voice.text, indent)
         elif heard is not None and heard.kind == "command":
             self._show_command(heard, voice_of(event).text)
-        elif heard is not None and voice_of(event).kind == "command":
+        elif heard is not None and heard.kind == "compaction" and voice_of(event).kind == "command":
             self._said(heard.command or "")
         elif heard is not None:
             self._show_message(heard)

@@ -292,7 +292,7 @@ class ChatHistory:
                 continue
             self._heard.add(message_id)
             words = self._words(message_id)
-            if words is None:
+            if words is None and message_id not in self._posted:
                 continue
             told = self._person(_blocks(words), message_id, answer, offset)
             if told is not None:

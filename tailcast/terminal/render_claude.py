@@ -58,6 +58,7 @@ _USER_LINES = 30
 _TELLING_INPUTS = (
     "command", "file_path", "notebook_path", "path", "pattern", "url", "query", "description", "prompt", "skill",
 )  # fmt: skip
+_NOT_REPEATED = "(a message that the agent did not repeat)"
 _DELTAS = {"text_delta": "text", "thinking_delta": "thinking"}
 _THINKING_STYLE = "dim italic"
 
@@ -98,11 +99,11 @@ class ClaudeRenderer:
             self._stream_event(event)
         elif kind == "assistant":
             unheard, is_shown = self._chat.unheard, bool(self._partial)
-            for message in () if is_shown else unheard:
-                self._said(message.content)
+            if not is_shown:
+                self._unheard(unheard)
             self._assistant(event)
-            for message in unheard if is_shown else ():
-                self._said(message.content)
+            if is_shown:  # the answer stands there already
+                self._unheard(unheard)
         elif kind == "user":
             self._user(event, told)
         elif kind == "system":
@@ -205,6 +206,10 @@ class ClaudeRenderer:
         self._screen.gap()
         said = self._folded(without_script(text), _USER_LINES)
         self._screen.block("❯", said, "bold blue", indent=indent)
+
+    def _unheard(self, messages: list[ChatMessage]) -> None:
+        for message in messages:
+            self._said(message.content or _NOT_REPEATED)
 
     def _show_command(self, command: ChatMessage, told: str) -> None:
         """A command is shown once its name is known, and what it gave below."""

@@ -378,6 +378,16 @@ def test_cleaning() -> None:
     assert one_line("x" * 50, 10) == "x" * 9 + "…"
 
 
+@pytest.mark.parametrize("is_partial", [False, True])
+def test_what_the_agent_did_not_repeat_is_shown(is_partial: bool) -> None:
+    said = '<teammate-message from="a">hi</teammate-message>'
+    part = {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "So."}}
+    answer = assistant({"type": "text", "text": "So."}, user_message_uuids=["m"])
+    parts = [{"type": "stream_event", "event": part}] if is_partial else []
+    told = shown(*parts, answer, words={"m": said})
+    assert (told.count(f"❯ {said}"), told.count("● So.")) == (1, 1)
+
+
 def test_columns_of_wide_text() -> None:
     assert cells("日本") == 4 and cells("e\u0301") == 1
     assert cut_cells("日本語", 5) == "日本…"
@@ -409,7 +419,8 @@ def first_lines(message: dict[str, Any]) -> list[str]:
     signs = {"interrupt": "■ ", "task": "◇ ", "error": "✘ "}
     content = message["content"]
     if message["role"] == "user":
-        content = without_script(content)
+        told = "(a message that the agent did not repeat)"
+        content = without_script(content) if content else told
     sign = "❯ " if message["role"] == "user" else signs.get(message["kind"], "")
     parts = [sign + content if content else "", message.get("thinking"), message.get("output")]
     for call in message.get("tool_calls", ()):

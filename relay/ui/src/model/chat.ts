@@ -139,11 +139,21 @@ export class ChatFold {
         this.#notice({ level: "error", text: plain(blocksOf(message["content"])), detail: null, stays: true }, ERROR_TYPE, place);
       }
     } else if (command === null) {
+      if (place.parent === null) this.#unheard(event, place);
       if (place.parent === null) this.#said.answered();
       this.#speech.assistant(event, place);
     } else if (!this.#speech.isAgain(event, place)) {
       const message = event["message"];
       this.#said.command(command, isObject(message) ? plain(blocksOf(message["content"])) : "", place, null);
+    }
+  }
+
+  #unheard(answer: Event, place: Place): void {
+    for (const id of list(answer["user_message_uuids"])) {
+      const receipt = typeof id === "string" ? this.#messages.get(id) : undefined;
+      if (receipt === undefined || receipt.shown || receipt.messageType !== "message") continue;
+      this.#said.unheard(receipt.messageId, receipt, place);
+      this.#show(receipt.messageId);
     }
   }
 

@@ -95,6 +95,12 @@ export class Said {
     }
   }
 
+  /** A message that an answer is of, and that the agent does not give back, as one that looks like another agent's words. */
+  unheard(messageId: string, receipt: Receipt, place: Place): void {
+    this.#command = null;
+    this.#shelf(place).put({ ...place, key: `user:${messageId}`, kind: "user", messageId, merged: 0, unheard: true, text: "", receipt: { ...receipt, shown: true } });
+  }
+
   /** A command that a person typed. The CLI may tell what it gave first, and which it was afterwards. */
   command({ name, args }: { readonly name: string; readonly args: string }, output: string | null, place: Place, messageId: string | null): void {
     const shelf = this.#shelf(place);

@@ -285,20 +285,26 @@ class ChatHistory:
         return self._add(key, told)
 
     def _hear_unheard(self, answer: Event, offset: int) -> None:
-        """What looks like the words of another agent the CLI keeps to itself: its answer says to what it is one."""
-        ids = answer.get("user_message_uuids")
-        for message_id in ids if isinstance(ids, list) else ():
-            if not isinstance(message_id, str) or message_id in self._heard:
+        """What looks like the words of another agent the CLI keeps to itself, and an earlier one gave back the last
+        alone of those that it took together. The answer says to what it is one."""
+        told = answer.get("user_message_uuids")
+        ids = [one for one in told if isinstance(one, str)] if isinstance(told, list) else []
+        for message_id in ids:
+            if message_id in self._heard:
                 continue
             self._heard.add(message_id)
             words = self._words(message_id)
-            if words is None and message_id not in self._posted:
+            # Without its words: those of several may stand in the line of the last.
+            if words is None and (len(ids) > 1 or message_id not in self._posted):
                 continue
-            told = self._person(_blocks(words), message_id, answer, offset)
-            if told is not None:
-                self.unheard.append(told)
-                self._end_answers(answer, is_over=True)
+            message = self._person(_blocks(words), message_id, answer, offset)
+            if message is not None:
+                self.unheard.append(message)
         if self.unheard:
+            for key in (f"user {one}" for one in ids):
+                if key in self._messages:
+                    self._messages.move_to_end(key)
+            self._end_answers(answer, is_over=True)
             self._recent.clear()
 
     def _own(self, blocks: list[Event], message_id: str | None) -> list[Event]:

@@ -203,6 +203,9 @@ class RunState:
             step(self, event)
         if genuine and kind in _TURN_TYPES:
             (_kept_turn if is_kept(event) else _turn)(self, event, before)
+            if is_kept(event) and self.attempt == 0:
+                # A file that no run of ours writes: nobody tells its end, and its session may go on at any time.
+                self.idle = self.turn is not None and not self.turn.running
 
     def begin_answer(self, event: Event) -> None:
         """Take in the `stream_event` that begins an answer: what comes next is another, even under the same id."""

@@ -376,8 +376,8 @@ def test_messages_that_the_cli_does_not_give_back() -> None:
     begun = answer("a", saying("so"), user_message_uuids=["m1", "m2"])
     lines = [replay("m2", "and"), begun, answer("a", saying("on"), user_message_uuids=["m1", "m2"])]
     assert told(*lines, words=said.get) == [
-        "user: and",
         f"user: {said['m1']}",
+        "user: and",
         "assistant: so\n\non",
     ]
     assert told(*lines) == ["user: and", "assistant: so\n\non"]

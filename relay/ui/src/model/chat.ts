@@ -149,12 +149,13 @@ export class ChatFold {
   }
 
   #unheard(answer: Event, place: Place): void {
-    for (const id of list(answer["user_message_uuids"])) {
-      const receipt = typeof id === "string" ? this.#messages.get(id) : undefined;
-      if (receipt === undefined || receipt.shown || receipt.messageType !== "message") continue;
-      this.#said.unheard(receipt.messageId, receipt, place);
-      this.#show(receipt.messageId);
-    }
+    const ids = list(answer["user_message_uuids"]);
+    const [id] = ids;
+    const receipt = typeof id === "string" ? this.#messages.get(id) : undefined;
+    // Of several the words may stand in the line of the last.
+    if (ids.length !== 1 || receipt === undefined || receipt.shown || receipt.messageType !== "message") return;
+    this.#said.unheard(receipt.messageId, receipt, place);
+    this.#show(receipt.messageId);
   }
 
   #user(event: Event, place: Place, posted: boolean): void {

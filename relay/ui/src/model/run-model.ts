@@ -2,7 +2,7 @@ import type { RunEvent } from "../stream/types.js";
 import { ChatFold } from "./chat.js";
 import { StateFold, TERMINAL } from "./state.js";
 import { StepsFold } from "./steps.js";
-import { Transcript } from "./transcript.js";
+import { isKept, Transcript } from "./transcript.js";
 import { TurnsFold } from "./turns.js";
 import type { QuestionItem, RunModelSnapshot, Totals } from "./types.js";
 import { count, time } from "./values.js";
@@ -92,6 +92,7 @@ class Fold {
     const posted = isPosted(event, this.#posted);
     this.#state.apply(event, offset, posted, told.type);
     this.#turns.apply(event, offset, posted);
+    if (isKept(event) && TURN_TYPES.has(event.type)) this.#state.rest(this.#turns.turn?.running === false);
     this.#chat.apply(event, position, offset, posted);
     if (event.type === "stream_event") return;
     this.#steps.apply(event, position, offset);
@@ -147,6 +148,7 @@ class Fold {
   }
 }
 
+const TURN_TYPES = new Set(["assistant", "system", "user"]);
 const QUESTION_TYPES = new Set([
   "questions_presented",
   "countdown_tick",

@@ -88,6 +88,11 @@ export class StateFold {
     return Number(Math.max(this.#statsCostUsd ?? 0, costUsd).toFixed(6));
   }
 
+  /** Of a transcript, whose turns alone tell: nobody tells its end, and its session may go on at any time. */
+  rest(isAtRest: boolean): void {
+    if (this.attempt === 0) this.#idle = isAtRest;
+  }
+
   byType(): Record<string, number> {
     return Object.fromEntries(this.#counts);
   }

@@ -31,6 +31,7 @@ class Answer:
     done: frozenset[str] = (
         frozenset()
     )  # ids of the tools that it called, and that have given their results
+    calls: frozenset[int] = frozenset()  # of which ids and inputs, as hashes
     repeats: bool = False  # an answer before had the same id
     is_over: bool = False  # somebody else has spoken, its turn has ended, or another was begun
 
@@ -60,7 +61,16 @@ class Answer:
 
     def told(self, event: Event) -> "Answer":
         """With one more line of it."""
-        return replace(self, part=max(map(_part_of, blocks_of(event)), default=self.part))
+        blocks = blocks_of(event)
+        calls = {_hash_of(block) for block in blocks if _part_of(block) == _CALLS}
+        part = max(map(_part_of, blocks), default=self.part)
+        return replace(self, part=part, calls=self.calls | calls)
+
+    def tells_again(self, block: Event, event: Event) -> bool:
+        """Whether a call in a line that goes on with it is told already: where lines tell all of the answer so far,
+        or can't be told apart. Else it is another one of the same id."""
+        is_apart = isinstance(event.get("uuid"), str) and len(blocks_of(event)) == 1
+        return not is_apart and block.get("id") not in self.done and _hash_of(block) in self.calls
 
     def after(self, results: Iterable[Event], *, is_over: bool = False) -> "Answer":
         """With `tool_result` blocks that came."""
@@ -76,6 +86,10 @@ class Answer:
         # Others than the CLI write an answer in one line.
         is_whole = not key and len(blocks_of(event)) != 1
         return replace(begun.told(event), is_over=is_whole)
+
+
+def _hash_of(call: Event) -> int:
+    return hash((str(call.get("id")), repr(call.get("input"))))
 
 
 def _part_of(block: Event) -> int:

@@ -118,7 +118,6 @@ class RunState:
     )  # session -> answers since its last result
     _lines: set[int] = field(default_factory=set)  # the answers' lines: the CLI may tell one again
     _turn_before: Turn | None = None
-    _goes_on: bool = False  # the last line went on with the answer before it
     _says: bool = False  # `said` is of the present answer, which comes in several lines
     _error: str | None = None  # of the last answer: what the CLI made up in its place
     _transcript: Transcript = field(default_factory=Transcript)
@@ -425,10 +424,12 @@ def _assistant(state: RunState, event: Event) -> None:
         if hash(line) in state._lines:
             return  # what a compaction has kept is told again
         state._lines.add(hash(line))
-    _count_answer(state, event)
+    answer = _count_answer(state, event)
     if not is_of_subagent(event):
-        _hear(state, event)
+        _hear(state, event, goes_on=answer is not None)
     for block in blocks_of(event):
+        if answer is not None and answer.tells_again(block, event):
+            continue
         if str(block.get("type")).endswith("tool_use"):
             state.tool_calls += 1
         if (
@@ -440,24 +441,25 @@ def _assistant(state: RunState, event: Event) -> None:
                 state._open_calls[call] = state._open_calls.get(call, 0) + 1
 
 
-def _hear(state: RunState, event: Event) -> None:
+def _hear(state: RunState, event: Event, *, goes_on: bool) -> None:
     """What the agent says to the person: the texts of its last message that has some."""
     spoken = "".join(
         text(b.get("text"), _SAID_CHARS) or "" for b in blocks_of(event) if b.get("type") == "text"
     )
-    state._says = state._says and state._goes_on
+    state._says = state._says and goes_on
     if spoken:
         before = state.said if state._says else None
         state.said, state._says = ((before or "") + spoken)[:_SAID_CHARS], True
 
 
-def _count_answer(state: RunState, event: Event) -> None:
-    """An answer comes in a line for each of its blocks. Those of subagents do not count, nor what the CLI made up."""
+def _count_answer(state: RunState, event: Event) -> Answer | None:
+    """An answer comes in a line for each of its blocks. Those of subagents do not count, nor what the CLI made up.
+
+    :return: the answer that the line goes on with, as it was before.
+    """
     message = event.get("message")
-    if not is_of_subagent(event):
-        state._goes_on = False
     if not isinstance(message, dict) or message.get("model") == NO_MODEL:
-        return
+        return None
     session, thread = text(event.get("session_id")) or "", thread_of(event)
     last = state._answers.get(thread)
     goes_on = last is not None and last.goes_on(event)
@@ -465,16 +467,15 @@ def _count_answer(state: RunState, event: Event) -> None:
         state._answers[thread] = last.told(event)
     else:
         state._answers[thread] = Answer.begun_by(event, last)
-    if not is_of_subagent(event):
-        state._goes_on = goes_on
-        if not goes_on:
-            state._counted[session] = state._counted.get(session, 0) + 1
-            state.turns += 1
+    if not goes_on and not is_of_subagent(event):
+        state._counted[session] = state._counted.get(session, 0) + 1
+        state.turns += 1
     if is_kept(event):
         state.spending.answer(session, thread, message, goes_on=goes_on)
         if not is_of_subagent(event):
             state.session_id = session or state.session_id
             state.model = text(message.get("model")) or state.model
+    return last if goes_on else None
 
 
 def _user(state: RunState, event: Event) -> None:

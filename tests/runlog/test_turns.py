@@ -196,3 +196,22 @@ def test_whoever_needs_somebody_says_so(events: list[str], status: str, waits: s
 )
 def test_reasons(told: Event, reason: str) -> None:
     assert finish_reason(result() | told) == reason
+
+
+def test_calls_of_one_id_are_waited_for_each() -> None:
+    begun = [STARTED, user("go"), answer("a", CALL, uuid="l1"), answer("a", CALL, uuid="l2")]
+    assert [fold(*begun, *[GIVEN] * n).awaits_model for n in range(3)] == [False, False, True]
+    assert fold(*begun).tool_calls == 2
+    # Told again, it is one.
+    again = [STARTED, user("go"), answer("a", CALL), answer("a", CALL, OTHER)]
+    assert fold(*again).tool_calls == 2
+    assert fold(*again, GIVEN, user([{"type": "tool_result", "tool_use_id": "u"}])).awaits_model
+
+
+def test_what_was_said_last_is_of_one_answer() -> None:
+    other = {"type": "text", "text": "then"}
+    once = fold(
+        STARTED, user("go"), answer("a", TEXT), answer("a", CALL), GIVEN, answer("a", other)
+    )
+    assert once.said == "then"
+    assert fold(STARTED, user("go"), answer("a", TEXT), answer("a", other)).said == "sothen"

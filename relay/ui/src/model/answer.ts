@@ -16,6 +16,8 @@ export interface Answer {
   readonly part: number;
   /** Ids of the tools that it called, and that have given their results. */
   readonly done: ReadonlySet<string>;
+  /** Of which ids and inputs. */
+  readonly calls: ReadonlySet<string>;
   /** An answer before had the same id. */
   readonly repeats: boolean;
   /** Somebody else has spoken, its turn has ended, or another was begun. */
@@ -40,7 +42,8 @@ export function goesOn(answer: Answer, event: Event): boolean {
 /** `before`: the last one of the same thread. */
 export function begunBy(event: Event, before: Answer | undefined): Answer {
   const id = idOf(event);
-  const begun = { id, inputTokens: inputTokensOf(event), request: requestOf(event), part: 0, done: new Set<string>(), repeats: before?.id === id };
+  const none = new Set<string>();
+  const begun = { id, inputTokens: inputTokensOf(event), request: requestOf(event), part: 0, done: none, calls: none, repeats: before?.id === id };
   // Others than the CLI write an answer in one line.
   return told({ ...begun, isOver: id === "" && blocksIn(event).length !== 1 }, event);
 }
@@ -48,7 +51,18 @@ export function begunBy(event: Event, before: Answer | undefined): Answer {
 /** With one more line of it. */
 export function told(answer: Answer, event: Event): Answer {
   const blocks = blocksIn(event);
-  return blocks.length === 0 ? answer : { ...answer, part: Math.max(...blocks.map(partOf)) };
+  const calls = blocks.filter((block) => partOf(block) === CALLS).map(nameOf);
+  const all = calls.length === 0 ? answer.calls : new Set([...answer.calls, ...calls]);
+  return { ...answer, part: blocks.length === 0 ? answer.part : Math.max(...blocks.map(partOf)), calls: all };
+}
+
+/**
+ * Whether a call in a line that goes on with it is told already: where lines tell all of the answer so far, or can't be
+ * told apart. Else it is another one of the same id.
+ */
+export function tellsAgain(answer: Answer, block: Event, event: Event): boolean {
+  const isApart = typeof event["uuid"] === "string" && blocksIn(event).length === 1;
+  return !isApart && !answer.done.has(String(block["id"])) && answer.calls.has(nameOf(block));
 }
 
 /** With `tool_result` blocks that came. */
@@ -61,6 +75,10 @@ export function after(answer: Answer, results: readonly Event[], isOver: boolean
 function isNext(answer: Answer, block: Event): boolean {
   const part = partOf(block);
   return part > answer.part || (part === CALLS && answer.part === CALLS);
+}
+
+function nameOf(call: Event): string {
+  return JSON.stringify([String(call["id"]), call["input"]]);
 }
 
 function partOf(block: Event): number {

@@ -3,7 +3,7 @@ import { Spending } from "./spending.js";
 import type { Fields, Usage } from "./types.js";
 import { isKept } from "./transcript.js";
 import { blocksOf, count, type Event, isObject, number, percent, text, time } from "./values.js";
-import { type Answer, after, begunBy, goesOn, told } from "./answer.js";
+import { type Answer, after, begunBy, goesOn, tellsAgain, told } from "./answer.js";
 import { isOfSubagent, isSilence, NO_MODEL, voiceOfLine } from "./voice.js";
 
 const USAGE_KEYS = ["input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"] as const;
@@ -264,20 +264,19 @@ export class StateFold {
     const line = text(event["uuid"], 200);
     if (line !== null && this.#lines.has(line)) return; // what a compaction has kept is told again
     if (line !== null) this.#lines.add(line);
-    this.#countAnswer(event);
+    const answer = this.#countAnswer(event);
     for (const block of messageBlocks(event)) {
+      if (answer !== null && tellsAgain(answer, block, event)) continue;
       if (String(block["type"]).endsWith("tool_use")) this.toolCalls += 1;
       // Others run on the model's side: their results come along.
       if (block["type"] === "tool_use") this.currentTool = text(block["name"]);
     }
   }
 
-  /** An answer comes in a line for each of its blocks. Those of subagents do not count, nor what the CLI made up. */
-  #countAnswer(event: Event): void {
+  /** An answer comes in a line for each of its blocks. Those of subagents do not count, nor what the CLI made up. Returns the one that the line goes on with, as it was before. */
+  #countAnswer(event: Event): Answer | null {
     const message = event["message"];
-    if (!isObject(message)) return;
-    const { model } = message;
-    if (model === NO_MODEL) return;
+    if (!isObject(message) || message["model"] === NO_MODEL) return null;
     const session = text(event["session_id"]) ?? "";
     const thread = threadOf(event);
     const last = this.#answers.get(thread);
@@ -288,11 +287,12 @@ export class StateFold {
       if (isMain) this.#answered.set(session, (this.#answered.get(session) ?? 0) + 1);
       if (isMain) this.turns += 1;
     }
-    if (!isKept(event)) return;
-    this.#spending.answer(session, thread, message, continues);
-    if (!isMain) return;
-    this.sessionId = session || this.sessionId;
-    this.model = text(model) || this.model;
+    if (isKept(event)) this.#spending.answer(session, thread, message, continues);
+    if (isKept(event) && isMain) {
+      this.sessionId = session || this.sessionId;
+      this.model = text(message["model"]) || this.model;
+    }
+    return continues ? last : null;
   }
 
   #user(event: Event, posted: boolean): void {

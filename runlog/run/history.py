@@ -7,15 +7,24 @@ in the model's, where that could not answer.
 """
 
 import re
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..disk.records import Event
+from .answer import BEGINS_ANSWER, Answer, begins_answer
 from .transcript import Transcript
 from .values import blocks_of, count, text
-from .voice import Answer, Voice, is_error_line, is_of_subagent, is_silence, local_command, voice_of
+from .voice import (
+    Voice,
+    is_error_line,
+    is_of_subagent,
+    is_posted,
+    is_silence,
+    local_command,
+    voice_of,
+)
 
 __all__ = [
     "ChatHistory",
@@ -50,6 +59,7 @@ class ToolCall:
     input: Any
     result: str | None = None
     is_error: bool = False
+    line: tuple[int, str | None] = (0, None)  # that told it: offset and uuid
 
 
 @dataclass(slots=True)
@@ -126,6 +136,11 @@ class ChatHistory:
         self._together: list[str] | None = None  # ids that the CLI says it took together
         self._ender: str | None = None  # what may have asked for the turn to end
         self._queued: set[str] = set()
+        self._posted: set[str] = set()  # ids of messages that had a receipt
+        self._heard: set[str] = set()  # ids of `user` lines that said something
+        self.unheard: list[ChatMessage] = []  # see `apply`
+        # Ends of background tasks, by id: how often the one kind of lines told it more than the other
+        self._ends: Counter[str] = Counter()
         self._has_receipts = False  # a transcript of others has none
 
     @property
@@ -142,8 +157,11 @@ class ChatHistory:
     def apply(self, event: Event, offset: int) -> ChatMessage | None:
         """Take in one event; `offset` is the one just after its line.
 
+        `unheard` are then messages before it that the CLI did not give back: this line answers them.
+
         :return: the message that it began or went on with, if it said something.
         """
+        self.unheard = []
         event = self._transcript.line(event)
         kind = event.get("type")
         if is_of_subagent(event):
@@ -156,7 +174,10 @@ class ChatHistory:
             return self._system(event, offset)
         if kind == "result":
             return self._result_line(event)
-        if kind == "message_received":
+        if kind == "stream_event":
+            if begins_answer(event):
+                self._end_answers(event, is_over=True)
+        elif kind == "message_received":
             self._receipt(event)
         elif isinstance(kind, str) and kind.startswith("workflow_"):
             self._has_receipts = True
@@ -179,6 +200,7 @@ class ChatHistory:
             why = _plain(blocks_of(event))
             told = ChatMessage("system", why, _time(event), offset, None, "error")
             return self._add(f"error {offset}", told)
+        self._hear_unheard(event, offset)
         # One message of the model comes as a line for each of its blocks.
         session = text(event.get("session_id"), _ID_CHARS) or ""
         last, answer = self._answers.get(session, (None, None))
@@ -186,7 +208,11 @@ class ChatHistory:
             message_id = text(event["message"].get("id"), _ID_CHARS)
             answer = ChatMessage("assistant", "", _time(event), offset, message_id)
             self._add(f"assistant {offset}", answer)
-            self._answers[session] = Answer.begun_by(event, ""), answer
+            self._answers[session] = Answer.begun_by(event, last), answer
+        else:
+            self._answers[session] = last.told(event), answer
+        line = offset, text(event.get("uuid"), _ID_CHARS)
+        is_one_block = len(blocks_of(event)) == 1
         for block in blocks_of(event):
             kind = text(block.get("type"), _ID_CHARS) or ""
             if kind == "text":
@@ -194,7 +220,7 @@ class ChatHistory:
             elif kind == "thinking":
                 answer.thinking = _joined(answer.thinking or "", block.get("thinking")) or None
             elif kind.endswith("tool_use"):
-                self._call(answer, block)
+                self._call(answer, block, line, is_one_block=is_one_block)
             elif kind.endswith("tool_result"):  # of a tool that ran on the model's side
                 self._result(block)
         return answer
@@ -203,13 +229,24 @@ class ChatHistory:
         results = [b for b in blocks_of(event) if b.get("type") == "tool_result"]
         for block in results:
             self._result(block)
-        voice = voice_of(event, self._earlier_text)
-        self._end_answers(event, has_results=bool(results), is_over=voice.kind == "person")
+        message_id = text(event.get("uuid"), _ID_CHARS)
+        speaks = len(results) < len(blocks_of(event))
+        words = self._words(message_id) if message_id and speaks else None
+        if message_id and speaks:
+            self._heard.add(message_id)
+        # What may be a command is one if the CLI has made it one.
+        posted = words is None and is_posted(event, self._posted)
+        voice = voice_of(event, self._earlier_text, posted=posted)
+        if words is not None and not (voice.kind == "command" and _is_command(words)):
+            voice = Voice("person", "", tuple(_blocks(words)))
+        self._end_answers(event, results, is_over=voice.kind == "person")
         match voice.kind:
             case "person":
-                return self._person(voice, event, offset)
+                own = words is None
+                return self._person(list(voice.blocks), message_id, event, offset, own=own)
             case "command":
-                return self._typed(voice.text, event, offset)
+                typed = words.strip() if isinstance(words, str) else voice.text
+                return self._typed(typed, voice.text, message_id, event, offset)
             case "output":
                 return self._output(voice, event, offset)
             case "summary":
@@ -220,21 +257,55 @@ class ChatHistory:
                 told.content = _INTERRUPTED[told.source]
                 return self._add(f"interrupt {offset}", told)
             case "task":
+                if self._is_told(voice.task_id, -1):
+                    return None
                 told = ChatMessage("system", voice.text[:_TEXT_CHARS], _time(event), offset, None)
                 told.kind, told.is_error = "task", voice.is_error
                 return self._add(f"task {offset}", told)
         return None
 
-    def _person(self, voice: Voice, event: Event, offset: int) -> ChatMessage | None:
-        message_id = text(event.get("uuid"), _ID_CHARS)
+    def _person(
+        self,
+        blocks: list[Event],
+        message_id: str | None,
+        event: Event,
+        offset: int,
+        *,
+        own: bool = False,
+    ) -> ChatMessage | None:
+        """:param own: of the blocks find out which are of this message alone."""
         key = f"user {message_id or offset}"
         if key in self._messages:  # a message is told again when a later attempt finds it read
             return None
-        posted = self._words(message_id) if message_id else None
-        own = self._own(list(voice.blocks), message_id) if posted is None else _blocks(posted)
-        self._recent = [*self._recent[1 - _MERGED_MESSAGES :], (message_id, own)]
+        if own:
+            blocks = self._own(blocks, message_id)
+        self._recent = [*self._recent[1 - _MERGED_MESSAGES :], (message_id, blocks)]
         self._command = None
-        return self._add(key, ChatMessage("user", _plain(own), _time(event), offset, message_id))
+        told = ChatMessage("user", _plain(blocks), _time(event), offset, message_id)
+        return self._add(key, told)
+
+    def _hear_unheard(self, answer: Event, offset: int) -> None:
+        """What looks like the words of another agent the CLI keeps to itself, and an earlier one gave back the last
+        alone of those that it took together. The answer says to what it is one."""
+        told = answer.get("user_message_uuids")
+        ids = [one for one in told if isinstance(one, str)] if isinstance(told, list) else []
+        for message_id in ids:
+            if message_id in self._heard:
+                continue
+            self._heard.add(message_id)
+            words = self._words(message_id)
+            # Without its words: those of several may stand in the line of the last.
+            if words is None and (len(ids) > 1 or message_id not in self._posted):
+                continue
+            message = self._person(_blocks(words), message_id, answer, offset)
+            if message is not None:
+                self.unheard.append(message)
+        if self.unheard:
+            for key in (f"user {one}" for one in ids):
+                if key in self._messages:
+                    self._messages.move_to_end(key)
+            self._end_answers(answer, is_over=True)
+            self._recent.clear()
 
     def _own(self, blocks: list[Event], message_id: str | None) -> list[Event]:
         """Messages that waited together come once each, and the last with the words of all before it.
@@ -253,15 +324,15 @@ class ChatHistory:
             if said.startswith(head):
                 return [{**blocks[0], "text": said[len(head) :]}]
         flat = [block for one in before for block in one]
-        is_head = len(blocks) > len(flat) and blocks[: len(flat)] == flat
+        is_head = len(blocks) > len(flat) and all(map(_is_same, flat, blocks))
         return blocks[len(flat) :] if is_head else blocks
 
-    def _typed(self, typed: str, event: Event, offset: int) -> ChatMessage | None:
-        """A command of a person's. The CLI may tell what it gave first, and which it was afterwards."""
-        message_id = text(event.get("uuid"), _ID_CHARS)
-        name = typed.partition(" ")[0]
-        posted = self._words(message_id) if message_id else None
-        typed = posted.strip() if isinstance(posted, str) else typed
+    def _typed(
+        self, typed: str, told: str, message_id: str | None, event: Event, offset: int
+    ) -> ChatMessage | None:
+        """A command of a person's, as he typed it and as the CLI tells it: it may tell what it gave first, and which
+        it was afterwards."""
+        name = told.partition(" ")[0]
         if self._compaction is not None and name == _COMPACT and self._compaction.command is None:
             self._compaction.command, self._compaction.message_id = typed, message_id
             return self._compaction
@@ -278,10 +349,9 @@ class ChatHistory:
         key = f"user {message_id or offset}"
         if key in self._messages:
             return None
-        told = ChatMessage("user", typed[:_TEXT_CHARS], _time(event), offset, message_id)
-        told.kind = "command"
-        self._command = self._add(key, told)
-        return told
+        said = ChatMessage("user", typed[:_TEXT_CHARS], _time(event), offset, message_id, "command")
+        self._command = self._add(key, said)
+        return said
 
     def _output(
         self, voice: Voice, event: Event, offset: int, name: str = ""
@@ -305,6 +375,8 @@ class ChatHistory:
         if event.get("subtype") == "task_notification":
             if self._is_awaited(event):
                 return None  # it did not go on beside the turn: the result of its call tells of it
+            if self._is_told(text(event.get("task_id"), _ID_CHARS), 1):
+                return None
             status = text(event.get("status"), _ID_CHARS) or ""
             summary = text(event.get("summary"), _TEXT_CHARS)
             said = summary or f"A background task is {status or 'over'}"
@@ -328,6 +400,15 @@ class ChatHistory:
         """Whether the agent waits for a task: the call that began it has no result yet."""
         calls = self._calls.get(text(task.get("tool_use_id"), _ID_CHARS) or "", [])
         return any(call.result is None for _, call in calls[-1:])
+
+    def _is_told(self, task_id: str | None, by: Literal[1, -1]) -> bool:
+        """Whether an end of a background task is told already, by a line of the other kind: `system` (1) tells it to
+        people, `user` (-1) to the agent. A task that is taken up again ends again."""
+        if task_id is None:
+            return False
+        before = self._ends[task_id]
+        self._ends[task_id] = before + by
+        return before * by < 0
 
     def _summary(self, summary: str, event: Event, offset: int) -> ChatMessage:
         if self._compaction is None:
@@ -362,6 +443,7 @@ class ChatHistory:
         if not isinstance(message_id, str):
             return
         if kind == "message":
+            self._posted.add(message_id)
             (self._queued.add if state == "queued" else self._queued.discard)(message_id)
         if state == "dropped":
             return
@@ -376,18 +458,11 @@ class ChatHistory:
             return "person"
         return "stop" if self._ender == "stop" else None
 
-    def _end_answers(self, event: Event, *, has_results: bool = False, is_over: bool) -> None:
+    def _end_answers(self, event: Event, results: Iterable[Event] = (), *, is_over: bool) -> None:
         session = text(event.get("session_id"), _ID_CHARS) or ""
         if session in self._answers:
             last, told = self._answers[session]
-            self._answers[session] = (
-                replace(
-                    last,
-                    has_results=last.has_results or has_results,
-                    is_over=last.is_over or is_over,
-                ),
-                told,
-            )
+            self._answers[session] = last.after(results, is_over=is_over), told
 
     def _add(self, key: str, message: ChatMessage) -> ChatMessage:
         self._messages[key] = message
@@ -400,14 +475,24 @@ class ChatHistory:
                     self._calls[call.id] = left
         return message
 
-    def _call(self, told: ChatMessage, block: Event) -> None:
+    def _call(
+        self,
+        told: ChatMessage,
+        block: Event,
+        line: tuple[int, str | None],
+        *,
+        is_one_block: bool,
+    ) -> None:
         call_id = text(block.get("id"), _ID_CHARS) or f"call-{len(told.tool_calls)}"
-        call = ToolCall(call_id, text(block.get("name"), _ID_CHARS) or "", _cut(block.get("input")))
-        # Told again, as transcripts of others do. Under another input it is another call: some models repeat ids.
-        if any(
-            c.id == call_id and c.result is None and c.input == call.input for c in told.tool_calls
-        ):
-            return
+        name = text(block.get("name"), _ID_CHARS) or ""
+        call = ToolCall(call_id, name, _cut(block.get("input")), line=line)
+        # Some models repeat ids. Told again, as others than the CLI do, is a call where a line tells all of its
+        # answer so far, or lines can't be told apart.
+        for known in told.tool_calls:
+            is_same = known.id == call_id and known.result is None and known.input == call.input
+            is_apart = None not in (line[1], known.line[1]) and is_one_block
+            if is_same and known.line[0] != line[0] and not is_apart:
+                return
         told.tool_calls.append(call)
         self._calls.setdefault(call_id, []).append((told, call))
 
@@ -425,6 +510,17 @@ def result_of(block: Event) -> tuple[str, bool]:
     content = block.get("content")
     failed = isinstance(content, dict) and str(content.get("type")).endswith("_error")
     return _plain(_blocks(content)), failed or block.get("is_error") is True
+
+
+def _is_command(words: str | list[Any]) -> bool:
+    """Whether a person's words may be a command of the CLI's."""
+    return any(str(block.get("text", "")).startswith("/") for block in _blocks(words))
+
+
+def _is_same(one: Event, other: Event) -> bool:
+    """Whether a block is told again: messages that are taken together come with a line break each."""
+    said = one.get("text")
+    return one == other or (isinstance(said, str) and other == {**one, "text": f"{said}\n"})
 
 
 _INTERRUPTED = {
@@ -468,7 +564,7 @@ _MARKS = (
 def may_speak(line: bytes) -> bool:
     """Whether a line could belong to the chat: a cheap test, before parsing it."""
     if line.startswith(b'{"type":"stream_event"'):  # most of a stream is partial text
-        return False
+        return line.startswith(BEGINS_ANSWER)
     return any(mark in line for mark in _MARKS)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from ..disk.records import Event, from_iso
+from .answer import Answer, begins_answer
 from .events import PARKED, TERMINAL_STATUS, Status
 from .reasons import finish_reason, kept_reason
 from .spending import Spending
@@ -16,8 +17,8 @@ from .transcript import Transcript, is_kept
 from .values import blocks_of, count, number, percent, text
 from .voice import (
     NO_MODEL,
-    Answer,
     is_of_subagent,
+    is_posted,
     is_silence,
     local_command,
     thread_of,
@@ -117,14 +118,15 @@ class RunState:
     )  # session -> answers since its last result
     _lines: set[int] = field(default_factory=set)  # the answers' lines: the CLI may tell one again
     _turn_before: Turn | None = None
-    _said_in: object = None  # the message of `said`: it comes in several lines
+    _says: bool = False  # `said` is of the present answer, which comes in several lines
     _error: str | None = None  # of the last answer: what the CLI made up in its place
     _transcript: Transcript = field(default_factory=Transcript)
     # Of a transcript, which has no results: the turn looks over, but an answer that comes next is a part of it.
     _may_go_on: bool = False
     _has_answered: bool = False  # the agent has, in the present turn
     _command: str | None = None  # at rest: the id of the last command, which may ask the model
-    _open_calls: set[str] = field(default_factory=set)  # of the agent itself, without a result yet
+    # of the agent itself, without a result yet: id -> how many, since some models repeat ids
+    _open_calls: dict[str, int] = field(default_factory=dict)
 
     @property
     def status(self) -> Status:
@@ -185,6 +187,11 @@ class RunState:
         :param genuine: false for a terminal line that is not of the one who may write it now (`seal`): it ends
             nothing. It may be that of an attempt before, though, if another `workflow_started` follows.
         """
+        if event.get("type") == "stream_event":
+            self.skip("stream_event", offset)
+            if begins_answer(event):
+                self.begin_answer(event)
+            return
         before, self.offset = self.offset, offset
         if self.lifecycle is None:
             self.lifecycle = "running"
@@ -203,6 +210,15 @@ class RunState:
             step(self, event)
         if genuine and kind in _TURN_TYPES:
             (_kept_turn if is_kept(event) else _turn)(self, event, before)
+            if is_kept(event) and self.attempt == 0:
+                # A file that no run of ours writes: nobody tells its end, and its session may go on at any time.
+                self.idle = self.turn is not None and not self.turn.running
+
+    def begin_answer(self, event: Event) -> None:
+        """Take in the `stream_event` that begins an answer: what comes next is another, even under the same id."""
+        thread = thread_of(event)
+        if last := self._answers.get(thread):
+            self._answers[thread] = replace(last, is_over=True)
 
     def skip(self, kind: str, offset: int) -> None:
         """Count an event whose type is known to change nothing else, without its body."""
@@ -421,10 +437,12 @@ def _assistant(state: RunState, event: Event) -> None:
         if hash(line) in state._lines:
             return  # what a compaction has kept is told again
         state._lines.add(hash(line))
-    _count_answer(state, event)
+    answer = _count_answer(state, event)
     if not is_of_subagent(event):
-        _hear(state, event)
+        _hear(state, event, goes_on=answer is not None)
     for block in blocks_of(event):
+        if answer is not None and answer.tells_again(block, event):
+            continue
         if str(block.get("type")).endswith("tool_use"):
             state.tool_calls += 1
         if (
@@ -432,40 +450,45 @@ def _assistant(state: RunState, event: Event) -> None:
         ):  # others run on the model's side: their results come along
             state.current_tool = text(block.get("name"))
             if not is_of_subagent(event):
-                state._open_calls.add(text(block.get("id"), 200) or "")
+                call = text(block.get("id"), 200) or ""
+                state._open_calls[call] = state._open_calls.get(call, 0) + 1
 
 
-def _hear(state: RunState, event: Event) -> None:
+def _hear(state: RunState, event: Event, *, goes_on: bool) -> None:
     """What the agent says to the person: the texts of its last message that has some."""
     spoken = "".join(
         text(b.get("text"), _SAID_CHARS) or "" for b in blocks_of(event) if b.get("type") == "text"
     )
+    state._says = state._says and goes_on
     if spoken:
-        key = event["message"].get("id") if isinstance(event.get("message"), dict) else None
-        before = state.said if key is not None and key == state._said_in else None
-        state.said, state._said_in = ((before or "") + spoken)[:_SAID_CHARS], key
+        before = state.said if state._says else None
+        state.said, state._says = ((before or "") + spoken)[:_SAID_CHARS], True
 
 
-def _count_answer(state: RunState, event: Event) -> None:
-    """An answer comes in a line for each of its blocks. Those of subagents do not count, nor what the CLI made up."""
+def _count_answer(state: RunState, event: Event) -> Answer | None:
+    """An answer comes in a line for each of its blocks. Those of subagents do not count, nor what the CLI made up.
+
+    :return: the answer that the line goes on with, as it was before.
+    """
     message = event.get("message")
     if not isinstance(message, dict) or message.get("model") == NO_MODEL:
-        return
-    if not isinstance(message.get("id"), str):
-        return
+        return None
     session, thread = text(event.get("session_id")) or "", thread_of(event)
     last = state._answers.get(thread)
     goes_on = last is not None and last.goes_on(event)
-    if not goes_on:
-        state._answers[thread] = Answer.begun_by(event, "")
-        if not is_of_subagent(event):
-            state._counted[session] = state._counted.get(session, 0) + 1
-            state.turns += 1
+    if last is not None and goes_on:
+        state._answers[thread] = last.told(event)
+    else:
+        state._answers[thread] = Answer.begun_by(event, last)
+    if not goes_on and not is_of_subagent(event):
+        state._counted[session] = state._counted.get(session, 0) + 1
+        state.turns += 1
     if is_kept(event):
         state.spending.answer(session, thread, message, goes_on=goes_on)
         if not is_of_subagent(event):
             state.session_id = session or state.session_id
             state.model = text(message.get("model")) or state.model
+    return last if goes_on else None
 
 
 def _user(state: RunState, event: Event) -> None:
@@ -475,20 +498,19 @@ def _user(state: RunState, event: Event) -> None:
     results = [b for b in blocks_of(event) if b.get("type") == "tool_result"]
     if results:
         state.current_tool = None
-        state._open_calls.difference_update(
-            text(block.get("tool_use_id"), 200) or "" for block in results
-        )
+        for block in results:
+            call = text(block.get("tool_use_id"), 200) or ""
+            left = state._open_calls.pop(call, 0) - 1
+            if left > 0:
+                state._open_calls[call] = left
         _subagent_result(state, event, results)
-    kind = voice_of(event).kind
+    kind = voice_of(event, posted=is_posted(event, state.messages)).kind
     if is_kept(event) and not is_of_subagent(event) and kind in ("person", "interrupt"):
         if event.get("steered") is not True:
             state.current_tool = None  # what had no result was cut off
     last = state._answers.get(thread)
     if last is not None:
-        speaks = kind == "person"
-        state._answers[thread] = replace(
-            last, has_results=last.has_results or bool(results), is_over=last.is_over or speaks
-        )
+        state._answers[thread] = last.after(results, is_over=kind == "person")
 
 
 def _result(state: RunState, event: Event) -> None:
@@ -591,7 +613,7 @@ def _turn(state: RunState, event: Event, before: int) -> None:
             _end_turn(state, finish_reason(event, state._error))
             state._error = None
     elif not running:
-        begins, message_id = _begins_turn(event)
+        begins, message_id = _begins_turn(event, posted=is_posted(event, state.messages))
         if begins:
             _begin_turn(state, message_id, before)
 
@@ -648,13 +670,14 @@ def _has_results(event: Event) -> bool:
 _GOES_ON = ("tool_use", "pause_turn")
 
 
-def _begins_turn(event: Event) -> tuple[bool, str | None]:
+def _begins_turn(event: Event, *, posted: bool) -> tuple[bool, str | None]:
     """Whether a line at rest begins a turn, and the id of the message that does, if the line tells it."""
     kind = event["type"]
     if kind == "command_lifecycle":
         return event.get("state") == "started", text(event.get("command_uuid"), 200)
     if kind == "user":
-        return voice_of(event).kind == "person", text(event.get("uuid"), 200)
+        is_person = voice_of(event, posted=posted).kind == "person"
+        return is_person, text(event.get("uuid"), 200)
     if kind == "system":
         return event.get("subtype") == "init", None
     return kind == "assistant" and local_command(event) is None, None
@@ -675,7 +698,7 @@ def _end_turn(state: RunState, reason: str | None) -> None:
 
 def _keep_answer(state: RunState, turn: Turn) -> None:
     state.answers[turn.number] = state.said
-    state.said = state._said_in = None
+    state.said, state._says = None, False
     while len(state.answers) > _MAX_ANSWERS:
         del state.answers[next(iter(state.answers))]
 

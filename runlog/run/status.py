@@ -12,6 +12,7 @@ from ..disk.read import is_of_file
 from ..disk.records import MAX_LINE_BYTES, Event, from_iso
 from ..disk.tail import CHUNK_BYTES, LogFile, LogReplaced, Record, records_of
 from ..errors import UnknownRun
+from .answer import BEGINS_ANSWER
 from .events import PARKED, TERMINAL_STATUS, Status, is_terminal
 from .inbox_lines import has_pending_resume, pending_lines
 from .manifest import (
@@ -346,7 +347,9 @@ def _is_due(workspace: Workspace, state: RunState) -> bool:
 
 def _apply(workspace: Workspace, state: RunState, record: Record) -> None:
     # Partial text is most of a stream and changes nothing here: do not parse it.
-    if record.line.startswith(b'{"type":"stream_event"') and record.line.endswith(b"}"):
+    line = record.line
+    is_partial = line.startswith(b'{"type":"stream_event"') and line.endswith(b"}")
+    if is_partial and not line.startswith(BEGINS_ANSWER):
         state.skip("stream_event", record.offset)
     else:
         event: Event = record.event()

@@ -6,6 +6,7 @@ Code CLI; the page reads them by the same rules (relay/ui/src/model).
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,10 +15,10 @@ from .values import blocks_of, text
 
 __all__ = [
     "NO_MODEL",
-    "Answer",
     "Voice",
     "is_error_line",
     "is_of_subagent",
+    "is_posted",
     "is_silence",
     "local_command",
     "speaker_of",
@@ -61,12 +62,14 @@ class Voice:
 
     `nobody`: it is told to the agent alone. `text` is a command as typed, its output, the summary of a compaction, or
     what a task (or another agent) tells; `blocks` are a person's. `is_error`: a command or a task has failed.
+    `task_id`: of the background task that is over.
     """
 
     kind: Kind
     text: str = ""
     blocks: tuple[Event, ...] = ()
     is_error: bool = False
+    task_id: str | None = None
 
 
 _NOBODY = Voice("nobody")
@@ -101,13 +104,29 @@ def is_error_line(event: Event) -> bool:
     return made_up and not is_silence(event) and local_command(event) is None
 
 
-def voice_of(event: Event, earlier: str = "") -> Voice:
-    """Of a `user` line. `earlier` is a text block that the agent was told before a person's own words."""
+def is_posted(event: Event, posted: Collection[str]) -> bool:
+    """Whether a `user` line gives a person's message back, whatever its words look like.
+
+    :param posted: the ids of messages that had a receipt: the CLI's own lines have none.
+    """
+    message_id = event.get("uuid")
+    return isinstance(message_id, str) and message_id in posted
+
+
+def voice_of(event: Event, earlier: str = "", *, posted: bool = False) -> Voice:
+    """Of a `user` line.
+
+    :param earlier: a text block that the agent was told before a person's own words.
+    :param posted: it is known to be a person's message: then all of it is his words, unless it is a command that the
+        CLI has put in its own form.
+    """
     own = [b for b in blocks_of(event) if b.get("type") != "tool_result"]
     blocks = [b for b in own if not earlier or b.get("text") != earlier]
     if not blocks:
         return _NOBODY
     told = "\n".join(b["text"] for b in blocks if isinstance(b.get("text"), str))
+    if posted:
+        return _command(told) if _is_made_command(told) else Voice("person", told, tuple(blocks))
     synthetic = event.get("isSynthetic") is True
     if event.get("isCompactSummary") is True or (synthetic and told.startswith(_SUMMARY_HEAD)):
         return Voice("summary", told)
@@ -121,13 +140,8 @@ def voice_of(event: Event, earlier: str = "") -> Voice:
         return _NOBODY
     if _INTERRUPT.fullmatch(told.strip()):
         return Voice("interrupt")
-    name = _tag(told, "command-name")
-    if name is not None and _COMMAND.match(told):
-        if _tag(told, "skill-format") is not None:
-            return _NOBODY  # the agent's own: its tool call tells of it
-        return Voice(
-            "command", f"{name.strip()} {(_tag(told, 'command-args') or '').strip()}".strip()
-        )
+    if _COMMAND.match(told) and _tag(told, "command-name") is not None:
+        return _command(told)
     shell = _tag(told, "bash-input")
     if shell is not None and told.lstrip().startswith("<bash-input>"):
         return Voice("command", f"! {shell.strip()}")
@@ -142,8 +156,11 @@ def voice_of(event: Event, earlier: str = "") -> Voice:
     return Voice("person", told, words) if words else _NOBODY
 
 
-def speaker_of(event: Event) -> Speaker | None:
-    """Who speaks in a line, in the words of the stream; None if it is no line of a conversation."""
+def speaker_of(event: Event, *, posted: bool = False) -> Speaker | None:
+    """Who speaks in a line, in the words of the stream; None if it is no line of a conversation.
+
+    :param posted: see `voice_of`.
+    """
     if event.get("type") not in ("assistant", "user"):
         return None
     blocks = blocks_of(event)
@@ -157,7 +174,7 @@ def speaker_of(event: Event) -> Speaker | None:
         if is_error_line(event):
             return "error"
         return "subagent" if is_of_subagent(event) else "agent"
-    return "nobody" if is_of_subagent(event) else voice_of(event).kind
+    return "nobody" if is_of_subagent(event) else voice_of(event, posted=posted).kind
 
 
 def local_command(event: Event) -> str | None:
@@ -188,53 +205,22 @@ def _asked_no_model(result: Event) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer of the model as far as it was told, to know whether a line goes on with it.
-
-    Its id alone does not tell: some model proxies give all answers the same. `input_tokens` is of all kinds, None if
-    not told. A tool may be done before the rest of its answer is told.
-    """
-
-    id: str
-    input_tokens: int | None = None
-    has_results: bool = False  # a tool that it called has given its result
-    is_over: bool = False  # somebody else has spoken, or its turn has ended
-
-    def goes_on(self, event: Event) -> bool:
-        """Whether an `assistant` line of the same thread is a part of this answer."""
-        if _id_of(event) != self.id or self.is_over:
-            return False
-        if not self.has_results:
-            return True
-        tokens = _input_tokens(event)
-        if None not in (tokens, self.input_tokens) and tokens != self.input_tokens:
-            return False
-        return all(str(b.get("type")).endswith("tool_use") for b in blocks_of(event))
-
-    @classmethod
-    def begun_by(cls, event: Event, else_id: str) -> "Answer":
-        """:param else_id: of one whose line tells no id."""
-        return cls(_id_of(event) or else_id, _input_tokens(event))
-
-
-def _id_of(event: Event) -> str | None:
-    message = event.get("message")
-    return text(message.get("id"), 200) if isinstance(message, dict) else None
-
-
-def _input_tokens(event: Event) -> int | None:
-    message = event.get("message")
-    usage = message.get("usage") if isinstance(message, dict) else None
-    if not isinstance(usage, dict):
-        return None
-    names = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
-    return sum(n for n in map(usage.get, names) if isinstance(n, int)) or None
-
-
 def _is_beside(block: Event) -> bool:
     told = block.get("text")
     return isinstance(told, str) and _BESIDE.fullmatch(told) is not None
+
+
+def _is_made_command(told: str) -> bool:
+    """Whether it has the form that the CLI gives to a command: its name, and what it does."""
+    tags = ("command-name", "command-message")
+    return bool(_COMMAND.match(told)) and all(_tag(told, tag) is not None for tag in tags)
+
+
+def _command(told: str) -> Voice:
+    if _tag(told, "skill-format") is not None:
+        return _NOBODY  # the agent's own: its tool call tells of it
+    name, args = (_tag(told, tag) or "" for tag in ("command-name", "command-args"))
+    return Voice("command", f"{name.strip()} {args.strip()}".strip())
 
 
 def _output(told: str) -> Voice:
@@ -252,7 +238,7 @@ def _task(told: str) -> Voice:
     task_id = (_tag(told, "task-id") or "").strip()
     if not said and task_id:
         said = f"Background task {task_id} {status or 'tells something'}"
-    return Voice("task", said or _untagged(told), is_error=status not in _DONE)
+    return Voice("task", said or _untagged(told), (), status not in _DONE, task_id or None)
 
 
 def _untagged(told: str) -> str:

@@ -107,7 +107,7 @@ def _content(step: Step, *, offered_tools: bool) -> list[dict[str, Any]]:
         content.append(
             {
                 "type": "tool_use",
-                "id": f"toolu_{uuid.uuid4().hex[:24]}",
+                "id": _id("toolu", step.tool_id),
                 "name": name,
                 "input": arguments,
             }
@@ -115,17 +115,15 @@ def _content(step: Step, *, offered_tools: bool) -> list[dict[str, Any]]:
     return content
 
 
-def _message(
-    body: dict[str, Any], content: list[dict[str, Any]], stop_reason: str
-) -> dict[str, Any]:
+def _message(body: dict[str, Any], content: list[dict[str, Any]], step: Step) -> dict[str, Any]:
     uses_tools = any(block["type"] == "tool_use" for block in content)
     return {
-        "id": f"msg_{uuid.uuid4().hex[:24]}",
+        "id": _id("msg", step.id),
         "type": "message",
         "role": "assistant",
         "model": body["model"],
         "content": content,
-        "stop_reason": stop_reason or ("tool_use" if uses_tools else "end_turn"),
+        "stop_reason": step.stop_reason or ("tool_use" if uses_tools else "end_turn"),
         "stop_sequence": None,
         "usage": {
             "input_tokens": _input_tokens(body),
@@ -134,6 +132,10 @@ def _message(
             "output_tokens": _tokens(content),
         },
     }
+
+
+def _id(kind: str, given: str | None) -> str:
+    return f"{kind}_{uuid.uuid4().hex[:24]}" if given is None else given
 
 
 def _input_tokens(body: dict[str, Any]) -> int:
@@ -318,7 +320,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fails and step.status is not None:
             raise _ApiError(step.status, step.error or f"the script answers with {step.status}")
         content = _content(step, offered_tools=bool(body.get("tools")))
-        message = _message(body, content, step.stop_reason)
+        message = _message(body, content, step)
         if not body.get("stream"):
             if fails:
                 self._spoil(step.fault, json.dumps(message).encode(), deadline)

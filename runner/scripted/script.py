@@ -12,7 +12,8 @@ Keys of a step, all optional: `text`, `thinking`, `tools` (`[{"name", "input"}]`
 the answer), `chunk_delay_s` (between words), `stop_reason` (why the model ends: `refusal`, `max_tokens`),
 `status` and `error` (an API error instead of an answer), `fault` (an answer that goes wrong half-way: `cut`, the
 connection ends; `bad_json`; `silence`, nothing more comes), `times` (so many calls meet the status or fault, the
-next one, as of a retry, gets the answer; left out: all do). `{{last_user}}` in `text` is what the user
+next one, as of a retry, gets the answer; left out: all do), `id` of the answer and `tool_id` of each of its calls (as
+of a model proxy that gives all the same; left out: new ones). `{{last_user}}` in `text` is what the user
 said since the script, also in mid-turn.
 """
 
@@ -47,7 +48,8 @@ _RESUME_FILLER = "No response requested."
 _EXAMPLE = (
     f'{_BEGIN}[{{"text": "Listing.", "tools": [{{"name": "Bash", "input": {{"command": "ls"}}}}]}},'
     f' {{"text": "Done."}}]{_END}'
-    " (keys of a step: text, thinking, tools, delay_s, chunk_delay_s, stop_reason, status, error, fault, times)"
+    " (keys of a step: text, thinking, tools, delay_s, chunk_delay_s, stop_reason, status, error, fault, times, id,"
+    " tool_id)"
 )
 
 # What may go wrong with an answer that has begun.
@@ -72,6 +74,8 @@ class Step:
     error: str = ""
     fault: str = ""
     times: int | None = None
+    id: str | None = None
+    tool_id: str | None = None
 
 
 def parse_script(source: str) -> list[Step]:
@@ -123,7 +127,7 @@ def _parse_step(number: int, step: Any) -> Step:
     known = {f.name for f in fields(Step)}
     if unknown := sorted(set(step) - known):
         raise ScriptError(f"step {number} has unknown keys: {', '.join(unknown)}")
-    for key in ("text", "thinking", "stop_reason", "error", "fault"):
+    for key in ("text", "thinking", "stop_reason", "error", "fault", "id", "tool_id"):
         if not isinstance(step.get(key, ""), str):
             raise ScriptError(f"`{key}` of step {number} must be a string")
     for key in ("delay_s", "chunk_delay_s"):
@@ -160,6 +164,8 @@ def _parse_step(number: int, step: Any) -> Step:
         error=step.get("error", ""),
         fault=fault,
         times=times,
+        id=step.get("id"),
+        tool_id=step.get("tool_id"),
     )
 
 

@@ -59,6 +59,7 @@ _USER_LINES = 30
 _TELLING_INPUTS = (
     "command", "file_path", "notebook_path", "path", "pattern", "url", "query", "description", "prompt", "skill",
 )  # fmt: skip
+_NOT_REPEATED = "(a message that the agent did not repeat)"
 _DELTAS = {"text_delta": "text", "thinking_delta": "thinking"}
 _THINKING_STYLE = "dim italic"
 
@@ -99,7 +100,12 @@ class ClaudeRenderer:
         if kind == "stream_event":
             self._stream_event(event)
         elif kind == "assistant":
+            unheard, is_shown = self._chat.unheard, bool(self._partial)
+            if not is_shown:
+                self._unheard(unheard)
             self._assistant(event)
+            if is_shown:  # the answer stands there already
+                self._unheard(unheard)
         elif kind == "user":
             self._user(event, told)
         elif kind == "system":
@@ -194,7 +200,7 @@ class ClaudeRenderer:
                 self._said(voice.text, indent)
         elif heard is not None and heard.kind == "command":
             self._show_command(heard, voice_of(event).text)
-        elif heard is not None and voice_of(event).kind == "command":
+        elif heard is not None and heard.kind == "compaction" and voice_of(event).kind == "command":
             self._said(heard.command or "")
         elif heard is not None:
             self._show_message(heard)
@@ -203,6 +209,10 @@ class ClaudeRenderer:
         self._screen.gap()
         said = self._folded(without_script(text), _USER_LINES)
         self._screen.block("❯", said, "bold blue", indent=indent)
+
+    def _unheard(self, messages: list[ChatMessage]) -> None:
+        for message in messages:
+            self._said(message.content or _NOT_REPEATED)
 
     def _show_command(self, command: ChatMessage, told: str) -> None:
         """A command is shown once its name is known, and what it gave below."""

@@ -170,7 +170,7 @@ def test_claudes_lines() -> None:
     assert (state.current_tool, state.tool_calls) == ("Read", 2)
     fold(told("result", usage={"input_tokens": 3, "output_tokens": 2, "other": 9}), state=state)
     fold(told("result", usage={"input_tokens": 4, "output_tokens": "x"}), state=state)
-    assert (state.turns, state.current_tool) == (2, None)
+    assert (state.turns, state.current_tool) == (3, None)
     assert state.usage == {"input_tokens": 7, "output_tokens": 2}
 
 

@@ -34,6 +34,8 @@ def result(**fields: Any) -> Event:
 
 TEXT = {"type": "text", "text": "so"}
 CALL = {"type": "tool_use", "id": "t", "name": "Bash", "input": {}}
+OTHER = CALL | {"id": "u"}
+MADE = {"type": "stream_event", "event": {"type": "message_start"}}
 GIVEN = user([{"type": "tool_result", "tool_use_id": "t", "content": "x"}])
 INIT = {"type": "system", "subtype": "init", "session_id": "s"}
 STARTED = {"type": "workflow_started"}
@@ -116,10 +118,24 @@ def test_a_command_that_asks_no_model_is_no_turn() -> None:
     [
         ([answer("a", TEXT), answer("a", CALL), answer("a", CALL)], 1),
         # A tool may be done before the rest of its answer is told.
-        ([answer("a", CALL, tokens=5), GIVEN, answer("a", CALL, tokens=5)], 1),
+        ([answer("a", CALL, tokens=5), GIVEN, answer("a", OTHER, tokens=5)], 1),
         # Model proxies that give each answer the same id.
         ([answer("a", CALL, tokens=5), GIVEN, answer("a", CALL, tokens=9)], 2),
         ([answer("a", CALL), GIVEN, answer("a", TEXT)], 2),
+        ([answer("a", CALL, tokens=5), GIVEN, answer("a", CALL, tokens=5)], 2),
+        ([answer("a", CALL, tokens=5), GIVEN, MADE, answer("a", OTHER, tokens=5)], 2),
+        # Once an id was given again, a result is the end of an answer.
+        ([answer("a"), result(), answer("a", CALL), GIVEN, answer("a", OTHER)], 3),
+        # Transcripts tell the request.
+        ([answer("a", CALL, requestId="1"), GIVEN, answer("a", OTHER, requestId="2")], 2),
+        ([answer("a", TEXT, requestRef="1"), answer("a", TEXT, requestRef="2")], 2),
+        ([answer("a", CALL, requestId="1"), GIVEN, answer("a", TEXT, requestId="1")], 1),
+        # Those that give none.
+        ([answer("", TEXT), answer("", CALL), answer("", CALL)], 1),
+        ([answer("", TEXT), answer("", TEXT)], 2),
+        ([answer("", CALL), answer("", TEXT)], 2),
+        ([answer("", CALL), GIVEN, answer("", CALL)], 2),
+        ([answer("", TEXT, CALL), answer("", OTHER)], 2),
         ([answer("a", TEXT), user("and?"), answer("a", TEXT)], 2),
         ([answer("a", TEXT), result(num_turns=1), answer("a", TEXT), result(num_turns=1)], 2),
         # The CLI tells again what a compaction has kept.
@@ -180,3 +196,22 @@ def test_whoever_needs_somebody_says_so(events: list[str], status: str, waits: s
 )
 def test_reasons(told: Event, reason: str) -> None:
     assert finish_reason(result() | told) == reason
+
+
+def test_calls_of_one_id_are_waited_for_each() -> None:
+    begun = [STARTED, user("go"), answer("a", CALL, uuid="l1"), answer("a", CALL, uuid="l2")]
+    assert [fold(*begun, *[GIVEN] * n).awaits_model for n in range(3)] == [False, False, True]
+    assert fold(*begun).tool_calls == 2
+    # Told again, it is one.
+    again = [STARTED, user("go"), answer("a", CALL), answer("a", CALL, OTHER)]
+    assert fold(*again).tool_calls == 2
+    assert fold(*again, GIVEN, user([{"type": "tool_result", "tool_use_id": "u"}])).awaits_model
+
+
+def test_what_was_said_last_is_of_one_answer() -> None:
+    other = {"type": "text", "text": "then"}
+    once = fold(
+        STARTED, user("go"), answer("a", TEXT), answer("a", CALL), GIVEN, answer("a", other)
+    )
+    assert once.said == "then"
+    assert fold(STARTED, user("go"), answer("a", TEXT), answer("a", other)).said == "sothen"

@@ -11,7 +11,7 @@ from tests import vectors
 @pytest.mark.parametrize("name", vectors.names())
 def test_folds_of_a_vector(name: str) -> None:
     vector = vectors.read(name)
-    derived = vectors.derived(vector["lines"])
+    derived = vectors.derived(vector["lines"], vector.get("earlier", []))
     assert derived["history"] == vector["history"]
     assert derived["state"] == vector["state"]
     assert derived["trace"] == vector["trace"]

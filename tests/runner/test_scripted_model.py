@@ -72,6 +72,16 @@ def test_steps_follow_the_assistant_messages(client: httpx.Client) -> None:
     assert answers == ["one", "two", "go"]
 
 
+def test_ids_of_a_script_are_those_of_the_answer(client: httpx.Client) -> None:
+    call = {"name": "Bash", "input": {}}
+    step = {"tools": [call, call], "id": "msg_0", "tool_id": "call_0"}
+    body = request(user(script(step))) | {"tools": [{"name": "Bash"}]}
+    told = client.post("/v1/messages", json=body).json()
+    assert (told["id"], [block["id"] for block in told["content"]]) == ("msg_0", ["call_0"] * 2)
+    nameless = request(user(script({"text": "so", "id": ""})))
+    assert client.post("/v1/messages", json=nameless).json()["id"] == ""
+
+
 def test_resumed_session_goes_on_with_its_next_step() -> None:
     """The CLI closes a turn that was cut off with an answer of its own, which is no step."""
     told = user(script({"text": "one"}, {"text": "two"}))

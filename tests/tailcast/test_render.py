@@ -378,6 +378,16 @@ def test_cleaning() -> None:
     assert one_line("x" * 50, 10) == "x" * 9 + "…"
 
 
+@pytest.mark.parametrize("is_partial", [False, True])
+def test_what_the_agent_did_not_repeat_is_shown(is_partial: bool) -> None:
+    said = '<teammate-message from="a">hi</teammate-message>'
+    part = {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "So."}}
+    answer = assistant({"type": "text", "text": "So."}, user_message_uuids=["m"])
+    parts = [{"type": "stream_event", "event": part}] if is_partial else []
+    told = shown(*parts, answer, words={"m": said})
+    assert (told.count(f"❯ {said}"), told.count("● So.")) == (1, 1)
+
+
 def test_columns_of_wide_text() -> None:
     assert cells("日本") == 4 and cells("e\u0301") == 1
     assert cut_cells("日本語", 5) == "日本…"
@@ -409,7 +419,8 @@ def first_lines(message: dict[str, Any]) -> list[str]:
     signs = {"interrupt": "■ ", "task": "◇ ", "error": "✘ "}
     content = message["content"]
     if message["role"] == "user":
-        content = without_script(content)
+        told = "(a message that the agent did not repeat)"
+        content = without_script(content) if content else told
     sign = "❯ " if message["role"] == "user" else signs.get(message["kind"], "")
     parts = [sign + content if content else "", message.get("thinking"), message.get("output")]
     for call in message.get("tool_calls", ()):
@@ -425,22 +436,25 @@ def flat(text: str) -> str:
 def test_what_the_history_tells_is_shown(name: str) -> None:
     """Each message, and each call with its result: history, page and terminal are held to the same lines."""
     vector = vectors.read(name)
+    # What was said before the run is not of it, and stands in its first line.
+    history = [m for m in vector["history"] if m["offset"]]
     # Of a command the stream has another name than the person typed.
-    words = {m["message_id"]: m["content"] for m in vector["history"] if m["kind"] == "command"}
+    needed = [m for m in history if m["kind"] == "command" or "earlier" in vector]
+    words = {m["message_id"]: m["content"] for m in needed if m["role"] == "user"}
     lines = [event for event, _ in vectors.events_of(vector["lines"])]
     events = (
         e for e in lines if e["type"] != "stream_event"
     )  # parts may be torn by what comes between
     told = shown(*events, full=True, words=words)
     text, place = flat(told), 0
-    for message in vector["history"]:
+    for message in history:
         parts = first_lines(message)
         assert [part for part in parts if part not in text] == []
         if message["kind"] not in ("command", "compaction"):  # these wait for their name
             place = text.find(parts[0], place)
             assert place >= 0, parts
-    said = [m for m in vector["history"] if m["role"] == "user"]
-    asked = [m for m in vector["history"] if m.get("command")]  # a compaction by command
+    said = [m for m in history if m["role"] == "user"]
+    asked = [m for m in history if m.get("command")]  # a compaction by command
     by_hand = [m for m in said if m["content"].startswith("/compact")]
     people = [line for line in told.split("\n") if line.startswith("❯ ")]
     assert len(people) == len(said) + len(asked) - len(by_hand)

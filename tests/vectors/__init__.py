@@ -1,14 +1,14 @@
 """Shared vectors: lines of a stream, and what a fold makes of them. Python and the page are held to the same files.
 
-`NAME.json` holds `about`, `lines` (as they stand in a stream), and what is derived from them: `state`, `history`, and
-`trace`, which says of each line who speaks in it.
+`NAME.json` holds `about`, `lines` (as they stand in a stream), `earlier` where the run had a chat before, and what is
+derived from them: `state`, `history`, and `trace`, which says of each line who speaks in it.
 
     python -m tests.vectors --write          derive them anew, when the folds change; look at the difference
     python -m tests.vectors --record [NAME]  play the runs anew, on the real CLI with the scripted model
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from runlog import Event, Manifest, RunState
 from runlog.run.history import ChatHistory
 from runlog.run.transcript import line_alone
 from runlog.run.view import state_view
-from runlog.run.voice import speaker_of
+from runlog.run.voice import is_posted, speaker_of
 
 __all__ = ["HERE", "derived", "events_of", "names", "read"]
 
@@ -44,14 +44,19 @@ def events_of(lines: list[str]) -> Iterator[tuple[Event, int]]:
         yield json.loads(line), offset
 
 
-def derived(lines: list[str]) -> dict[str, Any]:
-    """What the folds of Python make of the lines."""
-    state, chat = RunState(), ChatHistory(1000)
+def derived(lines: list[str], earlier: Sequence[Any] = ()) -> dict[str, Any]:
+    """What the folds of Python make of the lines.
+
+    :param earlier: the `chat_history` of the run.
+    """
+    state, chat = RunState(), ChatHistory(1000, earlier)
+    chat.begin()
     trace = []
     for event, offset in events_of(lines):
         state.apply(event, offset)
         chat.apply(event, offset)
-        trace.append(speaker_of(line_alone(event)))
+        posted = is_posted(event, state.messages)
+        trace.append(speaker_of(line_alone(event), posted=posted))
     view = state_view(
         Manifest("r", "external", "2025-01-19T10:30:45.123Z"), state, state.status, None
     )

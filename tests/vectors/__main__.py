@@ -2,9 +2,10 @@
 
 import argparse
 import json
+from typing import Any
 
 from . import HERE, derived, names, read
-from .record import ABOUT, record
+from .record import ABOUT, EARLIER, record
 
 
 def main() -> None:
@@ -14,17 +15,18 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.record is not None:
         for name, lines in record(asked.record or list(ABOUT)):
-            _write(name, ABOUT[name], lines)
+            _write(name, ABOUT[name], lines, EARLIER.get(name, []))
     elif asked.write:
         for name in names():
             vector = read(name)
-            _write(name, vector["about"], vector["lines"])
+            _write(name, vector["about"], vector["lines"], vector.get("earlier", []))
     else:
         parser.print_help()
 
 
-def _write(name: str, about: str, lines: list[str]) -> None:
-    vector = {"about": about, "lines": lines} | derived(lines)
+def _write(name: str, about: str, lines: list[str], earlier: list[Any]) -> None:
+    told = {"earlier": earlier} if earlier else {}
+    vector = {"about": about, "lines": lines} | told | derived(lines, earlier)
     (HERE / f"{name}.json").write_text(json.dumps(vector, indent=1, ensure_ascii=False) + "\n")
 
 

@@ -71,7 +71,8 @@ export class ChatFold {
     return item?.kind === "question" ? item : question;
   }
 
-  apply(event: Event & { readonly type: string }, position: number, offset: number): void {
+  /** `posted`: the line gives back what a person posted. */
+  apply(event: Event & { readonly type: string }, position: number, offset: number, posted: boolean): void {
     const place: Place = {
       position,
       offset,
@@ -87,7 +88,7 @@ export class ChatFold {
         this.#assistant(event, place);
         return;
       case "user":
-        this.#user(event, place);
+        this.#user(event, place, posted);
         return;
       case "result":
         this.#speech.endTurn(place.session);
@@ -95,8 +96,11 @@ export class ChatFold {
         return;
       case "system":
         if (event["subtype"] === "status") this.#said.takeTogether(event);
-        // It did not go on beside the turn: the result of its call tells of it.
-        if (event["subtype"] === "task_notification" && this.#speech.awaits(event["tool_use_id"])) return;
+        if (event["subtype"] === "task_notification") {
+          // It did not go on beside the turn: the result of its call tells of it.
+          if (this.#speech.awaits(event["tool_use_id"])) return;
+          if (this.#said.isTold(text(event["task_id"], 200), 1)) return;
+        }
         if (event["subtype"] !== "compact_boundary") break;
         this.#said.compact(event, place);
         return;
@@ -135,6 +139,7 @@ export class ChatFold {
         this.#notice({ level: "error", text: plain(blocksOf(message["content"])), detail: null, stays: true }, ERROR_TYPE, place);
       }
     } else if (command === null) {
+      if (place.parent === null) this.#unheard(event, place);
       if (place.parent === null) this.#said.answered();
       this.#speech.assistant(event, place);
     } else if (!this.#speech.isAgain(event, place)) {
@@ -143,9 +148,19 @@ export class ChatFold {
     }
   }
 
-  #user(event: Event, place: Place): void {
+  #unheard(answer: Event, place: Place): void {
+    const ids = list(answer["user_message_uuids"]);
+    const [id] = ids;
+    const receipt = typeof id === "string" ? this.#messages.get(id) : undefined;
+    // Of several the words may stand in the line of the last.
+    if (ids.length !== 1 || receipt === undefined || receipt.shown || receipt.messageType !== "message") return;
+    this.#said.unheard(receipt.messageId, receipt, place);
+    this.#show(receipt.messageId);
+  }
+
+  #user(event: Event, place: Place, posted: boolean): void {
     this.#speech.results(event, place);
-    const { voice, shown } = this.#said.hear(event, place, this.#messages);
+    const { voice, shown } = this.#said.hear(event, place, this.#messages, posted);
     if (voice === "interrupt") this.#speech.interrupt();
     // Of a transcript, which has no results of turns: what goes on was cut off.
     const isNext = (voice === "interrupt" || voice === "person") && event["steered"] !== true;

@@ -13,10 +13,10 @@ const COMMON_KEYS = new Set(
 const GIST_KEYS = ["command", "file_path", "path", "pattern", "query", "url", "description", "prompt", "skill"];
 
 /** What an event says, in a line of plain text. Never throws, and is never empty. */
-export function meaning(told: RunEvent["event"]): string {
+export function meaning(told: RunEvent["event"], posted = false): string {
   const event = lineOf(told) as RunEvent["event"];
   const say = Object.hasOwn(MEANINGS, event.type) ? MEANINGS[event.type] : undefined;
-  return line(say?.(event) || generic(event)) || event.type || "(no type)";
+  return line(say?.(event, posted) || generic(event)) || event.type || "(no type)";
 }
 
 /** What a tool call is about: its command, its file. "" if the input does not tell. */
@@ -30,7 +30,7 @@ export function gistOf(input: unknown): string {
   return typeof first === "string" ? line(first) : "";
 }
 
-const MEANINGS: Readonly<Record<string, (event: Event) => string>> = {
+const MEANINGS: Readonly<Record<string, (event: Event, posted: boolean) => string>> = {
   workflow_started: (e) => {
     const attempt = number(e["attempt"]) ?? 1;
     return `${text(e["workflow"]) ?? "The workflow"} began${attempt > 1 ? `, attempt ${attempt}` : ""}`;
@@ -136,9 +136,9 @@ function systemMeaning(event: Event): string {
 }
 
 /** Not all that stands in the person's name is his. */
-function userMeaning(event: Event): string {
+function userMeaning(event: Event, posted: boolean): string {
   if (isOfSubagent(event)) return spoken(event, "Told to a subagent");
-  const voice = voiceOfLine(event);
+  const voice = voiceOfLine(event, posted);
   switch (voice.kind) {
     case "command":
       return join([`Command ${voice.name} ${voice.args}`.trim()]);

@@ -2,10 +2,11 @@ import type { RunEvent } from "../stream/types.js";
 import { ChatFold } from "./chat.js";
 import { StateFold, TERMINAL } from "./state.js";
 import { StepsFold } from "./steps.js";
-import { Transcript } from "./transcript.js";
+import { isKept, Transcript } from "./transcript.js";
 import { TurnsFold } from "./turns.js";
 import type { QuestionItem, RunModelSnapshot, Totals } from "./types.js";
 import { count, time } from "./values.js";
+import { isPosted } from "./voice.js";
 
 /** From one to the next is the most that has to be folded to show any place. */
 const KEYFRAME_EVENTS = 1000;
@@ -58,6 +59,8 @@ export class RunModel {
 /** All folds of a run together. */
 class Fold {
   #transcript = new Transcript();
+  // Ids of messages that had a receipt. Shared by all forks, since a receipt comes before the line that gives a message back.
+  #posted = new Set<string>();
   #state = new StateFold();
   #turns = new TurnsFold();
   #chat = new ChatFold();
@@ -72,6 +75,7 @@ class Fold {
   fork(): Fold {
     const copy = new Fold();
     copy.#transcript = this.#transcript.fork();
+    copy.#posted = this.#posted;
     copy.#state = this.#state.fork();
     copy.#turns = this.#turns.fork();
     copy.#chat = this.#chat.fork();
@@ -84,9 +88,12 @@ class Fold {
     this.#snapshot = null;
     const position = this.#state.length;
     const event = this.#transcript.line(told) as RunEvent["event"];
-    this.#state.apply(event, offset, told.type);
-    this.#turns.apply(event, offset);
-    this.#chat.apply(event, position, offset);
+    if (event.type === "message_received" && typeof event["message_id"] === "string") this.#posted.add(event["message_id"]);
+    const posted = isPosted(event, this.#posted);
+    this.#state.apply(event, offset, posted, told.type);
+    this.#turns.apply(event, offset, posted);
+    if (isKept(event) && TURN_TYPES.has(event.type)) this.#state.rest(this.#turns.turn?.running === false);
+    this.#chat.apply(event, position, offset, posted);
     if (event.type === "stream_event") return;
     this.#steps.apply(event, position, offset);
     if (QUESTION_TYPES.has(event.type)) this.#placeQuestions();
@@ -141,6 +148,7 @@ class Fold {
   }
 }
 
+const TURN_TYPES = new Set(["assistant", "system", "user"]);
 const QUESTION_TYPES = new Set([
   "questions_presented",
   "countdown_tick",

@@ -151,7 +151,7 @@ describe("transcripts of the CLI itself", () => {
   it("keep what a person wrote about such things his own", () => {
     const words = ["What does <command-name> mean?", "See [Request interrupted by user] in the log", "a <system-reminder>x</system-reminder> b"];
     expect(told(run(...words.map((text) => user(text))).chat)).toEqual(words.map((text) => `you: ${text}`));
-    expect(voiceOf({}, [{ type: "text", text: "<system-reminder>be brief</system-reminder>" }, saying("hi")])).toEqual({ kind: "person", blocks: [saying("hi")] });
+    expect(voiceOf({}, [{ type: "text", text: "<system-reminder>be brief</system-reminder>" }, saying("hi")], false)).toEqual({ kind: "person", blocks: [saying("hi")] });
     expect(told(run(user("x", { isMeta: true }), user("y", { isSynthetic: true })).chat)).toEqual([]);
   });
 });

@@ -24,6 +24,10 @@ export class Said {
   /** Whether there are receipts at all: a transcript of others has none. */
   #receipted = false;
   #interrupted = false;
+  /** Whether a message has come since the attempt began: the first one may have earlier turns before it. */
+  #opened = false;
+  /** Ends of background tasks, by id: how often the one kind of lines told it more than the other. */
+  #ends = new Map<string, number>();
 
   constructor(threads: Threads) {
     this.#threads = threads;
@@ -38,16 +42,21 @@ export class Said {
     copy.#ender = this.#ender;
     copy.#receipted = this.#receipted;
     copy.#interrupted = this.#interrupted;
+    copy.#opened = this.#opened;
+    copy.#ends = new Map(this.#ends);
     return copy;
   }
 
-  /** A `user` line, without its tool results. Returns whose voice it is, and the ids of messages that are in the chat now. */
-  hear(event: Event, place: Place, messages: ReadonlyMap<string, Receipt>): { readonly voice: Voice["kind"]; readonly shown: readonly string[] } {
+  /**
+   * A `user` line, without its tool results. `posted`: it gives back what a person posted. Returns whose voice it is,
+   * and the ids of messages that are in the chat now.
+   */
+  hear(event: Event, place: Place, messages: ReadonlyMap<string, Receipt>, posted: boolean): { readonly voice: Voice["kind"]; readonly shown: readonly string[] } {
     const message = event["message"];
     const all = isObject(message) ? blocksOf(message["content"]) : [];
-    const earlier = all.length > 1 ? earlierTurns(all[0] as Event) : null; // else a person wrote it himself
+    const earlier = all.length > 1 && !this.#opened ? earlierTurns(all[0] as Event) : null; // else a person wrote it himself
     const blocks = (earlier === null ? all : all.slice(1)).filter((block) => block["type"] !== "tool_result");
-    const voice = voiceOf(event, blocks);
+    const voice = voiceOf(event, blocks, posted);
     const messageId = text(event["uuid"], 200);
     const shown = messageId === null ? [] : [messageId];
     const told = (ids: readonly string[]) => ({ voice: voice.kind, shown: ids });
@@ -56,6 +65,7 @@ export class Said {
         const key = `user:${messageId ?? place.offset}`;
         const shelf = this.#shelf(place);
         if (shelf.get(key) !== undefined) return told([]); // told again when a later attempt finds it read
+        this.#opened = true;
         for (const [at, turn] of (earlier ?? []).entries()) this.#earlier(turn, `earlier:${at}`, place);
         const receipt = messageId === null ? null : (messages.get(messageId) ?? null);
         const { own, merged } = this.#ownBlocks(voice.blocks, messageId);
@@ -71,7 +81,7 @@ export class Said {
         this.output(voice.text, voice.isError, place);
         return told([]);
       case "task":
-        this.#notice(voice.failed ? "warning" : "info", "task_notification", voice.text, voice.detail, place);
+        if (!this.isTold(voice.taskId, -1)) this.#notice(voice.failed ? "warning" : "info", "task_notification", voice.text, voice.detail, place);
         return told(shown);
       case "interrupt":
         this.#interrupted = true;
@@ -83,6 +93,12 @@ export class Said {
       case "nobody":
         return told([]);
     }
+  }
+
+  /** A message that an answer is of, and that the agent does not give back, as one that looks like another agent's words. */
+  unheard(messageId: string, receipt: Receipt, place: Place): void {
+    this.#command = null;
+    this.#shelf(place).put({ ...place, key: `user:${messageId}`, kind: "user", messageId, merged: 0, unheard: true, text: "", receipt: { ...receipt, shown: true } });
   }
 
   /** A command that a person typed. The CLI may tell what it gave first, and which it was afterwards. */
@@ -155,7 +171,18 @@ export class Said {
   lifecycle(): void {
     this.#receipted = true;
     this.#ender = this.#command = this.#compaction = null;
-    this.#interrupted = false;
+    this.#interrupted = this.#opened = false;
+  }
+
+  /**
+   * Whether an end of a background task is told already, by a line of the other kind: `system` (1) tells it to people,
+   * `user` (-1) to the agent. A task that is taken up again ends again.
+   */
+  isTold(taskId: string | null, by: 1 | -1): boolean {
+    if (taskId === null) return false;
+    const before = this.#ends.get(taskId) ?? 0;
+    this.#ends.set(taskId, before + by);
+    return before * by < 0;
   }
 
   /** The model has answered: what comes now is another message. */
@@ -229,7 +256,7 @@ export class Said {
       if (first["text"].startsWith(head)) return { own: [{ ...first, text: first["text"].slice(head.length) }], merged: 0 };
     }
     const flat = before.flatMap((one) => one.blocks);
-    const isHead = blocks.length > flat.length && flat.every((block, at) => JSON.stringify(block) === JSON.stringify(blocks[at]));
+    const isHead = blocks.length > flat.length && flat.every((block, at) => isSame(block, blocks[at] as Event));
     return isHead ? { own: blocks.slice(flat.length), merged: flat.length } : { own: blocks, merged: 0 };
   }
 
@@ -239,4 +266,10 @@ export class Said {
     if (shelf === undefined) this.#threads.set(thread, (shelf = new Shelf<ChatItem>()));
     return shelf;
   }
+}
+
+/** Whether a block is told again: messages that are taken together come with a line break each. */
+function isSame(one: Event, other: Event): boolean {
+  const told = JSON.stringify(other);
+  return JSON.stringify(one) === told || (typeof one["text"] === "string" && JSON.stringify({ ...one, text: `${one["text"]}\n` }) === told);
 }

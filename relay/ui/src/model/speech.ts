@@ -14,6 +14,28 @@ interface Lane {
   readonly parts: Map<number, string>;
 }
 
+/** The line that tells a block. */
+interface Line {
+  readonly uuid: string | null;
+  readonly isOneBlock: boolean;
+}
+
+interface Present {
+  readonly item: ToolItem;
+  readonly shelf: Shelf<ChatItem>;
+  readonly call: Call;
+}
+
+/** Where a call stands, and which line told it: `position` and `uuid`. */
+interface Call {
+  readonly key: string;
+  readonly thread: string;
+  /** Of the answer that it is of: `Lane.prefix`. */
+  readonly answer: string;
+  position: number;
+  uuid: string | null;
+}
+
 /** By these the CLI tells the model that a person ended the turn while the tool ran. */
 const INTERRUPTED = /^(?:The user doesn't want to (?:proceed with|take) this|\[Request interrupted by user)/;
 
@@ -25,7 +47,7 @@ export class Speech {
   #running = new Map<string, string>(); // keys of tool calls without a result -> their thread
   #ended: readonly string[] = []; // keys of calls that ended since the last answer
   // Shared by all forks, which find the same at the same places.
-  #calls = new Map<string, { readonly key: string; readonly thread: string }[]>(); // id -> calls, the oldest first
+  #calls = new Map<string, Call[]>(); // id -> calls, the oldest first
   #lines = new Map<string, number>(); // uuid of a line -> where it came first
   #messages = new Map<string, number>(); // id of a message -> where it began first
 
@@ -52,7 +74,8 @@ export class Speech {
     const messageId = text(message["id"], 200) || `at-${place.offset}`;
     const lane = this.#lane(place, messageId);
     this.#ended = [];
-    for (const block of blocksOf(message["content"])) this.#block(lane, block, place);
+    const blocks = blocksOf(message["content"]);
+    for (const block of blocks) this.#block(lane, block, place, { uuid: text(event["uuid"], 200), isOneBlock: blocks.length === 1 });
   }
 
   /** Whether the CLI tells a line once more: after a compaction, those that it kept. */
@@ -77,7 +100,7 @@ export class Speech {
 
   /** Whether the agent waits for what a call began: it has no result yet. */
   awaits(toolId: unknown): boolean {
-    return this.#latestCall(text(toolId, 200) ?? "")?.item.result === null;
+    return this.#present(text(toolId, 200) ?? "").at(-1)?.item.result === null;
   }
 
   /** Somebody ended the turn: the tools that this ended are no failures. */
@@ -151,10 +174,10 @@ export class Speech {
     return lane;
   }
 
-  #block(lane: Lane, block: Event, place: Place): void {
+  #block(lane: Lane, block: Event, place: Place, line: Line): void {
     const kind = text(block["type"], 200) ?? "";
     if (kind === "text" || kind === "thinking") this.#said(lane, kind, block, place);
-    else if (kind.endsWith("tool_use")) this.#call(lane, block, place);
+    else if (kind.endsWith("tool_use")) this.#call(lane, block, place, line);
     else if (kind.endsWith("tool_result")) this.#result(block, {}, place, true); // it ran on the model's side
   }
 
@@ -183,12 +206,22 @@ export class Speech {
     return undefined;
   }
 
-  #call(lane: Lane, block: Event, place: Place): void {
+  #call(lane: Lane, block: Event, place: Place, { uuid, isOneBlock }: Line): void {
     const toolId = text(block["id"], 200) || `${lane.messageId}-call-${place.position}`;
-    const known = this.#latestCall(toolId)?.item;
-    const isSame = known !== undefined && known.result === null && known.messageId === lane.messageId && known.status === "running";
-    if (isSame) return;
+    // Told again, as others than the CLI do, is a call where a line tells all of its answer so far, or lines can't be told apart.
+    const isAgain = this.#present(toolId).some(
+      ({ item, call }) =>
+        item.status === "running" &&
+        item.messageId === lane.messageId &&
+        call.position !== place.position &&
+        !(uuid !== null && call.uuid !== null && isOneBlock) &&
+        JSON.stringify(item.input) === JSON.stringify(block["input"] ?? null),
+    );
+    if (isAgain) return;
+    const known = this.#present(toolId).at(-1)?.item;
     const begun = known?.status === "streaming" ? known : this.#newCall(lane, toolId, text(block["name"], 200), place);
+    const call = this.#calls.get(toolId)?.find(({ key }) => key === begun.key);
+    if (call !== undefined) [call.position, call.uuid] = [place.position, uuid];
     this.#growing.delete(begun.key);
     this.#running.set(begun.key, place.parent ?? "");
     this.#shelf(place).put({ ...begun, input: block["input"] ?? null, partialInput: null, status: "running" });
@@ -200,22 +233,30 @@ export class Speech {
     const key = this.#shelf(place).get(first) === undefined ? first : `${first}:${place.position}`;
     const calls = this.#calls.get(toolId) ?? [];
     this.#calls.set(toolId, calls);
-    if (!calls.some((call) => call.key === key)) calls.push({ key, thread: place.parent ?? "" });
+    if (!calls.some((call) => call.key === key)) {
+      calls.push({ key, thread: place.parent ?? "", answer: lane.prefix, position: place.position, uuid: null });
+    }
     return newTool(place, key, lane.messageId, toolId, name);
   }
 
-  /** The last call of this id that is here: another copy may be further on. */
-  #latestCall(toolId: string): { readonly item: ToolItem; readonly shelf: Shelf<ChatItem> } | undefined {
-    for (const { key, thread } of this.#calls.get(toolId)?.toReversed() ?? []) {
-      const shelf = this.#threads.get(thread);
-      const item = shelf?.get(key);
-      if (shelf !== undefined && item?.kind === "tool") return { item, shelf };
-    }
-    return undefined;
+  /** The calls of this id that are here, the oldest first: another copy may be further on. */
+  #present(toolId: string): readonly Present[] {
+    return (this.#calls.get(toolId) ?? []).flatMap((call) => {
+      const shelf = this.#threads.get(call.thread);
+      const item = shelf?.get(call.key);
+      return shelf !== undefined && item?.kind === "tool" ? [{ item, shelf, call }] : [];
+    });
+  }
+
+  /** The call that a result is of: of the last answer with one that waits, the first. */
+  #waiting(toolId: string): Present | undefined {
+    const here = this.#present(toolId);
+    const waiting = here.filter(({ item }) => item.status === "running" || item.status === "streaming");
+    return waiting.find(({ call }) => call.answer === waiting.at(-1)?.call.answer) ?? here.at(-1);
   }
 
   #result(block: Event, event: Event, place: Place, alone: boolean): void {
-    const call = this.#latestCall(text(block["tool_use_id"], 200) ?? "");
+    const call = this.#waiting(text(block["tool_use_id"], 200) ?? "");
     if (call === undefined) return;
     const { item, shelf } = call;
     this.#running.delete(item.key);

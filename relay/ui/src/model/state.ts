@@ -3,6 +3,7 @@ import { Spending } from "./spending.js";
 import type { Fields, Usage } from "./types.js";
 import { isKept } from "./transcript.js";
 import { blocksOf, count, type Event, isObject, number, percent, text, time } from "./values.js";
+import { type Answer, after, begunBy, goesOn, tellsAgain, told } from "./answer.js";
 import { isOfSubagent, isSilence, NO_MODEL, voiceOfLine } from "./voice.js";
 
 const USAGE_KEYS = ["input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"] as const;
@@ -16,19 +17,6 @@ export const TERMINAL: Readonly<Record<string, RunStatus>> = {
   workflow_failed: "failed",
   workflow_stopped: "stopped",
 };
-
-/**
- * An answer of the model as far as it was told. Its id alone does not tell whether a line goes on with it: some model
- * proxies give all answers the same. `inputTokens` is of all kinds, null if not told.
- */
-interface Answer {
-  readonly id: string;
-  readonly inputTokens: number | null;
-  /** A tool that it called has given its result; it may do so before the rest of the answer is told. */
-  readonly hasResults: boolean;
-  /** Somebody else has spoken, or its turn has ended. */
-  readonly isOver: boolean;
-}
 
 /** What the lines so far say of the run: the fold of `GET /workflows/{id}`, with the same rules. */
 export class StateFold {
@@ -100,6 +88,11 @@ export class StateFold {
     return Number(Math.max(this.#statsCostUsd ?? 0, costUsd).toFixed(6));
   }
 
+  /** Of a transcript, whose turns alone tell: nobody tells its end, and its session may go on at any time. */
+  rest(isAtRest: boolean): void {
+    if (this.attempt === 0) this.#idle = isAtRest;
+  }
+
   byType(): Record<string, number> {
     return Object.fromEntries(this.#counts);
   }
@@ -119,15 +112,18 @@ export class StateFold {
     return USAGE_KEYS.reduce((sum, key) => sum + (this.#spending.tokens(key) ?? 0), 0);
   }
 
-  /** `countedAs`: the type as it stands in the file, where that is another. */
-  apply(event: Event & { readonly type: string }, offset: number, countedAs = event.type): void {
+  /** `posted`: the line gives back what a person posted. `countedAs`: the type as it stands in the file, where that is another. */
+  apply(event: Event & { readonly type: string }, offset: number, posted: boolean, countedAs = event.type): void {
     this.length += 1;
     this.offset = offset;
     this.lifecycle ??= "running";
     const kind = event.type;
     this.#counts.set(countedAs, (this.#counts.get(countedAs) ?? 0) + 1);
     if (kind === "stream_event") {
-      // The fold of the relay does not look into them either, not even at their time.
+      // The fold of the relay does not look into them either, not even at their time; but at where an answer begins.
+      const part = event["event"];
+      const last = isObject(part) && part["type"] === "message_start" ? this.#answers.get(threadOf(event)) : undefined;
+      if (last !== undefined) this.#answers.set(threadOf(event), { ...last, isOver: true });
       return;
     }
     this.lastEventAt = text(event["timestamp"]) || this.lastEventAt;
@@ -184,7 +180,7 @@ export class StateFold {
         this.#assistant(event);
         break;
       case "user":
-        this.#user(event);
+        this.#user(event, posted);
         break;
       case "result":
         this.#result(event);
@@ -268,49 +264,46 @@ export class StateFold {
     const line = text(event["uuid"], 200);
     if (line !== null && this.#lines.has(line)) return; // what a compaction has kept is told again
     if (line !== null) this.#lines.add(line);
-    this.#countAnswer(event);
+    const answer = this.#countAnswer(event);
     for (const block of messageBlocks(event)) {
+      if (answer !== null && tellsAgain(answer, block, event)) continue;
       if (String(block["type"]).endsWith("tool_use")) this.toolCalls += 1;
       // Others run on the model's side: their results come along.
       if (block["type"] === "tool_use") this.currentTool = text(block["name"]);
     }
   }
 
-  /** An answer comes in a line for each of its blocks. Those of subagents do not count, nor what the CLI made up. */
-  #countAnswer(event: Event): void {
+  /** An answer comes in a line for each of its blocks. Those of subagents do not count, nor what the CLI made up. Returns the one that the line goes on with, as it was before. */
+  #countAnswer(event: Event): Answer | null {
     const message = event["message"];
-    if (!isObject(message)) return;
-    const { id, model } = message;
-    if (typeof id !== "string" || model === NO_MODEL) return;
+    if (!isObject(message) || message["model"] === NO_MODEL) return null;
     const session = text(event["session_id"]) ?? "";
     const thread = threadOf(event);
-    const inputTokens = inputTokensOf(message);
     const last = this.#answers.get(thread);
-    const continues = last !== undefined && goesOn(last, id, inputTokens, event);
+    const continues = last !== undefined && goesOn(last, event);
     const isMain = !isOfSubagent(event);
+    this.#answers.set(thread, continues ? told(last, event) : begunBy(event, last));
     if (!continues) {
-      this.#answers.set(thread, { id, inputTokens, hasResults: false, isOver: false });
       if (isMain) this.#answered.set(session, (this.#answered.get(session) ?? 0) + 1);
       if (isMain) this.turns += 1;
     }
-    if (!isKept(event)) return;
-    this.#spending.answer(session, thread, message, continues);
-    if (!isMain) return;
-    this.sessionId = session || this.sessionId;
-    this.model = text(model) || this.model;
+    if (isKept(event)) this.#spending.answer(session, thread, message, continues);
+    if (isKept(event) && isMain) {
+      this.sessionId = session || this.sessionId;
+      this.model = text(message["model"]) || this.model;
+    }
+    return continues ? last : null;
   }
 
-  #user(event: Event): void {
-    const results = messageBlocks(event).filter((block) => block["type"] === "tool_result").length;
-    if (results > 0) this.currentTool = null;
-    const { kind } = voiceOfLine(event);
+  #user(event: Event, posted: boolean): void {
+    const results = messageBlocks(event).filter((block) => block["type"] === "tool_result");
+    if (results.length > 0) this.currentTool = null;
+    const { kind } = voiceOfLine(event, posted);
     // What had no result was cut off.
     if (isKept(event) && !isOfSubagent(event) && (kind === "person" || kind === "interrupt") && event["steered"] !== true) this.currentTool = null;
     const thread = threadOf(event);
     const last = this.#answers.get(thread);
-    if (last === undefined) return;
-    const speaks = kind === "person";
-    this.#answers.set(thread, { ...last, hasResults: last.hasResults || results > 0, isOver: last.isOver || speaks });
+    if (last !== undefined) this.#answers.set(thread, after(last, results, kind === "person"));
   }
 
   #result(event: Event): void {
@@ -335,19 +328,6 @@ export class StateFold {
 function threadOf(event: Event): string {
   const session = text(event["session_id"]) ?? "";
   return isOfSubagent(event) ? `${session}|${text(event["parent_tool_use_id"], 200) ?? ""}` : session;
-}
-
-function goesOn(last: Answer, id: string, inputTokens: number | null, event: Event): boolean {
-  if (last.isOver || last.id !== id.slice(0, 200)) return false;
-  if (!last.hasResults) return true;
-  if (inputTokens !== null && last.inputTokens !== null && inputTokens !== last.inputTokens) return false;
-  return messageBlocks(event).every((block) => String(block["type"]).endsWith("tool_use"));
-}
-
-function inputTokensOf(message: Event): number | null {
-  const usage = isObject(message["usage"]) ? message["usage"] : {};
-  const kinds = [usage["input_tokens"], usage["cache_creation_input_tokens"], usage["cache_read_input_tokens"]];
-  return kinds.reduce<number>((sum, tokens) => sum + (number(tokens) ?? 0), 0) || null;
 }
 
 function messageBlocks(event: Event): readonly Event[] {

@@ -31,7 +31,8 @@ export class TurnsFold {
     return copy;
   }
 
-  apply(event: Event & { readonly type: string }, offset: number): void {
+  /** `posted`: the line gives back what a person posted. */
+  apply(event: Event & { readonly type: string }, offset: number, posted: boolean): void {
     const before = this.#offset;
     this.#offset = offset;
     switch (event.type) {
@@ -48,14 +49,14 @@ export class TurnsFold {
     }
     if (isOfSubagent(event)) return;
     if (isKept(event)) this.#kept(event, before);
-    else this.#told(event, before);
+    else this.#told(event, before, posted);
   }
 
   get #running(): boolean {
     return this.turn?.running === true;
   }
 
-  #told(event: Event & { readonly type: string }, before: number): void {
+  #told(event: Event & { readonly type: string }, before: number, posted: boolean): void {
     if (event.type === "turn_ended") {
       const number = count(event["turn"]);
       if (this.turn === null || (number !== null && number !== this.turn.number)) return;
@@ -69,7 +70,7 @@ export class TurnsFold {
       this.#end(finishReason(event, this.#error));
       this.#error = null;
     } else if (!this.#running) {
-      const [begins, messageId] = beginning(event);
+      const [begins, messageId] = beginning(event, posted);
       if (begins) this.#begin(messageId, before);
     }
   }
@@ -83,7 +84,7 @@ export class TurnsFold {
 
   #heard(event: Event, before: number): void {
     const running = this.#running;
-    const { kind } = voiceOfLine(event);
+    const { kind } = voiceOfLine(event, false);
     if (kind === "interrupt" && this.turn !== null && (running || this.#mayGoOn)) {
       this.turn = { ...this.turn, running: false, finishReason: "interrupted" };
     } else if (kind === "person" && event["steered"] !== true) {
@@ -122,12 +123,12 @@ export class TurnsFold {
 }
 
 /** Whether a line at rest begins a turn, and the id of the message that does, if the line tells it. */
-function beginning(event: Event & { readonly type: string }): readonly [boolean, string | null] {
+function beginning(event: Event & { readonly type: string }, posted: boolean): readonly [boolean, string | null] {
   switch (event.type) {
     case "command_lifecycle":
       return [event["state"] === "started", text(event["command_uuid"], 200)];
     case "user":
-      return [voiceOfLine(event).kind === "person", text(event["uuid"], 200)];
+      return [voiceOfLine(event, posted).kind === "person", text(event["uuid"], 200)];
     case "system":
       return [event["subtype"] === "init", null];
     default:

@@ -38,6 +38,8 @@ export interface UserItem extends ItemBase {
   /** How many blocks at the head of its event are of messages before it, which the CLI told once more. */
   readonly merged: number;
   readonly earlier?: true;
+  /** The agent answers it, and has not given it back: its words stand in the inbox alone. */
+  readonly unheard?: true;
   readonly messageId: string | null;
   /** Its text; what is no text stands as `[image]`, by its type. */
   readonly text: string;

@@ -4,6 +4,7 @@ import { parseLine } from "../stream/lines.js";
 import type { RunEvent } from "../stream/types.js";
 import { ERROR_TYPE, INTERRUPT_TYPE, meaning, RunModel } from "./index.js";
 import type { ChatItem } from "./types.js";
+import { isPosted } from "./voice.js";
 
 /** Lines of streams and what Python's folds make of them; `python -m tests.vectors --write` derives that anew. */
 const FOLDER = new URL("../../../../tests/vectors/", import.meta.url);
@@ -104,7 +105,8 @@ describe.each(NAMES)("the vector %s", (name) => {
   });
 
   it("has the speakers of the trace that Python tells", () => {
-    const spoken = events.map(({ event }, at) => (trace[at] === null ? null : speakerOf(meaning(event))));
+    const posted = (event: RunEvent["event"]) => isPosted(event, now.messages);
+    const spoken = events.map(({ event }, at) => (trace[at] === null ? null : speakerOf(meaning(event, posted(event)))));
     expect(spoken).toEqual(trace);
   });
 

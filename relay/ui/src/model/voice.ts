@@ -8,7 +8,8 @@ export type Voice =
   | { readonly kind: "person"; readonly blocks: readonly Event[] }
   | { readonly kind: "command"; readonly name: string; readonly args: string }
   | { readonly kind: "output"; readonly text: string; readonly isError: boolean }
-  | { readonly kind: "task"; readonly text: string; readonly failed: boolean; readonly detail: string }
+  /** `taskId`: of the background task that is over. */
+  | { readonly kind: "task"; readonly text: string; readonly failed: boolean; readonly detail: string; readonly taskId: string | null }
   | { readonly kind: "interrupt" }
   | { readonly kind: "summary"; readonly text: string }
   /** Told to the agent alone. */
@@ -28,28 +29,34 @@ const ITSELF = "auto-continuation";
 export const NO_MODEL = "<synthetic>";
 /** What it makes up where a turn was cut off and the model was not asked. */
 const SILENCE = "No response requested.";
+const COMMAND = /^\s*<command-(?:name|message)>/;
 const OUTPUT = /^\s*<(?:local-command|bash)-std(?:out|err)>/;
 // What it says of a command of its screen: no other line tells which it was.
 const REFUSED = /^(\/[^\s/]+) isn't available in this environment/;
 const TASK_DONE = new Set(["completed", "success", "done", ""]);
 
-/** `blocks`: those of the message that are no tool results. */
-export function voiceOf(event: Event, blocks: readonly Event[]): Voice {
+/** Whether a `user` line gives a person's message back, whatever its words look like. `posted`: the ids of those that had a receipt; the CLI's own lines have none. */
+export function isPosted(event: Event, posted: { has(id: string): boolean }): boolean {
+  return typeof event["uuid"] === "string" && posted.has(event["uuid"]);
+}
+
+/**
+ * `blocks`: those of the message that are no tool results. `posted`: it is known to be a person's message. Then all of
+ * it is his words, unless it is a command that the CLI has put in its own form.
+ */
+export function voiceOf(event: Event, blocks: readonly Event[], posted: boolean): Voice {
   if (blocks.length === 0) return NOBODY;
   const told = blocks.flatMap((block) => (typeof block["text"] === "string" ? [block["text"]] : [])).join("\n");
+  if (posted) return isMadeCommand(told) ? commandOf(told) : { kind: "person", blocks };
   const origin = isObject(event["origin"]) ? text(event["origin"]["kind"], 100) : null;
   if (event["isCompactSummary"] === true || (event["isSynthetic"] === true && told.startsWith(SUMMARY_HEAD))) {
     return { kind: "summary", text: told };
   }
   if (origin === "task-notification" || told.trimStart().startsWith("<task-notification>")) return taskOf(told);
-  if (OTHERS.has(origin ?? "") || FROM_OTHERS.test(told)) return { kind: "task", text: untagged(told), failed: false, detail: told };
+  if (OTHERS.has(origin ?? "") || FROM_OTHERS.test(told)) return { kind: "task", text: untagged(told), failed: false, detail: told, taskId: null };
   if (event["isSynthetic"] === true || event["isMeta"] === true || origin === ITSELF) return NOBODY;
   if (INTERRUPT.test(told.trim())) return { kind: "interrupt" };
-  const name = tagOf(told, "command-name");
-  if (name !== null && /^\s*<command-(?:name|message)>/.test(told)) {
-    if (tagOf(told, "skill-format") !== null) return NOBODY; // the agent's own: its tool call tells of it
-    return { kind: "command", name: name.trim(), args: (tagOf(told, "command-args") ?? "").trim() };
-  }
+  if (COMMAND.test(told) && tagOf(told, "command-name") !== null) return commandOf(told);
   const shell = tagOf(told, "bash-input");
   if (shell !== null && told.trimStart().startsWith("<bash-input>")) return { kind: "command", name: "!", args: shell.trim() };
   const note = tagOf(told, "user-memory-input");
@@ -61,9 +68,9 @@ export function voiceOf(event: Event, blocks: readonly Event[]): Voice {
 }
 
 /** What a `user` line says beside tool results. */
-export function voiceOfLine(event: Event): Voice {
+export function voiceOfLine(event: Event, posted: boolean): Voice {
   const content = isObject(event["message"]) ? event["message"]["content"] : null;
-  return voiceOf(event, blocksOf(content).filter((block) => block["type"] !== "tool_result"));
+  return voiceOf(event, blocksOf(content).filter((block) => block["type"] !== "tool_result"), posted);
 }
 
 /** Whether an `assistant` line only fills the place of an answer that nobody asked for. */
@@ -108,6 +115,16 @@ function slashed(name: string): string {
   return name.startsWith("/") ? name : `/${name}`;
 }
 
+/** Whether it has the form that the CLI gives to a command: its name, and what it does. */
+function isMadeCommand(told: string): boolean {
+  return COMMAND.test(told) && tagOf(told, "command-name") !== null && tagOf(told, "command-message") !== null;
+}
+
+function commandOf(told: string): Voice {
+  if (tagOf(told, "skill-format") !== null) return NOBODY; // the agent's own: its tool call tells of it
+  return { kind: "command", name: (tagOf(told, "command-name") ?? "").trim(), args: (tagOf(told, "command-args") ?? "").trim() };
+}
+
 function outputOf(told: string): Voice {
   const out = [tagOf(told, "local-command-stdout"), tagOf(told, "bash-stdout")];
   const failed = [tagOf(told, "local-command-stderr"), tagOf(told, "bash-stderr")];
@@ -120,7 +137,7 @@ function taskOf(told: string): Voice {
   const summary = tagOf(told, "summary")?.trim();
   const id = tagOf(told, "task-id")?.trim();
   const fallback = id ? `Background task ${id} ${status || "tells something"}` : untagged(told);
-  return { kind: "task", text: summary || fallback, failed: !TASK_DONE.has(status), detail: told };
+  return { kind: "task", text: summary || fallback, failed: !TASK_DONE.has(status), detail: told, taskId: id || null };
 }
 
 function untagged(told: string): string {

@@ -57,7 +57,7 @@ const ChatItemRow = memo(function ChatItemRow({ item, permission, changes, threa
   const { runId, canAct, docked, contentAt } = useContext(Acting);
   switch (item.kind) {
     case "user":
-      return <UserMessage item={item} content={item.earlier ? undefined : ownContent(contentAt(item.position), item.merged)} />;
+      return <UserMessage item={item} content={item.earlier || item.unheard ? undefined : ownContent(contentAt(item.position), item.merged)} />;
     case "command":
       return <CommandRow item={item} />;
     case "compaction":

@@ -17,7 +17,7 @@ import { ChatList, type ChatListHandle } from "./chat-list";
 import { Composer } from "./composer";
 import { forget, sayAgain, useOutbox } from "./outbox";
 import { useInboxWords } from "./inbox-words";
-import { hasUnknownWords, pendingMessages } from "./pending";
+import { hasUnheard, hasUnknownWords, pendingMessages, withWords } from "./pending";
 import { rowsOf } from "./rows";
 import { talkOf } from "./talk";
 import { Threads } from "./thread";
@@ -56,7 +56,9 @@ export function ChatTab({ runId, log, model, position, at, docked }: TabProps) {
   );
 
   const outbox = useOutbox(runId);
-  const words = useInboxWords(runId, !replaying && hasUnknownWords(outbox, messages), messages.size);
+  const unheard = hasUnheard(model.chat);
+  const words = useInboxWords(runId, unheard || (!replaying && hasUnknownWords(outbox, messages)), messages.size);
+  const spoken = useMemo(() => withWords(model.chat, words), [model.chat, words]);
   const pending = useMemo(
     () => (replaying ? [] : pendingMessages(outbox, messages, model.chat, words)),
     [replaying, outbox, messages, model.chat, words],
@@ -100,7 +102,7 @@ export function ChatTab({ runId, log, model, position, at, docked }: TabProps) {
     () => (canAct && !docked ? [...questions.map((one) => one.questionId), ...permissions.map((one) => one.requestId)] : []),
     [canAct, docked, questions, permissions],
   );
-  const rows = useMemo(() => rowsOf(model.chat, model.threads, docked && canAct), [model.chat, model.threads, docked, canAct]);
+  const rows = useMemo(() => rowsOf(spoken, model.threads, docked && canAct), [spoken, model.threads, docked, canAct]);
   const resting = model.attempt === 0 && model.turn?.running === false; // of a run that others write its turns alone tell
   const working = canAct && model.status === "running" && !resting && !isGrowing(model.chat.at(-1));
   const prompt = replaying || ended || !talk.agent || model.chat.some((item) => item.kind === "user" || item.kind === "command" || item.kind === "text") ? "" : promptOf(view);

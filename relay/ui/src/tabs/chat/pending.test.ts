@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { ChatItem, Receipt, ReceiptState, UserItem } from "../../model/types";
-import { canTakeBack, pendingMessages, type Sent } from "./pending";
+import { canTakeBack, hasUnheard, pendingMessages, type Sent, withWords } from "./pending";
 
 const sent = (id: string, state: Sent["state"] = "accepted"): Sent => ({
   id, text: `text of ${id}`, state, reason: null, resume: false, delivery: "steer",
@@ -53,4 +53,13 @@ test("what others sent shows while it waits; answers and commands don't", () => 
 test("only what waits can be taken back", () => {
   expect((["accepted", "queued"] as const).every(canTakeBack)).toBe(true);
   expect((["sending", "delivered", "completed", "dropped", "failed"] as const).some(canTakeBack)).toBe(false);
+});
+
+test("what the agent did not repeat has its words from the inbox", () => {
+  const unheard = { ...said(""), messageId: "a", unheard: true } as UserItem;
+  const chat = [said("first"), unheard];
+  expect(hasUnheard(chat)).toBe(true);
+  expect(withWords(chat, new Map([["a", "words"]])).map((item) => item.kind === "user" && item.text)).toEqual(["first", "words"]);
+  expect(withWords([said("first")], new Map([["other", "words"]]))).toEqual([said("first")]);
+  expect(withWords(chat, new Map())).toBe(chat);
 });

@@ -38,6 +38,16 @@ export function hasUnknownWords(sent: readonly Sent[], receipts: ReadonlyMap<str
   );
 }
 
+/** The chat with the words of what the agent answers and has not repeated. The same object where there is nothing of that. */
+export function withWords(chat: readonly ChatItem[], words: ReadonlyMap<string, string>): readonly ChatItem[] {
+  if (words.size === 0 || !hasUnheard(chat)) return chat;
+  return chat.map((item) => (item.kind === "user" && item.unheard ? { ...item, text: words.get(item.messageId ?? "") ?? "" } : item));
+}
+
+export function hasUnheard(chat: readonly ChatItem[]): boolean {
+  return chat.some((item) => item.kind === "user" && item.unheard === true);
+}
+
 /** Oldest first, `words` by id for those from elsewhere; what the chat shows as an item, or as a part of one, is left out. */
 export function pendingMessages(
   sent: readonly Sent[],

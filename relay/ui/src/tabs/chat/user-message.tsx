@@ -45,6 +45,7 @@ interface UserMessageProps {
 export const UserMessage = memo(function UserMessage({ item, content }: UserMessageProps) {
   return (
     <div className={item.earlier ? "bubble earlier" : "bubble"}>
+      {item.unheard && item.text === "" && <p className="muted">A message that the agent did not repeat</p>}
       <LongText id={item.key} text={item.text} maxLines={MAX_LINES} maxChars={MAX_CHARS}>
         {(shown) => <Markdown text={shown} />}
       </LongText>

@@ -1,6 +1,8 @@
 import { measureElement, useVirtualizer } from "@tanstack/react-virtual";
 import { useCallback, useEffect, useRef, useState, type ReactNode } from "react";
 
+import type { Receipt } from "../../model/types";
+import { isPosted } from "../../model/voice";
 import type { RunEvent } from "../../stream/types";
 import { keptOf, type ListPlace } from "../../ui/kept";
 import { useKeys } from "../../ui/keys";
@@ -19,6 +21,8 @@ interface TraceListProps {
   /** By it the place in the list is remembered. */
   readonly id: string;
   readonly events: readonly RunEvent[];
+  /** Those that had a receipt, by id. */
+  readonly messages: ReadonlyMap<string, Receipt>;
   /** Places of events in the log, in order: from `from` on, up to `to` (not included). */
   readonly indices: readonly number[];
   readonly from: number;
@@ -31,7 +35,7 @@ interface TraceListProps {
 }
 
 /** The rows, of which only those in sight are drawn. j, k and the arrows move; Enter unfolds. */
-export function TraceList({ id, events, indices, from, to, at, wanted, toolbar }: TraceListProps) {
+export function TraceList({ id, events, messages, indices, from, to, at, wanted, toolbar }: TraceListProps) {
   const count = Math.max(0, to - from);
   const scroller = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
@@ -142,6 +146,7 @@ export function TraceList({ id, events, indices, from, to, at, wanted, toolbar }
                     index={index}
                     row={item.index}
                     event={event}
+                    posted={isPosted(event.event, messages)}
                     before={events[indexOf(item.index - 1)]}
                     active={index === active}
                     unfolded={unfolded.has(index)}

@@ -17,6 +17,8 @@ interface TraceRowProps {
   /** The one above it, if any. */
   readonly before: RunEvent | undefined;
   readonly active: boolean;
+  /** It gives back what a person posted. */
+  readonly posted: boolean;
   readonly unfolded: boolean;
   readonly onToggle: (index: number) => void;
 }
@@ -26,9 +28,9 @@ export function rowId(index: number): string {
 }
 
 /** An event in a line; unfolded, with its JSON below. */
-export const TraceRow = memo(function TraceRow({ index, row, event, before, active, unfolded, onToggle }: TraceRowProps) {
+export const TraceRow = memo(function TraceRow({ index, row, event, posted, before, active, unfolded, onToggle }: TraceRowProps) {
   const at = timestampOf(event);
-  const meaning = meaningOf(event.event);
+  const meaning = meaningOf(event.event, posted);
   return (
     <>
       <div

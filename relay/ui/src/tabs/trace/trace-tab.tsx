@@ -58,6 +58,7 @@ function Events({ runId, log, model, position, at, choice }: TabProps & { readon
       <TraceList
         id={runId}
         events={log.events}
+        messages={model.messages}
         indices={matches.indices}
         from={from}
         to={to}

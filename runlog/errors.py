@@ -8,6 +8,7 @@ __all__ = [
     "BadMessage",
     "BadOwnWords",
     "BadRunId",
+    "BadValues",
     "BatchActive",
     "BatchExists",
     "BrokenDeployment",
@@ -55,6 +56,15 @@ class BadOwnWords(RunlogError):
 
     def __init__(self, faults: dict[str, str]) -> None:
         super().__init__("; ".join(faults.values()))
+        self.faults = faults
+
+
+class BadValues(RunlogError):
+    """Texts or numbers that do not come through (`disk.plain`). `faults`: pointer (`/params/argv/0`) -> what it is"""
+
+    def __init__(self, faults: dict[str, str]) -> None:
+        told = (f"{place[1:].replace('/', '.')}: {what}" for place, what in faults.items())
+        super().__init__("; ".join(told), "Send it without")
         self.faults = faults
 
 

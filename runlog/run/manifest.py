@@ -11,10 +11,11 @@ from typing import Any, TypeGuard
 from ..disk.append import Unusable, open_plain
 from ..disk.durable import remove_tree, sync_folder
 from ..disk.layout import RunId, Workspace, check_run_id, make_root, new_run_id
+from ..disk.plain import may_be_unfit, unfit
 from ..disk.read import MAX_FILE_BYTES, is_of_file, read_object
 from ..disk.records import encode, from_epoch, from_iso, now_iso, to_iso
 from ..disk.tail import read_records
-from ..errors import RunExists, UnknownRun
+from ..errors import BadValues, RunExists, UnknownRun
 from .earlier import checked_history, usable_history
 from .own_words import MAX_TITLE_CHARS, NO_WORDS, OwnWords, check_own_words, usable_words
 from .reserved import take, take_over
@@ -99,6 +100,7 @@ def create_run(
     :raises BadRunId: the given `run_id` can't be one.
     :raises RunExists: it is taken.
     :raises BadOwnWords: see `check_own_words`.
+    :raises BadValues: something in it does not come through: see `disk.plain`.
     :raises ValueError: what is in it is no JSON, or too long to be read again; or `chat_history` has another form.
     """
     manifest = Manifest(
@@ -138,6 +140,8 @@ def write_run(root: Path, manifest: Manifest, *, durable: bool = True) -> Worksp
     asked = {f.name: getattr(manifest, f.name) for f in fields(manifest)}
     asked |= asked.pop("words").as_json()
     body = encode(asked)
+    if may_be_unfit(body) and (faults := unfit(asked)):
+        raise BadValues(faults)
     if len(body) > MAX_FILE_BYTES:
         raise ValueError(
             f"a run is asked for in at most {MAX_FILE_BYTES:,} bytes, not {len(body):,}"

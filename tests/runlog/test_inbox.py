@@ -203,11 +203,15 @@ def test_an_external_run_takes_messages_and_no_resume(root: Path) -> None:
 
 
 def test_a_posted_line(workspace: Workspace) -> None:
-    posted = post(workspace, text("Grüße \ud800", delivery="queue"))
+    posted = post(workspace, text("Grüße \U0001f600", delivery="queue"))
     assert posted.message_id.startswith("msg-")
     (line,) = read_inbox(workspace.inbox)
     assert isinstance(line, InboxLine)
-    assert (line.content, line.delivery, line.offset) == ("Grüße \ud800", "queue", posted.offset)
+    assert (line.content, line.delivery, line.offset) == (
+        "Grüße \U0001f600",
+        "queue",
+        posted.offset,
+    )
     assert list(line.body)[:2] == ["id", "timestamp"]
     assert workspace.inbox.stat().st_mode & 0o777 == 0o600
 

@@ -167,7 +167,7 @@ def test_source_is_human_only_if_somebody_vouches(root: Path) -> None:
 
 def test_marks(root: Path) -> None:
     run = runlog.create_run(root, "claude", prompt="hello")
-    answers = {"How much?": 1.5, "é\ud800": ["a", None, True, {"b": 2**60}]}
+    answers = {"How much?": 1.5, "é\U0001f600": ["a", None, True, {"b": 2**60}]}
     runlog.post(run, {"type": "answer", "question_id": "q1", "answers": answers})
     line = json.loads(run.inbox.read_bytes())
     assert is_vouched(run, line)

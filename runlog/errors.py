@@ -12,6 +12,7 @@ __all__ = [
     "BatchActive",
     "BatchExists",
     "BrokenDeployment",
+    "NotRemovable",
     "RunActive",
     "RunExists",
     "RunFinished",
@@ -95,6 +96,14 @@ class RunExists(RunlogError):
 
 class RunActive(RunlogError):
     """The run has not ended, so it can't be removed or reopened."""
+
+
+class NotRemovable(RunlogError):
+    """Of a run, or of what is left of one, something can't be unlinked. `causes`: each with its path."""
+
+    def __init__(self, message: str, hint: str, causes: list[OSError]) -> None:
+        super().__init__(message, hint)
+        self.causes = causes
 
 
 class UnknownBatch(RunlogError):

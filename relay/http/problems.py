@@ -35,6 +35,7 @@ from runlog.errors import (
     BadDeployment,
     BadValues,
     BrokenDeployment,
+    NotRemovable,
     UnknownDeployment,
 )
 from runlog.groups.resolution import Refused
@@ -73,6 +74,7 @@ _RUNLOG_PROBLEMS: dict[type[RunlogError], tuple[int, str]] = {
     UnknownRun: (404, "unknown-run"),
     UnknownMessage: (404, "unknown-message"),
     RunExists: (409, "run-exists"),
+    NotRemovable: (409, "not-removable"),
     RunActive: (409, "run-active"),
     RunFinished: (409, "run-finished"),
 }
@@ -113,6 +115,7 @@ KINDS = {
     "not-allowed": "The caller is known, and may not do that.",
     "not-found": "There is nothing at this path.",
     "not-open": "The question or permission request is not open, or never was.",
+    "not-removable": "Something in the run's folder can't be unlinked.",
     "not-readable": "The relay may not read the file.",
     "other-user": "The connection is of another user of this machine.",
     "overloaded": "The relay has no room for more at the moment.",
@@ -244,7 +247,7 @@ def problem_of_faults(faults: Mapping[str, str]) -> Problem:
 
 def unreadable_stream(path: Path, error: OSError) -> Problem:
     """Of a stream that is none, or can't be read now."""
-    if error.errno in (errno.EMFILE, errno.ENFILE):
+    if error.errno in (errno.EMFILE, errno.ENFILE, errno.EAGAIN):
         return _of_disk(error)
     why = error.strerror or str(error)
     return Problem(503, "unreadable-stream", f"{path} can't be read: {why}. Mend the file")
@@ -266,7 +269,7 @@ def _of_disk(error: OSError) -> Problem:
         return Problem(
             503,
             "read-only",
-            f"Nothing can be written there{where}: {error.strerror}. Mend the root",
+            f"Nothing can be written there{where}: {error.strerror}. Mend it, and send it again",
         )
     if number in (errno.EMFILE, errno.ENFILE):
         return _later("overloaded", f"{error.strerror}. Send it again, or raise the limit")

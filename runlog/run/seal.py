@@ -12,6 +12,7 @@ import os
 import secrets
 from pathlib import Path
 
+from ..disk.append import open_plain
 from ..disk.layout import Workspace
 from ..disk.lock import RunLock
 from ..disk.read import is_of_file
@@ -50,7 +51,8 @@ def _told(path: Path) -> str:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         if not is_of_file(error):
-            raise  # else a forged end would count, and be kept
+            os.close(open_plain(path))  # says what it is; else a forged end would count, and be kept
+            raise
         return ""
     try:
         return os.read(fd, _HASH_CHARS).decode("ascii", "replace")

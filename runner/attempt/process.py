@@ -517,8 +517,15 @@ def _posts_kept_out(workspace: Workspace) -> Iterator[None]:
 
 
 def _rest_of(inbox: InboxReader, run: Run) -> list[InboxLine | RefusedLine]:
+    deadline = time.monotonic() + _END_WAIT_S
     try:
-        return inbox.read()
+        while True:
+            try:
+                return inbox.read()
+            except Busy:
+                if time.monotonic() >= deadline:
+                    raise
+            time.sleep(_MOMENT_S)
     except OSError as error:
         run.log("error", f"the inbox can't be read to its end: {error}")
         return []
@@ -531,7 +538,12 @@ async def _read_inbox(run: Run, inbox: InboxReader, stop: asyncio.Event) -> None
     calls: set[asyncio.Task[None]] = set()
     try:
         while True:
-            for line in inbox.read():
+            try:
+                lines = inbox.read()
+            except Busy:  # somebody has a lease on it, and the kernel takes that from him
+                await asyncio.sleep(_MOMENT_S)
+                continue
+            for line in lines:
                 if isinstance(line, RefusedLine):
                     if line.offset <= told:
                         continue  # an earlier attempt has said so

@@ -18,9 +18,11 @@ from runlog import (
     check_run_id,
     is_locked,
 )
+from runlog.errors import NotRemovable
 from runlog.groups.batches import unusable_batches
 from runlog.groups.deployments import list_deployments
 from runlog.groups.removal import disk_bytes
+from runlog.run.graves import remove_leftovers
 from runlog.run.status import BROKEN
 
 from ..cli.asked import check_deployment
@@ -58,6 +60,7 @@ def run_checks(root: Path) -> Iterator[Check]:
         ("disk", _check_disk),
         ("workflows", _check_workflows),
         ("runs", _check_runs),
+        ("leftovers", _check_leftovers),
         ("deployments", _check_deployments),
         ("runner", _check_runner),
     ]
@@ -233,6 +236,17 @@ def _check_runs(root: Path) -> Check:
     by_status = index.counts()["status"]
     going = sum(by_status.get(status, 0) for status in ("running", "waiting", "paused"))
     return Check("runs", "ok", f"{plural(sum(by_status.values()), 'run')}, {going} going on")
+
+
+def _check_leftovers(root: Path) -> Check:
+    """Of runs that were removed. It is tried once more: what may go goes, and what keeps the rest is known."""
+    try:
+        remove_leftovers(root)
+    except NotRemovable as error:
+        return Check("leftovers", "warn", f"of removed runs: {error.message}", error.hint)
+    except OSError as error:
+        return Check("leftovers", "warn", f"of removed runs: {error}", "Make the root writable")
+    return Check("leftovers", "ok", "nothing is left of removed runs")
 
 
 def _links(root: Path) -> list[str]:

@@ -27,7 +27,17 @@ from .streaming.feed import Feed
 from .streaming.registry import TailRegistry
 from .streaming.waits import Waits
 
-__all__ = ["Json", "OnRun", "RunAt", "Services", "Shared", "StrictRoute", "Who", "in_thread"]
+__all__ = [
+    "Json",
+    "OnRun",
+    "RunAt",
+    "RunName",
+    "Services",
+    "Shared",
+    "StrictRoute",
+    "Who",
+    "in_thread",
+]
 
 # In place of a body whose faults are known: FastAPI finds one more, which nobody is told.
 _NO_BODY = 0
@@ -64,9 +74,10 @@ Who = Annotated[Caller, Depends(_who)]
 """Whom the doors let in."""
 
 
-async def _run_at(
-    services: Shared, run_id: Annotated[str, PathParam(description="1 to 80 of a-z, 0-9 and '-'")]
-) -> Workspace:
+RunName = Annotated[str, PathParam(description="1 to 80 of a-z, 0-9 and '-'")]
+
+
+async def _run_at(services: Shared, run_id: RunName) -> Workspace:
     return await in_thread(open_workspace, services.root, run_id)
 
 

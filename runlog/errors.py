@@ -8,9 +8,11 @@ __all__ = [
     "BadMessage",
     "BadOwnWords",
     "BadRunId",
+    "BadValues",
     "BatchActive",
     "BatchExists",
     "BrokenDeployment",
+    "NotRemovable",
     "RunActive",
     "RunExists",
     "RunFinished",
@@ -58,6 +60,15 @@ class BadOwnWords(RunlogError):
         self.faults = faults
 
 
+class BadValues(RunlogError):
+    """Texts or numbers that do not come through (`disk.plain`). `faults`: pointer (`/params/argv/0`) -> what it is"""
+
+    def __init__(self, faults: dict[str, str]) -> None:
+        told = (f"{place[1:].replace('/', '.')}: {what}" for place, what in faults.items())
+        super().__init__("; ".join(told), "Send it without")
+        self.faults = faults
+
+
 class BadMessage(RunlogError):
     """A message that the inbox does not take: wrong type, wrong id, missing field, too long."""
 
@@ -85,6 +96,14 @@ class RunExists(RunlogError):
 
 class RunActive(RunlogError):
     """The run has not ended, so it can't be removed or reopened."""
+
+
+class NotRemovable(RunlogError):
+    """Of a run, or of what is left of one, something can't be unlinked. `causes`: each with its path."""
+
+    def __init__(self, message: str, hint: str, causes: list[OSError]) -> None:
+        super().__init__(message, hint)
+        self.causes = causes
 
 
 class UnknownBatch(RunlogError):

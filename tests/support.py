@@ -158,6 +158,17 @@ def ending(process: "subprocess.Popen[Any]") -> Iterator["subprocess.Popen[Any]"
                 pipe.close()
 
 
+@contextlib.contextmanager
+def whole_tree(*argv: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """As `spawned`, for programs that start another one in their place (npm, npx): that is ended too."""
+    with spawned(*argv, start_new_session=True, **options) as process:
+        try:
+            yield process
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
 def end_runs(root: Path) -> None:
     """End whatever the runs of a root left running, so that a failed test leaves nothing behind."""
     for folder in root.iterdir() if root.exists() else ():

@@ -10,12 +10,13 @@
   header. Nor does the page, which holds nothing of a run. `/login/CODE` turns a one-time link into a cookie.
 * A WebSocket passes the same doors, and always counts as a change. So does the one GET that starts a run, which a
   link or a picture can't be either.
-* A body has at most 10 MiB, told or not (chunked).
+* A body has at most 10 MiB, told or not (chunked); a query is UTF-8 without NULs.
 """
 
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
+from urllib.parse import unquote_to_bytes
 
 import anyio
 from starlette.exceptions import HTTPException
@@ -96,6 +97,7 @@ class Access:
             await self._check_caller(scope, headers, method)
             self._check_origin(scope, headers, method)
             _check_length(headers)
+            _check_query(scope["query_string"])
         except (Problem, OSError) as error:
             await ProblemResponse(problem_of(error))(scope, receive, send)
             return
@@ -267,6 +269,19 @@ def _check_length(headers: Headers) -> None:
                 "Send at most 10 MiB; put more into a file of the workspace",
                 headers={"connection": "close"},
             )
+
+
+def _check_query(query: bytes) -> None:
+    """What is read of one with U+FFFD in place of what it holds, or up to a NUL, is not what was asked."""
+    if b"%" not in query and query.isascii():
+        return
+    said = unquote_to_bytes(query)
+    try:
+        if "\0" not in said.decode():
+            return
+    except UnicodeDecodeError:
+        pass
+    raise Problem(400, "bad-request", "The query is not UTF-8 without NULs: escape it by its rules")
 
 
 def _limited(receive: Receive, body_s: float) -> Receive:

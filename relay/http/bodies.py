@@ -6,20 +6,23 @@ and faults are cut while they come (see `models.Asked` and `resolution`).
 
 import codecs
 import json
-import math
 import re
 from collections.abc import Callable
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
 
-from .problems import Problem
+from runlog.disk.plain import TooDeep, is_deep, loads_plain, may_be_unfit, unfit
+
+from .problems import Problem, problem_of_faults
 
 __all__ = ["MAX_VALUES", "off_loop", "parse_json"]
 
 # A batch of 1,000 runs with 100 values each is half of it; as objects they are some 20 MB.
 MAX_VALUES = 200_000
+# Far more than anyone means, and far less than any of what a body goes through takes.
+_MAX_DEPTH = 500
 # What takes a millisecond is done at once; a thread costs a fifth of that.
 _LARGE_BYTES = 64 * 1024
 # Large ones wait for each other: two at a time are as fast as many, and take the memory of two.
@@ -42,24 +45,35 @@ async def off_loop(body: bytes, call: Callable[[], T]) -> T:
 
 
 def parse_json(body: bytes) -> Any:
-    """JSON and no more: Python's parser would take NaN and Infinity too, and other encodings than UTF-8.
+    """JSON in UTF-8, of which all comes through whole (`runlog.disk.plain`).
 
     :raises JSONDecodeError: always this, for a body that can't be read; FastAPI makes a 422 of it.
-    :raises Problem: 413, it has too many values.
+    :raises Problem: 400, it is nested too deep; 413, it has too many values; 422, some of them nobody could hold.
     """
     _check_values(body)
     try:
-        # "surrogatepass", since half an emoji is no fault of who sends it on.
+        # "surrogatepass": the place of half an emoji is told, as if it had been escaped.
         text = body.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogatepass")
-        return json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        sent = loads_plain(text)
     except json.JSONDecodeError:
         raise
     except UnicodeDecodeError as error:
         raise json.JSONDecodeError("it is not UTF-8", "", error.start) from None
-    except RecursionError:
-        raise json.JSONDecodeError("it is nested too deep", "", 0) from None
+    except TooDeep as error:
+        raise json.JSONDecodeError(str(error), "", 0) from None
     except ValueError as error:  # an integer of thousands of digits
         raise json.JSONDecodeError(str(error)[:100], "", 0) from None
+    if body.count(b"[") + body.count(b"{") > _MAX_DEPTH and is_deep(sent, _MAX_DEPTH):
+        raise _too_deep()
+    if may_be_unfit(body) and (faults := unfit(sent)):
+        raise problem_of_faults(faults)
+    return sent
+
+
+def _too_deep() -> Problem:
+    return Problem(
+        400, "too-deep", f"The body is nested too deep: send at most {_MAX_DEPTH} levels"
+    )
 
 
 def _check_values(body: bytes) -> None:
@@ -72,13 +86,3 @@ def _check_values(body: bytes) -> None:
         if values >= MAX_VALUES:
             told = f"Send at most {MAX_VALUES:,} values, or put them into a file of the workspace"
             raise Problem(413, "content-too-large", told)
-
-
-def _finite(text: str) -> float:
-    # 1e999 would become an infinity, and be written to the disk as null.
-    number = float(text)
-    return number if math.isfinite(number) else _refuse(text[:40])
-
-
-def _refuse(name: str) -> NoReturn:
-    raise json.JSONDecodeError(f"{name} is not JSON", name, 0)

@@ -30,7 +30,14 @@ from runlog import (
     Unusable,
     encode,
 )
-from runlog.errors import BadAnswers, BadDeployment, BrokenDeployment, UnknownDeployment
+from runlog.errors import (
+    BadAnswers,
+    BadDeployment,
+    BadValues,
+    BrokenDeployment,
+    NotRemovable,
+    UnknownDeployment,
+)
 from runlog.groups.resolution import Refused
 
 from .asked import UNION_TAGS
@@ -45,6 +52,7 @@ __all__ = [
     "ProblemResponse",
     "problem_handlers",
     "problem_of",
+    "problem_of_faults",
     "told_of",
     "unreadable_stream",
 ]
@@ -66,6 +74,7 @@ _RUNLOG_PROBLEMS: dict[type[RunlogError], tuple[int, str]] = {
     UnknownRun: (404, "unknown-run"),
     UnknownMessage: (404, "unknown-message"),
     RunExists: (409, "run-exists"),
+    NotRemovable: (409, "not-removable"),
     RunActive: (409, "run-active"),
     RunFinished: (409, "run-finished"),
 }
@@ -106,6 +115,7 @@ KINDS = {
     "not-allowed": "The caller is known, and may not do that.",
     "not-found": "There is nothing at this path.",
     "not-open": "The question or permission request is not open, or never was.",
+    "not-removable": "Something in the run's folder can't be unlinked.",
     "not-readable": "The relay may not read the file.",
     "other-user": "The connection is of another user of this machine.",
     "overloaded": "The relay has no room for more at the moment.",
@@ -131,7 +141,6 @@ KINDS = {
     "unreadable-stream": "The stream file can't be read.",
 }
 
-_TOO_DEEP = "The body is nested too deep: send at most some hundred levels"
 MAX_FAULTS = 20  # in `errors`
 _TOLD_FAULTS = 5  # in `detail`
 _SEE_DOCS = "See /docs for the paths there are and what they take"
@@ -202,7 +211,6 @@ def problem_handlers() -> dict[int | type[Exception], Any]:
         RequestValidationError: _on_invalid_request,
         OSError: _on_own_error,
         HTTPException: _on_http_exception,
-        RecursionError: _on_depth,
         Exception: _on_fault,
     }
 
@@ -220,21 +228,26 @@ def problem_of(error: Exception) -> Problem:
             for key, detail in error.faults.items()
         ]
         return Problem(422, "invalid-request", str(error), errors=errors)
+    if isinstance(error, BadValues):
+        return problem_of_faults(error.faults)
     if isinstance(error, RunlogError):
         status, kind = _RUNLOG_PROBLEMS.get(type(error), (500, "fault"))
         return Problem(status, kind, str(error))
     if isinstance(error, ValidationError):  # of a model that was read by hand
         return _invalid(told_of(error))
-    if isinstance(error, RecursionError):
-        return Problem(400, "too-deep", _TOO_DEEP)
     if isinstance(error, OSError) and error.errno is not None:
         return _of_disk(error)
     return Problem(500, "fault", _HINTS[500])
 
 
+def problem_of_faults(faults: Mapping[str, str]) -> Problem:
+    """:param faults: JSON pointer into the body -> what is wrong there."""
+    return _invalid([{"pointer": f"#{place}", "detail": told} for place, told in faults.items()])
+
+
 def unreadable_stream(path: Path, error: OSError) -> Problem:
     """Of a stream that is none, or can't be read now."""
-    if error.errno in (errno.EMFILE, errno.ENFILE):
+    if error.errno in (errno.EMFILE, errno.ENFILE, errno.EAGAIN):
         return _of_disk(error)
     why = error.strerror or str(error)
     return Problem(503, "unreadable-stream", f"{path} can't be read: {why}. Mend the file")
@@ -256,7 +269,7 @@ def _of_disk(error: OSError) -> Problem:
         return Problem(
             503,
             "read-only",
-            f"Nothing can be written there{where}: {error.strerror}. Mend the root",
+            f"Nothing can be written there{where}: {error.strerror}. Mend it, and send it again",
         )
     if number in (errno.EMFILE, errno.ENFILE):
         return _later("overloaded", f"{error.strerror}. Send it again, or raise the limit")
@@ -340,10 +353,6 @@ def _methods_at(request: Request) -> set[str]:
         for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
         if any(route.matches(scope | {"method": method})[0] is Match.FULL for route in routes)
     }
-
-
-async def _on_depth(request: Request, error: RecursionError) -> Response:
-    return ProblemResponse(problem_of(error))
 
 
 async def _on_fault(request: Request, error: Exception) -> Response:

@@ -13,11 +13,13 @@ from runlog import (
     Summary,
     Unusable,
     Workspace,
+    open_workspace,
     read_manifest,
     run_status,
 )
 from runlog.groups.removal import remove_ended
 from runlog.groups.troubles import read_trouble
+from runlog.run.graves import remove_what_is_left
 from runlog.run.manifest import readable_manifest
 from runlog.run.status import broken_state, unfinished_bytes
 from runlog.run.view import state_view
@@ -118,7 +120,13 @@ def run_view(
 def remove_run(run: Workspace) -> None:
     """Remove a run with all its files, for good; also one that can't be used, and that no process holds.
 
+    Asked again, it goes on where it could not before.
+
     :raises RunActive: it has not ended.
+    :raises NotRemovable: something of it can't be unlinked.
     :raises UnknownRun: there is no such run.
     """
+    if not run.exists() and remove_what_is_left(run):
+        return
+    open_workspace(run.root, run.run_id)
     remove_ended(run, stop_by=f"POST /api/v1/workflows/{run.run_id}/stop")

@@ -8,6 +8,7 @@ import errno
 import os
 import stat
 
+from runlog import Busy
 from runlog.disk.read import is_of_file
 
 from .problems import Problem
@@ -79,6 +80,8 @@ def _why(error: OSError, name: str, folder_fd: int) -> Exception:
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.ENXIO):
         return Problem(403, "not-readable", f"{name!r} can't be read by the relay")
+    if error.errno == errno.EAGAIN:
+        return Busy(errno.EAGAIN, "another process holds a lease on it", name)
     if not is_of_file(error):
         return error
     return FileNotFoundError(name)

@@ -13,6 +13,7 @@ from runlog import (
     Status,
     Unusable,
     Workspace,
+    check_run_id,
     open_workspace,
     parse_cursor,
     run_status,
@@ -22,7 +23,17 @@ from runlog.index import Filters, Order
 from runlog.run.awaited import goal_of
 from runlog.run.own_words import MAX_LABELS, parse_label
 
-from ..dependencies import Json, OnRun, RunAt, Services, Shared, StrictRoute, Who, in_thread
+from ..dependencies import (
+    Json,
+    OnRun,
+    RunAt,
+    RunName,
+    Services,
+    Shared,
+    StrictRoute,
+    Who,
+    in_thread,
+)
 from ..http.asked import StartAgain, StartRun
 from ..http.problems import Problem
 from ..http.runs import links_of, remove_run, run_view, summary_view
@@ -286,9 +297,13 @@ async def show(services: Shared, run: RunAt, on_run: OnRun) -> Response:
     tags=["runs"],
     summary="Remove a run",
 )
-async def remove(services: Shared, run: RunAt, on_run: OnRun) -> Response:
-    """Its folder and everything in it, for good. Only of a run that has ended, or can't be used."""
-    await on_run(remove_run, run)
+async def remove(services: Shared, run_id: RunName) -> Response:
+    """Its folder and everything in it, for good. Only of a run that has ended, or can't be used.
+
+    409 `not-removable` says what can't be unlinked, and why; once that is mended, ask again.
+    """
+    run = Workspace(services.root, check_run_id(run_id))
+    await services.run_calls(run, remove_run, run)
     await in_thread(services.states.forget, run)
     return Response(status_code=204)
 

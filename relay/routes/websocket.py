@@ -141,7 +141,7 @@ async def _answer(services: Services, who: Caller, run: Workspace, text: str) ->
         posted = await services.run_calls(run, post_line, services, who, run, body)
     except json.JSONDecodeError as error:
         problem = Problem(400, "bad-request", f"This is not JSON: {error.msg}. Send an inbox line")
-    except (Problem, RunlogError, OSError, ValidationError, RecursionError) as error:
+    except (Problem, RunlogError, OSError, ValidationError) as error:
         problem = problem_of(error)
     else:
         return {"posted": {"message_id": posted.message_id, "offset": posted.offset}} | given

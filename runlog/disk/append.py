@@ -48,7 +48,7 @@ class Unusable(OSError):
 
 
 class Busy(OSError):
-    """Another process has held a lock for longer than we wait."""
+    """Another process has held a lock for longer than we wait, or a lease (`fcntl(2)`, F_SETLEASE)."""
 
     def __str__(self) -> str:
         return f"{self.filename}: {self.strerror}"
@@ -71,6 +71,7 @@ def open_plain(path: str | os.PathLike[str], flags: int = os.O_RDONLY) -> int:
     :param flags: of `open(2)`. A file that is made gets the mode 0600.
     :raises FileNotFoundError: there is none, or no such folder.
     :raises Unusable: it is something else, or may not be read.
+    :raises Busy: another process has a lease on it.
     :raises OSError: the system can't open anything now, or nothing can be written there.
     """
     name = os.fspath(path)
@@ -194,7 +195,7 @@ class AppendFile:
             self._open()
 
     def _open(self) -> None:
-        fd = open_plain(self.path, _APPEND)
+        fd = _open_within(self.path, self._wait_s)
         if self._fd >= 0:
             os.close(self._fd)
         self._fd = fd
@@ -212,6 +213,18 @@ class AppendFile:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _open_within(path: str, wait_s: float) -> int:
+    """To append to, as soon as nobody has a lease on it. :raises Busy: somebody has had one for `wait_s` seconds."""
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            return open_plain(path, _APPEND)
+        except Busy:
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(_LONGEST_PAUSE_S)
 
 
 def append_lines(path: str | os.PathLike[str], lines: bytes) -> int:
@@ -238,6 +251,11 @@ def _reason(error: OSError, path: str, flags: int) -> OSError:
         return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
     if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO) and found is not None:
         return _unusable(found, path)
+    if error.errno == errno.EAGAIN:
+        # Asked for without waiting: until its holder lets go, or the kernel takes it from him (fs.lease-break-time).
+        return Busy(errno.EAGAIN, "another process holds a lease on it", path)
+    if error.errno == errno.EPERM and found is not None:
+        error.strerror = "it is immutable or append-only: `chattr -i -a` mends that"
     if error.errno == errno.EACCES and not flags & (os.O_WRONLY | os.O_RDWR):
         return Unusable(errno.EACCES, "it may not be read: mend its permissions", path)
     error.filename = path

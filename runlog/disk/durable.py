@@ -54,23 +54,45 @@ def remove_tree(path: Path) -> None:
     """Remove what is there; of a folder all that is in it, however deep, with few descriptors and no recursion.
 
     Folders within are brought up to its top first. Those that are read-only are made writable: agents leave some
-    behind (Go's module cache is one).
+    behind (Go's module cache is one). Nothing is removed of what is mounted within.
 
-    :raises OSError: some of it can't be removed; all else is gone.
+    :raises OSError: some of it can't be removed (the error has its path); all else is gone.
     """
     try:
         os.unlink(path)
         return
     except IsADirectoryError:
         pass
-    top = _open_writable(path, None)
+    tree = _Tree(path)
     try:
-        while names := os.listdir(top):
+        tree.empty()
+    finally:
+        tree.close()
+    os.rmdir(path)
+
+
+class _Tree:
+    """A folder that is being emptied."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = os.fspath(path)
+        parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self._mount = _mount_of(parent)
+        finally:
+            os.close(parent)
+        self._top = self._open(path, None, self._path)
+
+    def close(self) -> None:
+        os.close(self._top)
+
+    def empty(self) -> None:
+        while names := os.listdir(self._top):
             refused: OSError | None = None
             removed = 0
             for name in names:
                 try:
-                    _remove_entry(top, name)
+                    self._remove(name)
                     removed += 1
                 except FileNotFoundError:  # another one removes it too
                     removed += 1
@@ -78,40 +100,74 @@ def remove_tree(path: Path) -> None:
                     refused = refused or error
             if refused is not None and not removed:
                 raise refused
-    finally:
-        os.close(top)
-    os.rmdir(path)
 
+    def _remove(self, name: str) -> None:
+        where = f"{self._path}/{name}"
+        if self._unlinked(name, self._top, where):
+            return
+        folder = self._open(name, self._top, where)
+        refused: OSError | None = None
+        try:
+            for inner in os.listdir(folder):
+                try:
+                    self._take_out(inner, folder, f"{where}/{inner}")
+                except FileNotFoundError:
+                    continue
+                except OSError as error:
+                    refused = refused or error
+        finally:
+            os.close(folder)
+        if refused is not None:
+            raise refused
+        with _at(where):
+            os.rmdir(name, dir_fd=self._top)
 
-def _remove_entry(top: int, name: str) -> None:
-    try:
-        os.unlink(name, dir_fd=top)
-        return
-    except IsADirectoryError:
-        pass
-    folder = _open_writable(name, top)
-    try:
-        for inner in os.listdir(folder):
+    def _take_out(self, inner: str, folder: int, where: str) -> None:
+        if not self._unlinked(inner, folder, where):
+            os.close(self._open(inner, folder, where))
+            with _at(where):
+                os.rename(inner, secrets.token_hex(8), src_dir_fd=folder, dst_dir_fd=self._top)
+
+    def _unlinked(self, name: str, folder: int, where: str) -> bool:
+        """False of a folder."""
+        try:
+            with _at(where):
+                os.unlink(name, dir_fd=folder)
+        except IsADirectoryError:
+            return False
+        return True
+
+    def _open(self, name: str | Path, parent: int | None, where: str) -> int:
+        """A folder, made writable. :raises OSError: EBUSY, it is none of this tree's, but mounted there."""
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        with _at(where):
             try:
-                os.unlink(inner, dir_fd=folder)
-            except IsADirectoryError:
-                os.close(_open_writable(inner, folder))
-                os.rename(inner, secrets.token_hex(8), src_dir_fd=folder, dst_dir_fd=top)
-    finally:
-        os.close(folder)
-    os.rmdir(name, dir_fd=top)
+                fd = os.open(name, flags, dir_fd=parent)
+            except PermissionError:
+                os.chmod(name, 0o700, dir_fd=parent)
+                fd = os.open(name, flags, dir_fd=parent)
+        if _mount_of(fd) != self._mount:
+            os.close(fd)
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), where)
+        with contextlib.suppress(OSError):  # somebody else's: then it is as it is
+            os.fchmod(fd, 0o700)
+        return fd
 
 
-def _open_writable(name: str | Path, parent: int | None) -> int:
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+@contextlib.contextmanager
+def _at(where: str) -> Iterator[None]:
+    """Errors of calls by a folder's descriptor know the last name alone."""
     try:
-        fd = os.open(name, flags, dir_fd=parent)
-    except PermissionError:
-        os.chmod(name, 0o700, dir_fd=parent)
-        fd = os.open(name, flags, dir_fd=parent)
-    with contextlib.suppress(OSError):  # somebody else's: then it is as it is
-        os.fchmod(fd, 0o700)
-    return fd
+        yield
+    except OSError as error:
+        error.filename, error.filename2 = where, None
+        raise
+
+
+def _mount_of(fd: int) -> bytes:
+    """Of which mount an open file is: the device would not tell one that is bound there from the same disk."""
+    with open(f"/proc/self/fdinfo/{fd}", "rb") as info:
+        return next((line for line in info if line.startswith(b"mnt_id:")), b"")
 
 
 def sync_folder(path: Path) -> None:

@@ -76,6 +76,11 @@ class RunLock:
             raise
         return fd
 
+    def read(self) -> bytes:
+        """What is in the file; the lock is held."""
+        assert self._fd is not None
+        return os.pread(self._fd, 4096, 0)
+
     def write(self, content: bytes) -> None:
         """Make `content` that of the file, on the disk; the lock is held. It means nothing to the lock itself."""
         assert self._fd is not None

@@ -12,7 +12,8 @@ __all__ = ["MAX_FILE_BYTES", "is_of_file", "read_object", "read_plain", "read_ta
 # What we write ourselves is a request body of at most 10 MiB, and may be escaped to some more.
 MAX_FILE_BYTES = 64 * 1024 * 1024
 
-_OUT_OF_MEANS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+# Of the system, or of this moment: another process has a lease on the file, and has to give it back.
+_PASSES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
 
 
 def read_plain(path: Path, max_bytes: int = MAX_FILE_BYTES) -> bytes:
@@ -51,5 +52,5 @@ def read_tail(path: Path, max_bytes: int) -> bytes:
 
 
 def is_of_file(error: OSError) -> bool:
-    """Whether an error tells of a file; if not, it tells of us, and any other file would have met it."""
-    return error.errno not in _OUT_OF_MEANS
+    """Whether an error tells of a file as it is; if not, it tells of us, or of this moment."""
+    return error.errno not in _PASSES

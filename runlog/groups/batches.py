@@ -18,9 +18,10 @@ from typing import Any
 from ..disk.append import Unusable, open_plain
 from ..disk.durable import folder_locked, names_in, remove_file, sync_folder
 from ..disk.layout import RunId, Workspace, check_run_id, make_root, new_run_id
+from ..disk.plain import may_be_unfit, unfit
 from ..disk.read import MAX_FILE_BYTES, read_plain
 from ..disk.records import decode, encode, now_iso
-from ..errors import BadRunId, BatchExists, RunExists, RunlogError, UnknownBatch
+from ..errors import BadRunId, BadValues, BatchExists, RunExists, RunlogError, UnknownBatch
 from ..run.manifest import Manifest, read_manifest, remove_building, remove_run, sync_run, write_run
 from ..run.own_words import NO_WORDS, OwnWords, check_own_words
 
@@ -238,6 +239,9 @@ def _reserved(root: Path, batch: Batch) -> Iterator[Path]:
 
     The lock is the file's own: it stays with it when it gets its name, and ends with our process.
     """
+    body = encode(asdict(batch))
+    if may_be_unfit(body) and (faults := unfit(asdict(batch))):
+        raise BadValues(faults)
     making = root / _FOLDER / f"{_UNMADE}{batch.batch_id}.json"
     with folder_locked(root / _FOLDER):
         _remove_unmade(root)
@@ -256,7 +260,7 @@ def _reserved(root: Path, batch: Batch) -> Iterator[Path]:
         file = open(fd, "wb")
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
-            file.write(encode(asdict(batch)))
+            file.write(body)
             file.flush()
             os.fsync(fd)
             sync_folder(root / _FOLDER)

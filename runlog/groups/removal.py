@@ -113,7 +113,7 @@ def _check_ended(workspace: Workspace, stop_by: str, force: bool, *, gave_up: bo
             raise RunActive(
                 f"the process of {workspace.run_id} died, and what it started may still be at work",
                 "A runner on this root ends that within a second, and says so in the stream. Is none at work? "
-                "`tailcast runner` starts one",
+                "`tailcast runner` starts one, and `tailcast rm` does what it would",
             )
         return True
     return False

@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError as ParamsError
 
 from .. import BadMessage
+from ..disk.plain import unfit
 from ..run.earlier import checked_history
 from ..run.inbox_lines import check_message
 from ..run.output_schema import NOTHING_FETCHED, faults_of_schema
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 _MAX_FAULTS = 20
+_WALKED = ("prompt", "params", "output_schema")
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +182,7 @@ def check_start(entry: CatalogEntry, start: Start, overrides: Collection[str] = 
     """:param overrides: names of the params that did not come from the deployment.
     :raises Refused: the workflow can't be started so.
     """
+    _check_values(start, *_WALKED, "chat_history")
     _check_prompt(entry, start.prompt, start.interactive)
     _check_output_schema(entry, start.output_schema)
     if start.prompt is None and entry.prompt == "required" and not start.interactive:
@@ -196,6 +199,7 @@ def check_deployment(entry: CatalogEntry, deployment: Deployment) -> None:
 
     :raises Refused: it could never be started so.
     """
+    _check_values(deployment, *_WALKED, "description", "allowed_overrides")
     _check_prompt(entry, deployment.prompt, deployment.interactive)
     if deployment.warm and not entry.warm:
         raise refused("/warm", f"Nothing can be got ready ahead for `{entry.name}`: leave it out")
@@ -216,6 +220,19 @@ def check_deployment(entry: CatalogEntry, deployment: Deployment) -> None:
     left = [name for name in required if name not in deployment.allowed_overrides]
     faults = _faults(entry.params | {"required": left}, deployment.params)
     _raise_bad_params(entry, [_fault(fault) for fault in faults])
+
+
+def _check_values(asked: Start | Deployment, *names: str) -> None:
+    """Of these fields; the others have a form that leaves no room for what does not come through."""
+    faults = unfit({name: getattr(asked, name) for name in names})
+    if not faults:
+        return
+    placed = []
+    for place, told in faults.items():
+        if isinstance(asked, Start) and asked.deployment and place.startswith("/params"):
+            place = place.replace("/params", "/runtime_overrides", 1)
+        placed.append(Fault(place, told))
+    raise Refused("invalid-request", "; ".join(faults.values()), placed)
 
 
 def _check_prompt(entry: CatalogEntry, prompt: str | list[Any] | None, interactive: bool) -> None:
@@ -282,7 +299,10 @@ def _faults(schema: dict[str, Any], params: dict[str, Any]) -> list[ParamsError]
     validator = _Validator(schema, **NOTHING_FETCHED)
     # Cut while they come: each costs some KiB, and there may be one for each value.
     faults = islice(validator.iter_errors(params), _MAX_FAULTS)
-    return sorted(faults, key=lambda fault: list(map(str, fault.path)))
+    try:
+        return sorted(faults, key=lambda fault: list(map(str, fault.path)))
+    except RecursionError:  # of a schema that goes down with them
+        return [ParamsError("they are nested too deep")]
 
 
 def _fault(fault: ParamsError, of: str = "/params") -> Fault:

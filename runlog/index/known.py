@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..disk.append import Busy
 from ..disk.knock import INDEX_FOLDER
 from ..disk.layout import RunId, Workspace, check_run_id
 from ..disk.stamp import stamp_of
@@ -289,7 +290,11 @@ class Known:
         try:
             found = self._look_up(run_id, stamps)
         except OSError as error:  # of the system: the next look may have better luck
-            self._unborn[run_id], self._refused = _UNREAD, error
+            self._unborn[run_id] = _UNREAD
+            if not isinstance(
+                error, Busy
+            ):  # that is of this run alone: an answer without it is no wrong one
+                self._refused = error
             return
         self._take_in(run_id, stamps, found)
 

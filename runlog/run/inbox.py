@@ -16,6 +16,7 @@ from ..disk.durable import LOCK_WAIT_S, open_folder
 from ..disk.knock import knock
 from ..disk.layout import Workspace
 from ..disk.lock import is_locked
+from ..disk.plain import may_be_unfit, unfit
 from ..disk.records import MAX_LINE_BYTES, Event, encode, now_iso
 from ..disk.stamp import Stamp, stamp_of
 from ..disk.tail import LogReplaced, Record, read_records
@@ -246,6 +247,9 @@ def _encode(body: Event) -> bytes:
         line = encode(body)
     except ValueError as error:
         raise BadMessage(str(error), "Send plain JSON") from error
+    if may_be_unfit(line) and (faults := unfit(body)):
+        told = "; ".join(f"`{place[1:]}`: {what}" for place, what in faults.items())
+        raise BadMessage(told, "Send it without")
     if len(line) - 1 > MAX_LINE_BYTES:
         raise BadMessage(
             f"the message is {len(line) - 1} bytes long, over the {MAX_LINE_BYTES} of a line",

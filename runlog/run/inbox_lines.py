@@ -7,7 +7,7 @@ its place in the file, so it too takes effect once.
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from typing import Any, Literal
 from ..disk.append import Unusable
 from ..disk.layout import Workspace
 from ..disk.records import Event
-from ..disk.tail import LogReplaced, Record, read_records
+from ..disk.tail import LogFile, LogReplaced, Record, read_records
 from ..errors import BadMessage
 from .state import RunState
 
@@ -181,11 +181,38 @@ def pending_lines(workspace: Workspace, state: RunState) -> list[InboxLine]:
     """Lines posted since the run ended or was parked, not taken yet; none if `state` tells of neither."""
     if state.inbox_offset is None:
         return []
+    taken: Container[str] = state.messages
     try:
-        lines = list(read_inbox(workspace.inbox, state.inbox_offset))
+        try:
+            _check_place(workspace.inbox, state.inbox_offset)
+            lines = list(read_inbox(workspace.inbox, state.inbox_offset))
+        except LogReplaced:  # it was cut, or written anew: all of it may be new
+            lines = list(read_inbox(workspace.inbox))
+            taken = _taken(workspace)
     except (LogReplaced, Unusable):  # of what is no inbox nobody was told that it was taken
         return []
-    return [line for line in lines if isinstance(line, InboxLine) and line.id not in state.messages]
+    return [line for line in lines if isinstance(line, InboxLine) and line.id not in taken]
+
+
+def _check_place(path: Path, offset: int) -> None:
+    """:raises LogReplaced: no line ends there."""
+    try:
+        log = LogFile(path)
+    except FileNotFoundError:
+        return
+    with log:
+        log.read(offset)
+
+
+def _taken(workspace: Workspace) -> set[str]:
+    """Ids of all messages that the run has a receipt of: a state of its last lines has but the last of them."""
+    taken = set()
+    for record in read_records(workspace.stream):
+        if b'"message_received"' in record.line:
+            event = record.event()
+            if event.get("type") == "message_received" and isinstance(event.get("message_id"), str):
+                taken.add(event["message_id"])
+    return taken
 
 
 def has_pending_resume(workspace: Workspace, state: RunState) -> bool:

@@ -1,9 +1,9 @@
 """Limits of a run: their names, and what can be one. What passes them is for the runner to see."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
+from ..disk.plain import MAX_SAFE
 from ..errors import BadLimit
 from .state import RunState
 
@@ -23,8 +23,8 @@ _WHOLE = frozenset({"turns", "output_bytes"})
 def check_limits(limits: Mapping[str, Any]) -> dict[str, float]:
     """The limits as they were given, once each is one.
 
-    :raises BadLimit: a name is unknown, or its value no positive, finite number (for `turns` and `output_bytes`: a
-        whole one).
+    :raises BadLimit: a name is unknown, or its value no number above 0 and up to 2**53 (for `turns` and
+        `output_bytes`: a whole one).
     """
     for name, value in limits.items():
         if name not in LIMITS:
@@ -33,10 +33,12 @@ def check_limits(limits: Mapping[str, Any]) -> dict[str, float]:
             )
         whole = name in _WHOLE
         number = isinstance(value, int) or (isinstance(value, float) and not whole)
-        if not number or isinstance(value, bool) or not 0 < value < math.inf:
+        if not number or isinstance(value, bool) or not 0 < value <= MAX_SAFE:
             kind = "whole number" if whole else "number"
             raise BadLimit(
-                name, f"the limit {name} can't be {str(value)[:60]}", f"Give a {kind} above 0"
+                name,
+                f"the limit {name} can't be {str(value)[:60]}",
+                f"Give a {kind} above 0, and up to 2**53",
             )
     return dict(limits)
 

@@ -11,11 +11,13 @@ from typing import Any, TypeGuard
 from ..disk.append import Unusable, open_plain
 from ..disk.durable import remove_tree, sync_folder
 from ..disk.layout import RunId, Workspace, check_run_id, make_root, new_run_id
+from ..disk.plain import may_be_unfit, unfit
 from ..disk.read import MAX_FILE_BYTES, is_of_file, read_object
 from ..disk.records import encode, from_epoch, from_iso, now_iso, to_iso
 from ..disk.tail import read_records
-from ..errors import RunExists, UnknownRun
+from ..errors import BadValues, RunExists, UnknownRun
 from .earlier import checked_history, usable_history
+from .graves import remove_leftovers, remove_run
 from .own_words import MAX_TITLE_CHARS, NO_WORDS, OwnWords, check_own_words, usable_words
 from .reserved import take, take_over
 
@@ -29,6 +31,7 @@ __all__ = [
     "prompt_text",
     "read_manifest",
     "readable_manifest",
+    "remove_leftovers",
     "remove_run",
     "start_order",
     "title_of",
@@ -42,8 +45,6 @@ UNKNOWN = "unknown"
 MAX_PRIORITY = 100
 # A year: who wants longer wants never, which is 0.
 MAX_PARK_AFTER_S = 366 * 86400
-# What is being removed has such a name: never a run's.
-_GRAVE = ".old-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ def create_run(
     :raises BadRunId: the given `run_id` can't be one.
     :raises RunExists: it is taken.
     :raises BadOwnWords: see `check_own_words`.
+    :raises BadValues: something in it does not come through: see `disk.plain`.
     :raises ValueError: what is in it is no JSON, or too long to be read again; or `chat_history` has another form.
     """
     manifest = Manifest(
@@ -138,6 +140,8 @@ def write_run(root: Path, manifest: Manifest, *, durable: bool = True) -> Worksp
     asked = {f.name: getattr(manifest, f.name) for f in fields(manifest)}
     asked |= asked.pop("words").as_json()
     body = encode(asked)
+    if may_be_unfit(body) and (faults := unfit(asked)):
+        raise BadValues(faults)
     if len(body) > MAX_FILE_BYTES:
         raise ValueError(
             f"a run is asked for in at most {MAX_FILE_BYTES:,} bytes, not {len(body):,}"
@@ -232,42 +236,6 @@ def readable_manifest(workspace: Workspace) -> Manifest:
         if not is_of_file(error):
             raise
         return Manifest(workspace.run_id, UNKNOWN, _made_at(workspace))
-
-
-def remove_run(workspace: Workspace) -> None:
-    """Remove the folder of a run. That it has ended is for the caller to know.
-
-    The folder is renamed first, so nobody sees half a run.
-    """
-    grave = workspace.root / f"{_GRAVE}{workspace.run_id[:60]}-{secrets.token_hex(4)}"
-    os.rename(workspace.path, grave)
-    _remove_grave(grave)
-
-
-def remove_leftovers(root: Path) -> None:
-    """Remove what is left of runs whose remover died over it. What another one is removing now, he may go on with.
-
-    :raises OSError: some of it can't be removed.
-    """
-    try:
-        names = os.listdir(root)
-    except FileNotFoundError:
-        return
-    refused: OSError | None = None
-    for name in names:
-        if name.startswith(_GRAVE):
-            try:
-                _remove_grave(root / name)
-            except OSError as error:
-                refused = refused or error
-    if refused is not None:
-        raise refused
-
-
-def _remove_grave(grave: Path) -> None:
-    with contextlib.suppress(FileNotFoundError):  # another one removes it too
-        remove_tree(grave)
-    sync_folder(grave.parent)
 
 
 def title_of(manifest: Manifest) -> str:

@@ -184,8 +184,9 @@ class RunState:
     def apply(self, event: Event, offset: int, *, genuine: bool = True) -> None:
         """Take in one event; `offset` is the one just after its line.
 
-        :param genuine: false for a terminal line that is not of the one who may write it now (`seal`): it ends
-            nothing. It may be that of an attempt before, though, if another `workflow_started` follows.
+        :param genuine: false for a line that begins or ends an attempt and is not of the one who may write it now
+            (`seal`): it does nothing. An end may be that of an attempt before, though, if another
+            `workflow_started` follows.
         """
         if event.get("type") == "stream_event":
             self.skip("stream_event", offset)
@@ -205,7 +206,8 @@ class RunState:
             kind = spoken
         step = _STEPS.get(kind)
         if not genuine:
-            self._foreign_end = event
+            if kind in TERMINAL_STATUS or kind == PARKED:
+                self._foreign_end = event
         elif step is not None:
             step(self, event)
         if genuine and kind in _TURN_TYPES:
@@ -290,7 +292,7 @@ def _take_stats(state: RunState, event: Event) -> None:
     stats = event.get("stats")
     state.stats = stats if isinstance(stats, dict) else {}
     state.inbox_offset = count(event.get("inbox_offset"))
-    state.attempt = max(state.attempt, count(state.stats.get("attempt")) or 0)
+    state.attempt = count(state.stats.get("attempt")) or state.attempt
     if state.progress is None:
         state.progress = percent(state.stats.get("progress"))
 

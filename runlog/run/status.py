@@ -23,7 +23,7 @@ from .manifest import (
     readable_manifest,
     title_of,
 )
-from .seal import is_genuine
+from .seal import is_genuine, vouched_by
 from .state import RunState, WaitingFor
 from .view import duration_of, reason_of, waiting_for, workflow_of
 
@@ -53,6 +53,8 @@ _LONGEST_TAIL_BYTES = 2 * MAX_LINE_BYTES
 BROKEN = "broken"
 # What only the holder of the lock may say. Asked of any value, a list too.
 _SEALED = (*TERMINAL_STATUS, PARKED)
+# What only a process of the run says, as its first line.
+_BEGINS = ("workflow_started", "workflow_unparked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,14 +283,9 @@ def tail_state(workspace: Workspace, windows: tuple[int, ...] = _TAIL_BYTES) -> 
     with log:
         size = log.size()
         for window in (*windows, _LONGEST_TAIL_BYTES):
-            state = RunState()
-            start: int | None
             try:
                 start = 0 if window >= size else log.align(size - window)
-                while start is not None and (chunk := log.read(start)):
-                    for record in records_of(chunk):
-                        _apply(workspace, state, record)
-                    start = chunk.end
+                state = _folded(workspace, log, start)
             except LogReplaced:
                 break  # cut or replaced this moment: whoever looks again sees what it is now
             ended = state.lifecycle is not None and is_terminal(state.lifecycle)
@@ -297,6 +294,15 @@ def tail_state(workspace: Workspace, windows: tuple[int, ...] = _TAIL_BYTES) -> 
         # A file with a first line that is not whole yet has begun all the same.
         if state.lifecycle is None:
             state.lifecycle = "running"
+    return state
+
+
+def _folded(workspace: Workspace, log: LogFile, start: int | None) -> RunState:
+    state = RunState()
+    while start is not None and (chunk := log.read(start)):
+        for record in records_of(chunk):
+            _apply(workspace, state, record)
+        start = chunk.end
     return state
 
 
@@ -353,5 +359,9 @@ def _apply(workspace: Workspace, state: RunState, record: Record) -> None:
         state.skip("stream_event", record.offset)
     else:
         event: Event = record.event()
-        genuine = event.get("type") not in _SEALED or is_genuine(workspace, event)
+        kind, genuine = event.get("type"), True
+        if kind in _SEALED:
+            genuine = is_genuine(workspace, event)
+        elif kind in _BEGINS:
+            genuine = vouched_by(workspace).begins(record.offset)
         state.apply(event, record.offset, genuine=genuine)

@@ -117,6 +117,9 @@ _OF_LOG: Schema = {
     "level": _one_of("debug", "info", "warning", "error"),
     "data": _any("what belongs to it"),
 }
+_BEGAN: Schema = {
+    "inbox_offset": _of("integer", "length of the inbox when it began", minimum=0),
+}
 _QUESTION: Schema = {"question_id": _of("string", "the answer names it", minLength=1)}
 _ASKER: Schema = {
     "tool_use_id": _of("string", "of the call that asks"),
@@ -136,7 +139,7 @@ _EVENTS: dict[str, tuple[str, Schema, Schema]] = {
             "pid": _of("integer", "of the run process", minimum=1),
             "attempt": _of("integer", "1 for the first", minimum=1),
         },
-        {"inbox_offset": _of("integer", "length of the inbox when it began", minimum=0)},
+        _BEGAN,
     ),
     "workflow_completed": ("The run has done its work", _RESULT | _ENDED, _SEAL),
     "workflow_failed": (
@@ -163,7 +166,7 @@ _EVENTS: dict[str, tuple[str, Schema, Schema]] = {
             "pid": _of("integer", "of the run process", minimum=1),
             "attempt": _of("integer", "1 for the first", minimum=1),
         },
-        {"inbox_offset": _of("integer", "length of the inbox when it began", minimum=0)},
+        _BEGAN,
     ),
     "workflow_paused": ("The run waits: it was asked to, or it asks a person", _REASON, {}),
     "workflow_resumed": ("The last pause is over", _REASON, {}),

@@ -38,7 +38,7 @@ from runlog.disk.records import MAX_LINE_BYTES, from_iso
 from runlog.run.events import PARKED
 from runlog.run.inbox import inbox_closed
 from runlog.run.limits import check_limits, tightest
-from runlog.run.seal import new_seal
+from runlog.run.seal import new_seal, put_off_start
 
 from ..keeper.tree import TreeSurvived, end_marked
 from .catalog import check_params, load_workflow
@@ -161,13 +161,16 @@ async def attempt(begun: Begun, made: Workflow | None = None) -> None:
     run.turn = lambda: reader.read().turn
     run.awaits_model = lambda: reader.read().awaits_model
     process = {"pid": os.getpid(), "attempt": run.attempt, "inbox_offset": inbox_bytes}
+    put_off_start(lock)
     if taken_up:
-        run.emit("workflow_unparked", **process)
+        began_at = run.emit("workflow_unparked", **process)
     else:
         asked = {"workflow": manifest.workflow, "params": manifest.params}
-        run.emit("workflow_started", **asked, **process)
-    # From here on, and before anything of the agent's runs: nobody else can tell the end of this attempt.
-    seal = new_seal(lock)
+        began_at = run.emit("workflow_started", **asked, **process)
+    # From here on, and before anything of the agent's runs: nobody else can tell how this attempt began, or its end.
+    # On a full disk the line may come to stand elsewhere.
+    written = began_at <= os.stat(workspace.stream).st_size
+    seal = new_seal(lock, began_at if written else None)
     place = _Place(workspace)
     inbox = InboxReader(workspace, taken)
     stop = asyncio.Event()
@@ -517,8 +520,15 @@ def _posts_kept_out(workspace: Workspace) -> Iterator[None]:
 
 
 def _rest_of(inbox: InboxReader, run: Run) -> list[InboxLine | RefusedLine]:
+    deadline = time.monotonic() + _END_WAIT_S
     try:
-        return inbox.read()
+        while True:
+            try:
+                return inbox.read()
+            except Busy:
+                if time.monotonic() >= deadline:
+                    raise
+            time.sleep(_MOMENT_S)
     except OSError as error:
         run.log("error", f"the inbox can't be read to its end: {error}")
         return []
@@ -531,7 +541,12 @@ async def _read_inbox(run: Run, inbox: InboxReader, stop: asyncio.Event) -> None
     calls: set[asyncio.Task[None]] = set()
     try:
         while True:
-            for line in inbox.read():
+            try:
+                lines = inbox.read()
+            except Busy:  # somebody has a lease on it, and the kernel takes that from him
+                await asyncio.sleep(_MOMENT_S)
+                continue
+            for line in lines:
                 if isinstance(line, RefusedLine):
                     if line.offset <= told:
                         continue  # an earlier attempt has said so

@@ -20,7 +20,7 @@ from runlog import (
     is_locked,
     is_terminal,
     read_inbox,
-    read_records,
+    read_state,
 )
 from runlog.disk.lock import holds_lock
 from runlog.disk.records import from_iso
@@ -176,13 +176,8 @@ class Overdue:
 
 def _as_told(workspace: Workspace) -> tuple[int | None, float]:
     """The pid of the present attempt, and for how many seconds at most it has been at work."""
-    pid, began_at = None, None
-    for record in read_records(workspace.stream):
-        if b'"workflow_started"' in record.line or b'"workflow_unparked"' in record.line:
-            event = record.event()
-            begins = event.get("type") in ("workflow_started", "workflow_unparked")
-            if begins and isinstance(event.get("pid"), int):
-                pid, began_at = event["pid"], from_iso(event.get("timestamp"))
+    state = read_state(workspace)
+    pid, began_at = state.pid, from_iso(state.attempt_at)
     proc = proc_of(pid) if pid else None
     if proc is None or began_at is None:
         return pid, 0.0

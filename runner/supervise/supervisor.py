@@ -41,6 +41,7 @@ from runlog.disk.records import from_iso
 from runlog.groups.catalog import write_catalog
 from runlog.groups.queue import startable
 from runlog.groups.troubles import write_troubles
+from runlog.run.graves import remove_leftovers
 from runlog.run.inbox_lines import InboxLine, pending_lines
 from runlog.run.limits import check_limits, tightest
 from runlog.run.manifest import EXTERNAL, UNKNOWN
@@ -74,6 +75,8 @@ _PAUSES_S = (0.5, 16.0)
 _NOT_OURS = frozenset(
     {errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.EEXIST, errno.ENOENT, errno.ENXIO}
 )
+# Between two tries to remove what is left of removed runs.
+_LEFTOVERS_S = 60.0
 _OPTIONS_TRIES = 100
 # Whose turn is a person's: such a run holds no slot.
 _WAITS = ("waiting", "paused")
@@ -149,6 +152,7 @@ class Supervisor:
         self._queue_due = 0.0
         self._start_due = 0.0
         self._start_seen: object = None
+        self._leftovers_due = 0.0
         self._fork_server = ForkServer(self._options)
         self._spares = Spares(self.root, self._fork_server, warm, self._options.grace_s, tell)
         self._troubles: dict[str, str] | None = None  # as they were last written
@@ -186,6 +190,7 @@ class Supervisor:
                 self.look()
                 self._fork_server.tend()
                 self._spares.tend()
+                self._tend_leftovers()
                 idle = not self._started and all(run.parked for run in self._runs.values())
                 told = ""
                 pause_s = _PAUSE_S if self._reads_on else _SWEEP_S if idle else _LOOK_S
@@ -195,6 +200,19 @@ class Supervisor:
                 told, pause_s = str(error), _SWEEP_S
             self._wake.wait(pause_s)
             self._wake.clear()
+
+    def _tend_leftovers(self) -> None:
+        """Of removed runs: what kept it may be mended by now. `doctor` says what that is."""
+        now = time.monotonic()
+        if now < self._leftovers_due:
+            return
+        self._leftovers_due = now + _LEFTOVERS_S
+
+        def work() -> None:
+            with contextlib.suppress(RunlogError, OSError):
+                remove_leftovers(self.root)
+
+        _start_thread(work, "leftovers")
 
     def _forget(self) -> None:
         for run in self._runs.values():

@@ -1,9 +1,10 @@
 """What is asked on a command line: params and prompts as they are written there, checked before anything is made."""
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from runlog.disk.plain import loads_plain
 
 from .errors import CommandError
 from .options import command_line
@@ -44,7 +45,7 @@ def json_object(text: str, source: str) -> dict[str, Any]:
     :raises CommandError: it is not a JSON object.
     """
     try:
-        found = json.loads(text)
+        found = loads_plain(text)
     except ValueError as error:
         raise CommandError(f"{source} is not JSON: {error}") from error
     if not isinstance(found, dict):
@@ -66,7 +67,7 @@ def params_of(file: Path | None, assignments: list[str], option: str = "--param"
                 f"{option} {assignment!r} has no value", f"Write {option} NAME=VALUE"
             )
         try:
-            params[name] = json.loads(value)
+            params[name] = loads_plain(value)
         except ValueError:
             params[name] = value
     return params

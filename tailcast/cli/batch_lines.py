@@ -1,13 +1,13 @@
 """The inputs of a batch as lines of a file: each a JSON object, or a JSON string that is a prompt."""
 
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from runlog import RunlogError, Workspace, check_run_id
+from runlog.disk.plain import loads_plain
 from runlog.groups.batches import MAX_BATCH_RUNS
 
 from ..terminal.text import cut, plural
@@ -75,7 +75,7 @@ def _parse(text: str) -> tuple[list[int], list[Any], list[tuple[int, str]]]:
         if not line.strip():
             continue
         try:
-            told = json.loads(line, parse_constant=_refuse)
+            told = loads_plain(line)
             if isinstance(told, str):
                 told = {"prompt": told}
             if not isinstance(told, dict):
@@ -86,8 +86,6 @@ def _parse(text: str) -> tuple[list[int], list[Any], list[tuple[int, str]]]:
             for fault in error.errors():
                 place = ".".join(map(str, fault["loc"]))
                 faults.append((number, f"{place}: {fault['msg']}"))
-        except RecursionError:
-            faults.append((number, "nested too deep"))
         except ValueError as error:
             what = "" if "JSON" in str(error) else "not JSON: "
             faults.append((number, f"{what}{error}"))
@@ -141,7 +139,3 @@ def _is_taken(root: Path, run_id: str) -> bool:
         return os.path.lexists(Workspace(root, check_run_id(run_id)).path)
     except RunlogError:
         return False  # told by its other check
-
-
-def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")

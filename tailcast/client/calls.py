@@ -4,6 +4,7 @@ A call that is repeated after a broken connection does its work once: starts car
 id. The exceptions say so (`repeatable`).
 """
 
+import json
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -91,6 +92,18 @@ class Call(Generic[T]):
     headers: Mapping[str, str] = field(default_factory=dict)
     repeatable: bool = True
     wait_s: float = 0.0
+
+    @property
+    def content(self) -> bytes | None:
+        """The body as it is sent; what a text may not hold is the relay's to say."""
+        if self.body is None:
+            return None
+        return json.dumps(self.body, ensure_ascii=False).encode(errors="surrogatepass")
+
+    @property
+    def all_headers(self) -> dict[str, str]:
+        own = {} if self.body is None else {"content-type": "application/json"}
+        return own | dict(self.headers)
 
 
 def start(workflow: str | None, key: str | None, fields: Mapping[str, Any]) -> Call[Started]:

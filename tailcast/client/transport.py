@@ -53,8 +53,8 @@ class Transport:
                     call.method,
                     call.path,
                     params=call.params,
-                    json=call.body,
-                    headers=call.headers,
+                    content=call.content,
+                    headers=call.all_headers,
                     timeout=self._timeout_s + call.wait_s,
                 )
             except PASSING as error:
@@ -127,8 +127,8 @@ class AsyncTransport:
                     call.method,
                     call.path,
                     params=call.params,
-                    json=call.body,
-                    headers=call.headers,
+                    content=call.content,
+                    headers=call.all_headers,
                     timeout=self._timeout_s + call.wait_s,
                 )
             except PASSING as error:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from runlog import STATUSES, Status, is_terminal
+from runlog import STATUSES, RunlogError, Status, is_terminal
 from runlog.groups.removal import EndedRun, ended_before, remove_all
 from runlog.run.manifest import remove_leftovers
 
@@ -51,7 +51,10 @@ def prune(
     moment = datetime.now(UTC) - parse_age(older_than, "--older-than")
     kept = [_ended_status(status) for status in keep or []]
     if not dry_run:
-        remove_leftovers(root)
+        try:
+            remove_leftovers(root)
+        except (RunlogError, OSError) as refused:
+            note(f"left of removed runs: {refused}")
     runs = list(ended_before(root, moment, keep=kept))
     if not runs:
         note(none_in(root, f"{'such ' if kept else ''}runs that ended so long ago"))

@@ -1,12 +1,12 @@
 """`answer`, `approve`, `deny`: what a run asks people."""
 
-import json
 import re
 from typing import Annotated, Any, Literal
 
 import typer
 
 from runlog import Event, UnknownMessage, Workspace, post
+from runlog.disk.plain import loads_plain
 from runlog.run.answers import checked_answers
 from runlog.run.inbox_lines import answer_id, input_sha256
 
@@ -150,7 +150,7 @@ def _looks_like_id(word: str) -> bool:
 
 def _parse_answers(text: str) -> dict[str, Any]:
     try:
-        value = json.loads(text)
+        value = loads_plain(text)
     except ValueError as error:
         raise CommandError(f"that is not JSON: {error}", 'Write {"name": "value"}') from error
     if not isinstance(value, dict):

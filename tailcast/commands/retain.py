@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from runlog import RunlogError
 from runlog.groups.removal import ended_before, remove_all
 from runlog.run.manifest import remove_leftovers
 
@@ -45,5 +46,5 @@ def _retain(root: Path, age: timedelta, stop: threading.Event, tell: Callable[[s
 def _remove_leftovers(root: Path, tell: Callable[[str], None]) -> None:
     try:
         remove_leftovers(root)
-    except OSError as error:
+    except (RunlogError, OSError) as error:
         tell(f"what is left of removed runs stays: {error}")

@@ -18,9 +18,11 @@ from runlog import (
     check_run_id,
     is_locked,
 )
+from runlog.errors import NotRemovable
 from runlog.groups.batches import unusable_batches
 from runlog.groups.deployments import list_deployments
 from runlog.groups.removal import disk_bytes
+from runlog.run.graves import remove_leftovers
 from runlog.run.status import BROKEN
 
 from ..cli.asked import check_deployment
@@ -230,9 +232,21 @@ def _check_runs(root: Path) -> Check:
     if count:
         found = f"{count} can't be used: {'; '.join([*broken, *others][:_SHOWN_BROKEN])}"
         return Check("runs", "warn", found, "Mend the file, or remove it: `tailcast rm RUN`")
+    if left := _leftovers(root):
+        return Check("runs", "warn", f"of removed runs, {left.message}", left.hint)
     by_status = index.counts()["status"]
     going = sum(by_status.get(status, 0) for status in ("running", "waiting", "paused"))
     return Check("runs", "ok", f"{plural(sum(by_status.values()), 'run')}, {going} going on")
+
+
+def _leftovers(root: Path) -> NotRemovable | None:
+    """What is left of removed runs. It is tried once more: what may go goes, and what keeps the rest is known."""
+    try:
+        with contextlib.suppress(OSError):  # the root itself: another check says so
+            remove_leftovers(root)
+    except NotRemovable as error:
+        return error
+    return None
 
 
 def _links(root: Path) -> list[str]:

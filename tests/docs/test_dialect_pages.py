@@ -18,7 +18,7 @@ from playwright.sync_api import Page, expect
 from benchmarks.browser import chromium
 from tests.docs.conftest import Place
 from tests.docs.samples import sample, samples
-from tests.support import DEADLINE_S, bash, script, spawned
+from tests.support import DEADLINE_S, bash, script, whole_tree
 
 INSTALL_S = 600
 DEADLINE_MS = DEADLINE_S * 1000
@@ -45,7 +45,7 @@ def vite(folder: Path) -> Iterator[str]:
     """The page's dev server: its address."""
     environment = os.environ | {"NO_COLOR": "1"}
     argv = ["npx", "vite", "--host", "127.0.0.1", "--port", "0"]
-    with spawned(*argv, cwd=folder, env=environment, stdout=subprocess.PIPE) as process:
+    with whole_tree(*argv, cwd=folder, env=environment, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if found := re.search(r"http://127\.0\.0\.1:\d+", line.decode()):

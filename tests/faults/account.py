@@ -41,6 +41,12 @@ class Account:
             self._wrong[what] += 1
             self.told.append(f"{what}: {told}")
 
+    def slow(self, told: str) -> None:
+        """What this machine was too slow for: nothing wrong, but less was tried than it seems."""
+        with self._lock:
+            self._done["slow machine"] += 1
+            self.told.append(f"slow machine: {told}")
+
     @property
     def is_clean(self) -> bool:
         return not self._wrong
@@ -70,4 +76,7 @@ class Account:
         return json.dumps(self.as_json(), indent=1)
 
 
-_DONE = ("cycles", "runs", "bytes compared", "listeners", "connections", "messages", "looks")
+_DONE = (
+    *("cycles", "runs", "Claude runs", "bytes compared", "listeners", "connections", "messages"),
+    *("permissions", "looks", "slow machine"),
+)

@@ -26,6 +26,7 @@ __all__ = ["CLIENTS", "FAULTS", "KILLS", "Fault"]
 Fault = Callable[[World], None]
 
 _LOST = "failed lost"
+# Of Claude anything may fail then: its CLI keeps files of its own.
 _OF_A_FULL_DISK = ("failed disk_full", "failed error", "failed cannot_start")
 _RUN_FILES = ("run.json", "_stream.jsonl", "_inbox.jsonl", "_lock", "_stderr.log")
 
@@ -58,6 +59,8 @@ def _kill_part(world: World, part: str, *may: str) -> None:
         pid = life.pids().get(part)
         if pid is not None:
             life.may.update(may)
+            if life.is_claude:  # which has words of its own for that
+                life.may.add("failed")
             _kill(pid)
 
 
@@ -199,7 +202,7 @@ def _limited(pid: int, what: int, value: int) -> Iterator[None]:
 
 
 def _without_descriptors(world: World, program: Program) -> None:
-    wait_until(lambda: program.is_up, "the program")  # none can be started without
+    program.wait_up()  # none can be started without
     with _limited(program.pid, resource.RLIMIT_NOFILE, world.random.randrange(3, 24)):
         time.sleep(world.random.uniform(0.2, 1.5))
 
@@ -216,7 +219,7 @@ def fill_disk(world: World) -> None:
     """Not a byte is left for a while. For a root on a small file system of its own."""
     world.may = frozenset(_OF_A_FULL_DISK)
     for life in list(world.lives.values()):
-        life.may.update(_OF_A_FULL_DISK)
+        life.may.update(("failed",) if life.is_claude else _OF_A_FULL_DISK)
     ballast = world.root.with_name(f"ballast-{world.random.randrange(16**8):08x}")
     with open(ballast, "wb", buffering=0) as file:
         for size in (1 << 20, 4096):
@@ -226,7 +229,7 @@ def fill_disk(world: World) -> None:
         time.sleep(world.random.uniform(0.2, 1.5))
     ballast.unlink()
     for life in list(world.lives.values()):
-        life.may.update(_OF_A_FULL_DISK)
+        life.may.update(("failed",) if life.is_claude else _OF_A_FULL_DISK)
     world.may = frozenset()
 
 

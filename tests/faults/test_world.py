@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.faults import FAULTS, KILLS
+from tests.faults.faults import FAULTS
 from tests.faults.world import house
 from tests.support import wait_until
 
-_FIRST = tuple(KILLS)
+_OF_CLAUDE = ("stop run", "freeze run", "hold lock", "kill relay", "kill run process")
 
 
 @pytest.mark.timeout(600)
@@ -26,3 +26,18 @@ def test_every_fault_once(tmp_path: Path) -> None:
     assert world.account.faults.keys() == FAULTS.keys()
     for counted in ("bytes compared", "messages", "looks"):
         assert world.account.of(counted) > 0
+
+
+@pytest.mark.claude
+@pytest.mark.timeout(600)
+def test_claude_among_faults(tmp_path: Path) -> None:
+    """The real CLI: nothing runs that nobody allowed, each message is read once, whoever is killed."""
+    with house(tmp_path, tmp_path, seed=2, runs=1, listeners=1, claude=1) as world:
+        for name in _OF_CLAUDE:
+            wait_until(
+                lambda: world.account.of("permissions") or world.some_life(), "a run at work"
+            )
+            FAULTS[name](world)
+        wait_until(lambda: world.account.of("Claude runs") > 0, "a Claude run")
+    assert world.account.is_clean, world.account.table()
+    assert world.account.of("permissions") > 0

@@ -24,10 +24,11 @@ from runlog import Workspace
 from runlog.run.events import TERMINAL_STATUS
 from runner.keeper.tree import descendants
 from tests.faults.account import Account
+from tests.faults.claude import asked_of_claude, compare_claude, decisions
 from tests.faults.listeners import Listener
-from tests.support import DEADLINE_S, end_runs, events, free_port, tree_of, wait_until
+from tests.support import DEADLINE_S, end_runs, events, free_port, tree_of
 
-__all__ = ["Life", "Program", "World", "house"]
+__all__ = ["Life", "Program", "SlowMachine", "World", "house"]
 
 AGENT = Path(__file__).with_name("agent.py")
 
@@ -38,6 +39,14 @@ _UNSEEN = "not seen"
 _CALL_S = 3 * DEADLINE_S
 # What lies in a root when nothing goes on there: all else is left over.
 _OF_THE_ROOT = frozenset({"_catalog.json", "_runner.lock", "_index", "_troubles.json", "_key"})
+
+
+# So long a program may take to be up, or a Claude run to its end: some hundred times what either takes.
+_SLOW_S = 5 * DEADLINE_S
+
+
+class SlowMachine(Exception):
+    """Something was not done in time that is under way: that says nothing of the product."""
 
 
 @dataclass
@@ -74,11 +83,20 @@ class Program:
 
     def kill(self) -> None:
         """SIGKILL, once it is up, and the next one at once."""
-        wait_until(lambda: self.is_up, f"{self.argv[5]} to be up")
+        self.wait_up()
         with self.lock:
             self.process.kill()
             self.process.wait()
             self.start()
+
+    def wait_up(self) -> None:
+        """:raises SlowMachine: it is alive, and has not come so far in minutes."""
+        deadline = time.monotonic() + _SLOW_S
+        while not self.is_up:
+            if time.monotonic() > deadline and self.process.poll() is None:
+                raise SlowMachine(f"{self.argv[5]} is not up after {_SLOW_S:g} s")
+            assert time.monotonic() < deadline, f"{self.argv[5]} ends before it is up"
+            time.sleep(_PAUSE_S)
 
     def end(self) -> bool:
         """SIGTERM; whether it went in time."""
@@ -108,6 +126,7 @@ class Life:
     asked: set[str] = field(default_factory=set)
     done: list[str] = field(default_factory=list)  # the faults that it has met
     seen: str = _UNSEEN
+    is_claude: bool = False
 
     @property
     def run_id(self) -> str:
@@ -124,15 +143,20 @@ class Life:
                     line = Path(f"/proc/{proc.pid}/cmdline").read_bytes()
                     if b"guard.py" in line:
                         found["guard"] = proc.pid
-                    elif b"agent.py" in line:
+                    elif (
+                        b"agent.py" in line
+                        or Path(f"/proc/{proc.pid}/exe").readlink().name == "claude"
+                    ):
                         found["agent"] = proc.pid
         return found
 
 
 class World:
-    """:param runs: so many at once. :param listeners: so many of each run."""
+    """:param runs: so many at once. :param listeners: so many of each run. :param claude: so many more, of Claude."""
 
-    def __init__(self, root: Path, logs: Path, seed: int, *, runs: int, listeners: int) -> None:
+    def __init__(
+        self, root: Path, logs: Path, seed: int, *, runs: int, listeners: int, claude: int
+    ) -> None:
         self.root = root
         self.account = Account()
         self.random = random.Random(seed)
@@ -141,11 +165,19 @@ class World:
         command = [sys.executable, "-m", "tailcast", "--root", str(root)]
         self.command = command
         self.relay = Program([*command, "relay", "--port", str(self.port)], logs / "relay.log")
-        runner = ["runner", "--grace-s", "1", "--max-running", str(runs), "--scripted-model"]
+        runner = [
+            "runner",
+            "--grace-s",
+            "1",
+            "--max-running",
+            str(runs + claude),
+            "--scripted-model",
+        ]
         self.runner = Program([*command, *runner], logs / "runner.log")
         self.doing: set[str] = set()  # faults that go on now
         self.may: frozenset[str] = frozenset()  # what may come of any run, for now
         self._size = runs
+        self._claude = claude
         self._listeners = listeners
         self._number = 0
         self._ended = threading.Event()
@@ -171,6 +203,7 @@ class World:
             except httpx.HTTPError as error:
                 told = repr(error)
             time.sleep(_PAUSE_S)
+        self.relay.wait_up()  # or it is that slow
         raise AssertionError(f"{method} {path}: no answer but {told}")
 
     @property
@@ -212,7 +245,7 @@ class World:
             if not program.end():
                 self.account.wrong("leftovers", f"{program.argv[5]} did not end on SIGTERM")
 
-    def start_run(self) -> Life:
+    def start_run(self, *, is_claude: bool = False) -> Life:
         self._number += 1
         run_id = f"run-{self._number}"
         argv = [sys.executable, "-I", "-S", str(AGENT), str(self.random.uniform(0.005, 0.05))]
@@ -221,17 +254,26 @@ class World:
             "run_id": run_id,
             "params": {"argv": argv, "input": "stdin"},
         }
+        if is_claude:
+            body = asked_of_claude(run_id, self.random)
         may = self.may
         # One of that id is there already: the answer to an earlier try did not come.
         self.call("POST", "/workflows", 201, 409, json=body)
         kinds = [_LISTENERS[n % len(_LISTENERS)] for n in range(self._listeners)]
         listeners = [Listener(self.address, run_id, kind, self.account) for kind in kinds]
-        life = Life(runlog.open_workspace(self.root, run_id), listeners)
+        life = Life(runlog.open_workspace(self.root, run_id), listeners, is_claude=is_claude)
         life.may |= may | self.may
         with self._lock:
             self.lives[run_id] = life
-        self.account.count("runs")
+        self.account.count("Claude runs" if is_claude else "runs")
         return life
+
+    def decide(self, life: Life, state: dict[str, Any]) -> None:
+        """Answer what a Claude run asks for."""
+        for decision in decisions(state, self.random):
+            # Undecided it is asked again; 409: it has been decided, or the run has ended.
+            path = f"/workflows/{life.run_id}/permissions"
+            self.call("POST", path, 202, 404, 409, json=decision)
 
     def say(self, life: Life, text: str) -> str:
         """Post a message until it is taken, under one id; with the end of the run it is taken back."""
@@ -251,6 +293,8 @@ class World:
         def guarded() -> None:
             try:
                 work()
+            except SlowMachine as error:
+                self.account.slow(str(error))
             except Exception as error:  # of the world itself, or of what it asks for
                 self.account.wrong(
                     "false statuses", f"{getattr(work, '__name__', work)}: {error!r}"
@@ -266,7 +310,10 @@ class World:
                     self.account.wrong("losses", f"{program.argv[5]} ended by itself")
             with self._lock:
                 lives = list(self.lives.values())
-            if len(lives) < self._size:
+            claude = [life for life in lives if life.is_claude]
+            if len(claude) < self._claude:
+                self.start_run(is_claude=True)
+            elif len(lives) - len(claude) < self._size:
                 self.start_run()
             elif done := [life for life in lives if life.seen in TERMINAL_STATUS.values()]:
                 self._finish(done[0])
@@ -278,6 +325,11 @@ class World:
         while not self._ended.wait(self.random.uniform(0, 0.2)):
             if life := self.some_life():
                 self.say(life, "go on")
+            for life in list(self.lives.values()):
+                if life.is_claude and life.seen == "waiting":
+                    state = self.call("GET", f"/workflows/{life.run_id}", 200, 404)
+                    if state.status_code == 200:
+                        self.decide(life, state.json())
 
     def _watch(self) -> None:
         """What is shown of each run, all the time."""
@@ -302,7 +354,7 @@ class World:
         shown = f"{status} {row['reason']}" if row["reason"] else status
         if status in TERMINAL_STATUS.values():
             # What is lost is shown as failed before the runner has said so, and may yet be told otherwise.
-            if not {status, shown} & life.may:
+            if not {status, shown} & life.may and not (life.is_claude and status == "completed"):
                 self.account.wrong(
                     "false statuses", f"{life.run_id}: {shown}, not one of {life.may}"
                 )
@@ -326,7 +378,7 @@ class World:
     def _finish(self, life: Life) -> None:
         """Have it end, and compare all that is known of it."""
         life.may.add("completed")
-        if life.seen not in TERMINAL_STATUS.values():
+        if life.seen not in TERMINAL_STATUS.values() and not life.is_claude:
             self.say(life, "finish")
         shown = self._wait_for_end(life)
         told = [e for e in events(life.run) if e["type"] in TERMINAL_STATUS]
@@ -343,15 +395,23 @@ class World:
             if listener.end not in (status, "ended"):
                 who = f"{listener.kind} of {life.run_id}"
                 self.account.wrong("false statuses", f"{who} heard {listener.end}, not {status}")
-        self._compare_counts(life, shown)
+        if life.is_claude:
+            told = "failed" not in life.may  # of a full disk, among others
+            compare_claude(
+                life.run_id, life.run.files, events(life.run), self.account, all_is_told=told
+            )
+        else:
+            self._compare_counts(life, shown)
         self._compare_messages(life, shown)
         self._wait_gone(life)
         self._remove(life)
 
     def _wait_for_end(self, life: Life) -> str:
-        deadline = time.monotonic() + DEADLINE_S
+        deadline = time.monotonic() + (_SLOW_S if life.is_claude else DEADLINE_S)
         while time.monotonic() < deadline:
             state = self.call("GET", f"/workflows/{life.run_id}", 200).json()
+            if life.is_claude:
+                self.decide(life, state)
             # Its process died, but nobody has said so in the stream yet: the runner is about to.
             if state["status"] in TERMINAL_STATUS.values() and state["ended_at"]:
                 reason = state["reason"] or ""
@@ -383,7 +443,7 @@ class World:
             self.account.wrong("repeats", f"{life.run_id}: receipts: {receipts}")
         if missing := life.said - set(inbox):
             self.account.wrong("losses", f"{life.run_id}: taken, but not in its inbox: {missing}")
-        if got != [i for i in inbox if i in got]:
+        if not life.is_claude and got != [i for i in inbox if i in got]:
             self.account.wrong("losses", f"{life.run_id}: heard in another order")
         if shown.endswith("lost"):
             return  # nobody was there to say what became of the last of them
@@ -393,7 +453,7 @@ class World:
                 self.account.wrong(
                     "losses", f"{life.run_id}: no receipt of {key}: {final.get(key)}"
                 )
-        if shown == "completed":
+        if shown == "completed" and not life.is_claude:
             # The agent hears nothing after `finish`.
             unheard = {key for key, state in final.items() if state == "delivered"} - set(got)
             before = set(inbox[: inbox.index(got[-1]) + 1]) if got else set()
@@ -438,7 +498,7 @@ class World:
 
 @contextlib.contextmanager
 def house(
-    folder: Path, logs: Path, seed: int, *, runs: int = 4, listeners: int = 3
+    folder: Path, logs: Path, seed: int, *, runs: int = 4, listeners: int = 3, claude: int = 0
 ) -> Iterator[World]:
     """A world in a folder of its own; at the end all of it is compared, and nothing of it is left.
 
@@ -446,7 +506,7 @@ def house(
     """
     root = folder / "workspaces"
     root.mkdir(mode=0o700)
-    world = World(root, logs, seed, runs=runs, listeners=listeners)
+    world = World(root, logs, seed, runs=runs, listeners=listeners, claude=claude)
     try:
         world.begin()
         yield world

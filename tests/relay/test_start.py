@@ -48,7 +48,7 @@ def test_start(relay: Relay) -> None:
 def test_everything_asked_is_in_the_manifest(relay: Relay) -> None:
     asked = {
         "workflow": "claude",
-        "prompt": [{"type": "text", "text": "lone \ud800 surrogate"}],
+        "prompt": [{"type": "text", "text": "a whole \U0001f600 character"}],
         "params": {"max_turns": 3},
         "run_id": "whole",
         "interactive": True,

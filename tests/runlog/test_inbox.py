@@ -208,11 +208,15 @@ def test_an_external_run_takes_messages_and_no_resume(root: Path) -> None:
 
 
 def test_a_posted_line(workspace: Workspace) -> None:
-    posted = post(workspace, text("Grüße \ud800", delivery="queue"))
+    posted = post(workspace, text("Grüße \U0001f600", delivery="queue"))
     assert posted.message_id.startswith("msg-")
     (line,) = read_inbox(workspace.inbox)
     assert isinstance(line, InboxLine)
-    assert (line.content, line.delivery, line.offset) == ("Grüße \ud800", "queue", posted.offset)
+    assert (line.content, line.delivery, line.offset) == (
+        "Grüße \U0001f600",
+        "queue",
+        posted.offset,
+    )
     assert list(line.body)[:2] == ["id", "timestamp"]
     assert workspace.inbox.stat().st_mode & 0o777 == 0o600
 
@@ -401,3 +405,35 @@ def test_taking_a_message_back(workspace: Workspace, write: Write) -> None:
     lock.release()
     with pytest.raises(RunFinished):
         cancel_message(workspace, "queued")
+
+
+@pytest.mark.parametrize("left", ["nothing", "half a line", "the first line", "another line"])
+@pytest.mark.parametrize("long", [False, True])
+def test_a_resume_after_the_inbox_of_an_ended_run_was_cut(
+    workspace: Workspace, write: Write, left: str, long: bool
+) -> None:
+    """It is asked to go on, whether the line ends before the place that the run had come to, or goes over it."""
+    for number in range(3):
+        post(workspace, text(f"{number}", id=f"old-{number}"))
+    write("workflow_started")
+    for number in range(3):
+        write("message_received", message_id=f"old-{number}", state="completed")
+    before = workspace.inbox.read_bytes()
+    write("workflow_completed", inbox_offset=len(before), stats={})
+    assert run_status(workspace) == "completed"
+    kept = {
+        "nothing": b"",
+        "half a line": before[:20],
+        "the first line": before[: before.index(b"\n") + 1],
+        "another line": b'{"type":"message","content":"by hand"}\n',
+    }
+    workspace.inbox.write_bytes(kept[left])
+    assert run_status(workspace) == "completed"
+    posted = post(workspace, text("on" * (500 if long else 1), resume=True))
+    assert run_status(workspace) == "queued"
+    state = read_state(workspace)
+    ids = [line.id for line in pending_lines(workspace, state)]
+    assert ids[-1] == posted.message_id and not {"old-0", "old-1"} & set(ids)
+    write("message_received", message_id=posted.message_id, state="completed")
+    write("workflow_completed", inbox_offset=posted.offset, stats={})
+    assert run_status(workspace) == "completed"

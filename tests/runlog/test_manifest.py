@@ -36,7 +36,7 @@ BAD_IDS = ["", ".", "..", "../x", "a/b", "a%2fb", "a\0", "-a", "_a", ".a", "A", 
 
 def test_what_was_asked_comes_back(root: Path) -> None:
     asked: dict[str, Any] = {
-        "prompt": [{"type": "text", "text": "hi \ud800"}],
+        "prompt": [{"type": "text", "text": "hi \U0001f600"}],
         "params": {"n": 1, "deep": {"list": [None, True]}},
         "interactive": True,
         "chat_history": [{"role": "user", "content": "before"}],

@@ -75,6 +75,38 @@ def test_forged_end_ends_nothing(
     assert runlog.run_status(run) == ("failed" if killed else "completed")
 
 
+@pytest.mark.usefixtures("runner")
+@pytest.mark.parametrize("ended_first", [False, True])
+@pytest.mark.parametrize("kind", ["workflow_started", "workflow_unparked"])
+def test_forged_start_begins_nothing(
+    root: Path, tmp_path: Path, kind: str, ended_first: bool
+) -> None:
+    """Neither live, nor for whoever reads it anew or the end only; nor in the row of the run that has ended."""
+    run = working(root, tmp_path / "go")
+    began = wait_for(run, "workflow_started")
+    watching = runlog.StateReader(run)
+    watching.read()
+    if ended_first:
+        write(run, "workflow_completed", result="forged", stats={"attempt": 7}, inbox_offset=0)
+    forged = {"workflow": "forged", "params": {}, "pid": 1, "attempt": 99, "inbox_offset": 0}
+    write(run, kind, **forged)
+    filler = runlog.encode({"type": "log", "message": "x" * 1000}) * 2000
+    runlog.append_lines(run.stream, filler)
+    write(run, kind, **forged)
+    for state in (watching.read(), runlog.read_state(run)):
+        assert (state.attempt, state.pid, state.workflow) == (1, began["pid"], "command")
+        assert state.attempt_at == began["timestamp"] and state.status == "running"
+    assert runlog.summarize(run).attempt in (0, 1)  # its line is not in the tail
+    (tmp_path / "go").touch()
+    wait_until(lambda: not runlog.is_locked(run.lock), "the end", LONG_S)
+    write(run, kind, **forged)
+    for state in (watching.read(), runlog.read_state(run)):
+        assert (state.status, state.attempt, state.result) == ("completed", 1, {"exit_code": 0})
+    row = runlog.summarize(run)
+    assert (row.status, row.attempt) == ("completed", 1)
+    watching.close()
+
+
 def _genuine(run: Workspace) -> list[runlog.Event]:
     told = [e for e in events(run) if e["type"] in {kind for kind, _ in ENDS}]
     return [e for e in told if isinstance(e.get("seal"), str) and e["seal"] != "0" * 32]
@@ -167,7 +199,7 @@ def test_source_is_human_only_if_somebody_vouches(root: Path) -> None:
 
 def test_marks(root: Path) -> None:
     run = runlog.create_run(root, "claude", prompt="hello")
-    answers = {"How much?": 1.5, "é\ud800": ["a", None, True, {"b": 2**60}]}
+    answers = {"How much?": 1.5, "é\U0001f600": ["a", None, True, {"b": 2**60}]}
     runlog.post(run, {"type": "answer", "question_id": "q1", "answers": answers})
     line = json.loads(run.inbox.read_bytes())
     assert is_vouched(run, line)

@@ -21,7 +21,7 @@ from runlog import (
     read_batch,
 )
 from runlog.groups.catalog import CatalogEntry
-from runlog.groups.resolution import Fault, Refused, Start, refused
+from runlog.groups.resolution import MAX_FAULTS, Fault, Faults, Refused, Start, refused
 
 from ..http.asked import StartRun
 from ..http.problems import Problem
@@ -31,11 +31,10 @@ from .models import BatchInputAsked, StartBatch
 
 __all__ = ["create_resolved", "is_common", "resolve_input", "start_batch"]
 
-_MAX_FAULTS = 20
 _PARAMS = ("params", "runtime_overrides")
 # Of these, a name of an input's goes over the common one.
 _BY_NAME = (*_PARAMS, "labels")
-# And these are an input's own, or else the common one.
+# And these are an input's own, null too, or else the common one.
 _WHOLE = ("thread_id", "trace", "output_schema")
 
 
@@ -87,6 +86,7 @@ def create_resolved(
             limits=start.limits,
             words=start.words,
             output_schema=start.output_schema,
+            named=start.named,
         )
         for own, start in zip(asked.inputs, starts, strict=True)
     ]
@@ -115,28 +115,27 @@ def _resolve_all(root: Path, catalog: Catalog, asked: StartBatch) -> list[Start]
 
     :raises Refused: what is wrong with the request, of at most 20 places.
     """
+    found = Faults()
     if asked.batch_id is not None:
         try:
             check_run_id(asked.batch_id)
         except BadRunId as error:
-            raise refused("/batch_id", str(error).replace("run id", "batch id")) from None
+            found.add(refused("/batch_id", str(error).replace("run id", "batch id")))
     entries = catalog.entries()
     starts: list[Start] = []
-    faults: dict[Fault, str] = {}  # and the kind of each
     for number, own in enumerate(asked.inputs):
         try:
             starts.append(resolve_input(root, entries, asked, own))
         except Refused as error:
-            placed = [Fault(_place(f.pointer, number, own), f.detail) for f in error.faults]
-            faults |= dict.fromkeys(placed, error.kind)
-        if len(faults) >= _MAX_FAULTS:
+            for fault in error.faults:
+                place = _place(fault.pointer, number, own)
+                placed = Fault(place, fault.detail)
+                found.add(Refused(error.kind, f"{place}: {fault.detail}", [placed]))
+        if len(found) >= MAX_FAULTS:
             break
-    faults |= dict.fromkeys(_twice(asked), "invalid-request")
-    if faults:
-        told = list(faults)[:_MAX_FAULTS]
-        kinds = set(faults.values())
-        detail = "; ".join(f"{fault.pointer}: {fault.detail}" for fault in told[:5])
-        raise Refused(kinds.pop() if len(kinds) == 1 else "invalid-request", detail, told)
+    for fault in _twice(asked):
+        found.add(Refused("invalid-request", f"{fault.pointer}: {fault.detail}", [fault]))
+    found.raise_if_any()
     return starts
 
 
@@ -153,7 +152,7 @@ def resolve_input(
     for name in ("workflow", "deployment"):
         fields[name] = getattr(asked, name)
     for name in _WHOLE:
-        fields[name] = getattr(asked if getattr(own, name) is None else own, name)
+        fields[name] = getattr(own if name in own.model_fields_set else asked, name)
     for name in _BY_NAME:
         common, given = getattr(asked, name), getattr(own, name)
         if common is not None or given is not None:
@@ -167,7 +166,7 @@ def is_common(pointer: str, own: BatchInputAsked) -> bool:
     if name in _BY_NAME:
         return bool(path) and path[0] not in (getattr(own, name) or {})
     if name in _WHOLE:
-        return getattr(own, name) is None
+        return name not in own.model_fields_set
     return name in ("workflow", "deployment")
 
 
@@ -199,6 +198,6 @@ def _check_run_ids_free(root: Path, asked: StartBatch) -> None:
             f"There is a run {names} already. Choose another run_id, or leave it out and get one made",
             errors=[
                 {"pointer": f"#/inputs/{number}/run_id", "detail": f"{run_id!r} is taken"}
-                for number, run_id in taken[:_MAX_FAULTS]
+                for number, run_id in taken[:MAX_FAULTS]
             ],
         )

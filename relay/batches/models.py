@@ -30,6 +30,9 @@ _BATCH_ID_EXAMPLE = "batch-20250119t103045-m3x9ta"
 _RUN_ID_EXAMPLES = ["command-20250119t103045-k7f2qa", "command-20250119t103045-p2b5ze"]
 
 
+_OR_NONE = "In place of the common one; null: without it. Left out: the common one"
+
+
 class BatchInputAsked(Asked):
     """One run of a batch."""
 
@@ -46,10 +49,10 @@ class BatchInputAsked(Asked):
     priority: Priority | None = None
     title: Title | None = None
     labels: Labels | None = Field(None, description="Over the common ones, name by name")
-    thread_id: ThreadId | None = None
-    trace: Trace | None = None
+    thread_id: ThreadId | None = Field(None, description=_OR_NONE)
+    trace: Trace | None = Field(None, description=_OR_NONE)
     park_after_s: ParkAfter | None = None
-    output_schema: OutputSchema | None = None
+    output_schema: OutputSchema | None = Field(None, description=_OR_NONE)
 
 
 class StartBatch(Asked):

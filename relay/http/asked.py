@@ -85,37 +85,44 @@ MessageId = Annotated[
     ),
 ]
 Priority = Annotated[int, Field(ge=-MAX_PRIORITY, le=MAX_PRIORITY)]
-Limits = Annotated[
-    dict[str, Any],
-    Field(
-        json_schema_extra={
-            "additionalProperties": False,
-            "properties": {
-                name: {"type": "number", "exclusiveMinimum": 0, "description": bounds}
-                for name, bounds in LIMITS.items()
-            },
-        },
+
+
+def _limits(kind: str | list[str], description: str | None = None) -> Any:
+    properties: Any = {
+        name: {"type": kind, "exclusiveMinimum": 0, "description": bounds}
+        for name, bounds in LIMITS.items()
+    }
+    return Field(
+        description=description,
+        json_schema_extra={"additionalProperties": False, "properties": properties},
         examples=[{"wall_time_s": 3600, "cost_usd": 2.5}],
-    ),
-]
+    )
+
+
+def _labels(kind: str | list[str], description: str) -> Any:
+    values: Any = {"type": kind, "maxLength": MAX_LABEL_CHARS}
+    return Field(
+        description=description,
+        json_schema_extra={
+            "maxProperties": MAX_LABELS,
+            "propertyNames": {"pattern": LABEL_NAME_PATTERN},
+            "additionalProperties": values,
+        },
+        examples=[{"team": "search", "ticket": "AB-12"}],
+    )
+
+
+_OVER_OTHERS = "In place of those of these names; null takes one out"
+Limits = Annotated[dict[str, Any], _limits("number")]
+LimitsOver = Annotated[dict[str, Any], _limits(["number", "null"], _OVER_OTHERS)]
+Labels = Annotated[dict[str, Any], _labels("string", "Name -> value, to find runs by")]
+LabelsOver = Annotated[dict[str, Any], _labels(["string", "null"], _OVER_OTHERS)]
 Title = Annotated[
     str,
     Field(
         description="One line for listings, in place of that of the prompt",
         json_schema_extra={"minLength": 1, "maxLength": MAX_TITLE_CHARS},
         examples=["Nightly review"],
-    ),
-]
-Labels = Annotated[
-    dict[str, Any],
-    Field(
-        description="Name -> value, to find runs by",
-        json_schema_extra={
-            "maxProperties": MAX_LABELS,
-            "propertyNames": {"pattern": LABEL_NAME_PATTERN},
-            "additionalProperties": {"type": "string", "maxLength": MAX_LABEL_CHARS},
-        },
-        examples=[{"team": "search", "ticket": "AB-12"}],
     ),
 ]
 ThreadId = Annotated[
@@ -304,11 +311,11 @@ class StartAgain(Asked):
     run_id: OwnId | None = None
     interactive: bool | None = None
     priority: Priority | None = None
-    limits: Limits | None = Field(None, description="In place of those of these names")
+    limits: LimitsOver | None = None
     park_after_s: ParkAfter | None = None
     chat_history: ChatHistory | None = None
     title: Title | None = None
-    labels: Labels | None = Field(None, description="In place of those of these names")
+    labels: LabelsOver | None = None
     thread_id: ThreadId | None = None
     trace: Trace | None = None
     output_schema: OutputSchema | None = None

@@ -7,12 +7,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .settings import RelayError
 
-__all__ = ["RootPath", "own_path", "read_root_path"]
+__all__ = ["RootPath", "own_path", "read_root_path", "with_own_paths"]
 
 # Starts of paths of ours: below such a one nobody could tell which of the two is meant.
 _OURS = frozenset({"api", "assets", "dialects", "docs", "login", "runs", "compare", "metrics"})
 # Nothing that a page or a cookie would have to escape.
 _ROOT_PATH = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._~-]*)*")
+
+# In a sentence: `See /docs`, `GET /api/v1/catalog`.
+_PATH_IN_TEXT = re.compile(r"(?<![^\s(`])(?=/(?:docs|api/v1)\b)")
 
 _root_path: ContextVar[str] = ContextVar("root_path", default="")
 
@@ -20,6 +23,12 @@ _root_path: ContextVar[str] = ContextVar("root_path", default="")
 def own_path(path: str) -> str:
     """A path of ours as a client of this request asks for it. :param path: as the routes know it, from its `/` on."""
     return _root_path.get() + path
+
+
+def with_own_paths(text: str) -> str:
+    """A text for people, with the paths of ours in it as a client of this request asks for them."""
+    root_path = _root_path.get()
+    return _PATH_IN_TEXT.sub(root_path, text) if root_path else text
 
 
 def read_root_path(text: str) -> str:

@@ -30,6 +30,7 @@ from runlog import (
     Unusable,
     encode,
 )
+from runlog.disk.pointers import escaped
 from runlog.errors import (
     BadAnswers,
     BadDeployment,
@@ -41,7 +42,7 @@ from runlog.errors import (
 from runlog.groups.resolution import Refused
 
 from .asked import UNION_TAGS
-from .paths import own_path
+from .paths import own_path, with_own_paths
 
 __all__ = [
     "KINDS",
@@ -183,10 +184,16 @@ class Problem(Exception):
             "type": own_path(f"/docs#{self.kind}"),
             "title": self.kind.replace("-", " ").capitalize(),
             "status": self.status,
-            "detail": self.detail,
+            "detail": with_own_paths(self.detail),
         }
         if self.errors:
-            body["errors"] = list(self.errors)
+            body["errors"] = [
+                {
+                    name: with_own_paths(told) if name == "detail" else told
+                    for name, told in error.items()
+                }
+                for error in self.errors
+            ]
         return body
 
 
@@ -224,7 +231,7 @@ def problem_of(error: Exception) -> Problem:
         return Problem(422, error.kind, error.detail, errors=errors)
     if isinstance(error, BadAnswers):
         errors = [
-            {"pointer": f"#/answers/{_escaped(key)}", "detail": detail}
+            {"pointer": f"#/answers/{escaped(key)}", "detail": detail}
             for key, detail in error.faults.items()
         ]
         return Problem(422, "invalid-request", str(error), errors=errors)
@@ -300,11 +307,6 @@ def told_of(error: ValidationError) -> list[dict[str, str]]:
     """The first faults of a body, as `Problem` takes them."""
     faults = error.errors(include_url=False, include_input=False)[:MAX_FAULTS]
     return [_told({**fault, "loc": ("body", *fault["loc"])}) for fault in faults]
-
-
-def _escaped(key: str) -> str:
-    """A key as a part of a JSON pointer (RFC 6901)."""
-    return key.replace("~", "~0").replace("/", "~1")
 
 
 def _invalid(errors: Sequence[Mapping[str, str]]) -> Problem:

@@ -181,6 +181,7 @@ class Waited(BaseModel):
     )
     turn: TurnView | None = Field(description="that was waited for, or else the last")
     state: RunView
+    links: dict[str, str] = Field(description="`wait`: to wait for the same again")
 
 
 class StartedAndWaited(RunStarted):
@@ -268,6 +269,7 @@ class Accepted(BaseModel):
 class AcceptedAndWaited(Accepted):
     """With `wait` the fields of `Waited` too."""
 
+    links: dict[str, str] = Field(description="`wait`: for the end of the turn that answers it")
     done: bool | None = Field(None, description="with `wait`, as are the following")
     text: str | None = None
     turn: TurnView | None = None

@@ -30,7 +30,7 @@ from ..http.asked import (
 from ..http.callers import Caller
 from ..http.problems import Problem
 from ..http.shown import Accepted, AcceptedAndWaited
-from .waiting import Wait, wait_for
+from .waiting import Wait, wait_for, wait_link
 
 __all__ = ["post_line", "router"]
 
@@ -98,7 +98,9 @@ async def send(
     The same `id` again changes nothing, and answers with the offset of the first.
     """
     posted = await on_run(partial(_send, services, who, run, asked))
+    link = wait_link(run.run_id, "turn", posted.message_id)
     told: dict[str, Any] = {"message_id": posted.message_id, "offset": posted.offset}
+    told["links"] = {"wait": link}
     if wait is not None:
         told |= await wait_for(request, services, run, goal_of_message(posted.message_id), wait)
     return Json(told, 200 if told.get("done") else 202)

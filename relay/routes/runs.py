@@ -43,7 +43,7 @@ from ..starting.create_run import start_run
 from ..streaming.responses import EventStream
 from ..streaming.sse import Variant
 from ..streaming.subscriber import StreamQuery
-from .waiting import Wait, wait_for
+from .waiting import Wait, wait_for, wait_link
 
 __all__ = ["names_of", "router"]
 
@@ -157,6 +157,7 @@ async def _start(
         )
     if wait is not None:
         body = await wait_for(request, services, workspace, goal_of("turn"), wait)
+        links["wait"] = wait_link(workspace.run_id, "turn")
         status = body["state"]["status"]
     else:
         status = await in_thread(_status, workspace) if started.repeated else "queued"

@@ -1,5 +1,6 @@
 """The start of a run once more: as its `run.json` has it, with what is asked to be otherwise."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ __all__ = ["start_again"]
 
 # Where what is asked goes over what was, name by name.
 _BY_NAME = ("params", "runtime_overrides", "labels", "limits")
+# And where null, which is no value of these, takes one out.
+_TAKEN_OUT = ("labels", "limits")
 
 
 def start_again(root: Path, run: Workspace, asked: StartAgain) -> StartRun:
-    """The start to make: not checked yet. Of what the deployment of the run fixes, what it says by now.
+    """The start to make: not checked yet. Of a deployment: what the run itself asked for; else what that says now.
 
     The `trace` is not repeated, nor are id and batch; the files of the run are its own.
 
@@ -35,6 +38,9 @@ def start_again(root: Path, run: Workspace, asked: StartAgain) -> StartRun:
         if name in _BY_NAME and given is not None:
             given = fields.get(name, {}) | given
         fields[name] = given
+    for name in _TAKEN_OUT:
+        if fields.get(name):
+            fields[name] = {key: value for key, value in fields[name].items() if value is not None}
     return StartRun(**{name: value for name, value in fields.items() if value is not None})
 
 
@@ -62,19 +68,31 @@ def _as_asked(root: Path, made: Manifest) -> dict[str, Any]:
 
 
 def _within(deployment: Deployment, made: Manifest, fields: dict[str, Any]) -> dict[str, Any]:
-    """Without what a start of this deployment may not bring: it may have changed since."""
+    """What the start of the run named itself, without what a start of this deployment may not bring: it may have
+    changed since. Of a run that does not tell what it named: all that it had, likewise.
+    """
     allowed = deployment.allowed_overrides
+    if made.named is not None:
+        fields = {name: value for name, value in fields.items() if f"/{name}" in made.named}
     for name in OWN_OVERRIDES - {"labels"}:
         if name not in allowed and getattr(deployment, name) is not None:
             fields[name] = None
-    if "labels" not in allowed:
-        fields["labels"] = {
-            name: value for name, value in fields["labels"].items() if name not in deployment.labels
-        }
+
+    def named(of: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        names = values.keys() if made.named is None else made.named_in(of)
+        return {name: value for name, value in values.items() if name in names}
+
+    fields["labels"] = {
+        name: value
+        for name, value in named("labels", made.words.labels).items()
+        if "labels" in allowed or name not in deployment.labels
+    }
     fields["limits"] = {
         name: value
-        for name, value in made.limits.items()
+        for name, value in named("limits", made.limits).items()
         if value <= deployment.limits.get(name, value)
     }
-    overrides = {name: made.params[name] for name in allowed if name in made.params}
+    overrides = {
+        name: value for name, value in named("params", made.params).items() if name in allowed
+    }
     return fields | {"deployment": deployment.name, "runtime_overrides": overrides}

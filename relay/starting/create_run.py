@@ -5,7 +5,9 @@ Nothing here is HTTP but the `Problem`s. All of it waits for the disk: call it f
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from runlog import (
     BadRunId,
@@ -17,11 +19,13 @@ from runlog import (
     read_manifest,
 )
 from runlog.disk.stamp import Stamp, stamp_of
-from runlog.errors import BadDeployment, BadLimit, BadOwnWords, UnknownDeployment
+from runlog.errors import BadDeployment, BadOwnWords, UnknownDeployment
 from runlog.groups.catalog import CatalogEntry, read_catalog
 from runlog.groups.deployments import read_deployment
 from runlog.groups.resolution import (
+    MAX_FAULTS,
     Fault,
+    Faults,
     Refused,
     Start,
     check_start,
@@ -30,8 +34,9 @@ from runlog.groups.resolution import (
     refused,
     start_of_deployment,
 )
-from runlog.run.limits import check_limits
-from runlog.run.own_words import OwnWords, check_own_words
+from runlog.run.limits import faults_of_limits
+from runlog.run.manifest import takes_spare
+from runlog.run.own_words import NO_WORDS, OwnWords, check_own_words
 from runlog.run.reserved import take
 
 from ..http.asked import StartRun
@@ -100,34 +105,56 @@ def resolve_start(root: Path, entries: Mapping[str, CatalogEntry], asked: StartR
     :raises Refused: what is wrong with the request.
     :raises BrokenDeployment: the file of its deployment can't be used.
     """
+    found = Faults()
     if asked.run_id is not None:
         try:
             check_run_id(asked.run_id)
         except BadRunId as error:
-            raise refused("/run_id", str(error)) from None
-    try:
-        check_limits(asked.limits or {})
-    except BadLimit as error:
-        raise refused(f"/limits/{error.name}", str(error)) from None
-    words = _words_of(asked)
-    if asked.deployment is not None:
-        return _resolve_deployment(root, entries, asked, words, asked.deployment)
+            found.add(refused("/run_id", str(error)))
+    limits = dict(asked.limits or {})
+    for bad in islice(faults_of_limits(asked.limits or {}), MAX_FAULTS):
+        found.add(refused(f"/limits/{bad.name}", str(bad)))
+        del limits[bad.name]  # the rest is looked at without it
+    words = NO_WORDS
+    with found.gather():
+        words = _words_of(asked)
+    start: Start | None = None
+    with found.gather():
+        if asked.deployment is not None:
+            start = _resolve_deployment(root, entries, asked, words, limits, asked.deployment)
+        else:
+            start = _resolve_workflow(entries, asked, words, limits, found)
+    found.raise_if_any()
+    assert start is not None
+    return start
+
+
+def _resolve_workflow(
+    entries: Mapping[str, CatalogEntry],
+    asked: StartRun,
+    words: OwnWords,
+    limits: dict[str, float],
+    found: Faults,
+) -> Start:
+    """:param found: takes what is wrong beside what is raised."""
+    chat_history: list[Any] = []
+    with found.gather():
+        chat_history = history_of(asked.chat_history)
+    if asked.runtime_overrides is not None:
+        told = "They go with a `deployment`: send what you need in `params`"
+        found.add(refused("/runtime_overrides", told))
     if asked.workflow is None:
         raise refused("/workflow", "Name the `workflow` to start, or a `deployment`")
-    if asked.runtime_overrides is not None:
-        raise refused(
-            "/runtime_overrides", "They go with a `deployment`: send what you need in `params`"
-        )
     start = Start(
         workflow=asked.workflow,
         prompt=asked.prompt,
         params=asked.params,
         interactive=asked.interactive or False,
-        chat_history=history_of(asked.chat_history),
+        chat_history=chat_history,
         deployment=None,
         priority=asked.priority or 0,
         park_after_s=asked.park_after_s,
-        limits=asked.limits or {},
+        limits=limits,
         words=words,
         output_schema=asked.output_schema,
     )
@@ -148,33 +175,36 @@ def _resolve_deployment(
     entries: Mapping[str, CatalogEntry],
     asked: StartRun,
     words: OwnWords,
+    limits: dict[str, float],
     name: str,
 ) -> Start:
+    found = Faults()
     if asked.workflow is not None:
-        raise refused("/workflow", "A deployment has its own workflow: send one of the two")
+        found.add(refused("/workflow", "A deployment has its own workflow: send one of the two"))
     if "params" in asked.model_fields_set:
-        raise refused(
-            "/params", "A deployment has its own params: send what it allows in `runtime_overrides`"
-        )
-    try:
-        deployment = read_deployment(root, name)
-    except (BadDeployment, UnknownDeployment) as error:
-        raise refused("/deployment", str(error)) from None
-    entry = entry_of(entries, deployment.workflow, "/deployment")
+        told = "A deployment has its own params: send what it allows in `runtime_overrides`"
+        found.add(refused("/params", told))
     overrides = asked.runtime_overrides or {}
-    start = start_of_deployment(
-        deployment,
-        prompt=asked.prompt,
-        overrides=overrides,
-        interactive=asked.interactive,
-        chat_history=asked.chat_history,
-        priority=asked.priority,
-        park_after_s=asked.park_after_s,
-        limits=asked.limits,
-        words=words,
-        output_schema=asked.output_schema,
-    )
-    check_start(entry, start, overrides)
+    with found.gather():
+        try:
+            deployment = read_deployment(root, name)
+        except (BadDeployment, UnknownDeployment) as error:
+            raise refused("/deployment", str(error)) from None
+        start = start_of_deployment(
+            deployment,
+            prompt=asked.prompt,
+            overrides=overrides,
+            interactive=asked.interactive,
+            chat_history=asked.chat_history,
+            priority=asked.priority,
+            park_after_s=asked.park_after_s,
+            limits=limits,
+            words=words,
+            output_schema=asked.output_schema,
+            found=found,
+        )
+        check_start(entry_of(entries, deployment.workflow, "/deployment"), start, overrides)
+    found.raise_if_any()
     return start
 
 
@@ -200,6 +230,8 @@ def _create_once(root: Path, catalog: Catalog, asked: StartRun, key: str) -> Sta
 
 def _reserved_id(root: Path, start: Start) -> str | None:
     """Of a folder in which a runner has got ready for such a run."""
+    if not takes_spare(start.words, start.output_schema):
+        return None
     return take(root, start.workflow, start.params, start.interactive, start.limits)
 
 

@@ -20,7 +20,8 @@ from ..disk.durable import folder_locked, names_in, remove_file, sync_folder
 from ..disk.layout import RunId, Workspace, check_run_id, make_root, new_run_id
 from ..disk.plain import may_be_unfit, unfit
 from ..disk.read import MAX_FILE_BYTES, read_plain
-from ..disk.records import decode, encode, now_iso
+from ..disk.records import decode, encode
+from ..disk.ticks import next_iso
 from ..errors import BadRunId, BadValues, BatchExists, RunExists, RunlogError, UnknownBatch
 from ..run.manifest import Manifest, read_manifest, remove_building, remove_run, sync_run, write_run
 from ..run.own_words import NO_WORDS, OwnWords, check_own_words
@@ -77,6 +78,7 @@ class BatchInput:
     limits: dict[str, Any] = field(default_factory=dict)
     words: OwnWords = NO_WORDS
     output_schema: dict[str, Any] | None = None
+    named: tuple[str, ...] | None = None
 
 
 def create_batch(
@@ -102,7 +104,7 @@ def create_batch(
     root = make_root(root)
     batch = Batch(
         batch_id=check_run_id(batch_id) if batch_id is not None else new_run_id("batch"),
-        created_at=now_iso(),
+        created_at=next_iso(),
         workflow=workflow,
         run_ids=_run_ids(workflow, [asked.run_id for asked in inputs]),
         deployment=deployment,
@@ -112,8 +114,15 @@ def create_batch(
     with _reserved(root, batch) as making:
         made: list[Workspace] = []
         try:
+            made_at, before = batch.created_at, ""
             for run_id, asked in zip(batch.run_ids, inputs, strict=True):
-                made.append(write_run(root, _manifest(batch, run_id, asked), durable=False))
+                if (
+                    run_id < before
+                ):  # of ids that are the caller's own: of one time they would begin by their names
+                    made_at = next_iso()
+                before = run_id
+                manifest = _manifest(batch, run_id, made_at, asked)
+                made.append(write_run(root, manifest, durable=False))
             with ThreadPoolExecutor(_SYNC_THREADS) as threads:
                 list(threads.map(sync_run, made))
             sync_folder(root)
@@ -287,11 +296,11 @@ def _run_ids(workflow: str, chosen: list[str | None]) -> tuple[str, ...]:
     return tuple(run_id if run_id is not None else next(rest) for run_id in chosen)
 
 
-def _manifest(batch: Batch, run_id: str, asked: BatchInput) -> Manifest:
+def _manifest(batch: Batch, run_id: str, made_at: str, asked: BatchInput) -> Manifest:
     return Manifest(
         run_id=run_id,
         workflow=batch.workflow,
-        created_at=batch.created_at,
+        created_at=made_at,
         prompt=asked.prompt,
         params=asked.params,
         interactive=asked.interactive,
@@ -303,6 +312,7 @@ def _manifest(batch: Batch, run_id: str, asked: BatchInput) -> Manifest:
         limits=asked.limits,
         words=check_own_words(**asked.words.as_json()),
         output_schema=asked.output_schema,
+        named=asked.named,
     )
 
 

@@ -3,6 +3,7 @@
 Neither HTTP nor files: the command line asks the same of it, so a deployment means the same by both ways.
 """
 
+import contextlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -13,6 +14,7 @@ from jsonschema.exceptions import ValidationError as ParamsError
 
 from .. import BadMessage
 from ..disk.plain import unfit
+from ..disk.pointers import escaped
 from ..run.earlier import checked_history
 from ..run.inbox_lines import check_message
 from ..run.output_schema import NOTHING_FETCHED, faults_of_schema
@@ -22,7 +24,9 @@ from .dependencies import DEPENDENCIES_KEYWORD, in_order
 from .deployments import OWN_OVERRIDES, Deployment
 
 __all__ = [
+    "MAX_FAULTS",
     "Fault",
+    "Faults",
     "Refused",
     "Start",
     "check_deployment",
@@ -33,7 +37,9 @@ __all__ = [
     "start_of_deployment",
 ]
 
-_MAX_FAULTS = 20
+# Of one request.
+MAX_FAULTS = 20
+_DETAILS = 5  # in the sentence of them all
 _WALKED = ("prompt", "params", "output_schema")
 
 
@@ -55,6 +61,38 @@ class Refused(Exception):
         self.faults = faults
 
 
+class Faults:
+    """All that is wrong with a request, to be told at once."""
+
+    def __init__(self) -> None:
+        self._found: dict[Fault, str] = {}  # and the kind of each
+        self._details: list[str] = []
+
+    @contextlib.contextmanager
+    def gather(self) -> Iterator[None]:
+        """Keep what the block is refused for; it is left there."""
+        try:
+            yield
+        except Refused as refused:
+            self.add(refused)
+
+    def add(self, refused: Refused) -> None:
+        self._found |= dict.fromkeys(refused.faults, refused.kind)
+        self._details.append(refused.detail)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def raise_if_any(self) -> None:
+        """:raises Refused: of at most 20 places."""
+        if not self._found:
+            return
+        kinds = set(self._found.values())
+        kind = kinds.pop() if len(kinds) == 1 else "invalid-request"
+        detail = "; ".join(dict.fromkeys(self._details[:_DETAILS]))
+        raise Refused(kind, detail, list(self._found)[:MAX_FAULTS])
+
+
 @dataclass(frozen=True, slots=True)
 class Start:
     """A run to make: all that `create_run` takes, beside its id."""
@@ -70,6 +108,7 @@ class Start:
     limits: dict[str, float]
     words: OwnWords = NO_WORDS
     output_schema: dict[str, Any] | None = None
+    named: tuple[str, ...] | None = None
 
     def fields(self) -> dict[str, Any]:
         """As arguments of `create_run`."""
@@ -97,12 +136,14 @@ def start_of_deployment(
     limits: Mapping[str, float] | None = None,
     words: OwnWords = NO_WORDS,
     output_schema: dict[str, Any] | None = None,
+    found: Faults | None = None,
 ) -> Start:
     """The start that a deployment and what was sent with it come to; None leaves a thing to the deployment.
 
     :param overrides: params, in place of the deployment's own of those names.
     :param limits: each a limit (see `check_limits`), in place of the deployment's, or beside them.
     :param words: checked; beside the deployment's, or in place of them if it allows that.
+    :param found: takes what is wrong; left out, that is raised.
     :raises Refused: an override is not allowed, or a limit is looser than the deployment's.
     """
     allowed = ", ".join(deployment.allowed_overrides) or "none"
@@ -112,12 +153,12 @@ def start_of_deployment(
             f"/runtime_overrides/{name}",
             f"`{deployment.name}` does not allow to override {name[:100]!r}. Allowed: {allowed}",
         )
-        for name in islice(refused_ones, _MAX_FAULTS)
+        for name in islice(refused_ones, MAX_FAULTS)
     ]
     for name, value in (limits or {}).items():
-        own = deployment.limits.get(name)
-        if own is not None and value > own:
-            told = f"`{deployment.name}` has {own:g}; a start may only go below that"
+        most = deployment.limits.get(name)
+        if most is not None and value > most:
+            told = f"`{deployment.name}` has {most:g}; a start may only go below that"
             faults.append(Fault(f"/limits/{name}", told))
     labels = {**deployment.labels, **words.labels}
     if len(labels) > MAX_LABELS:
@@ -127,15 +168,34 @@ def start_of_deployment(
         Fault(pointer, f"`{deployment.name}` has its own, and does not allow another one")
         for pointer in _replaced(deployment, words, output_schema)
     ]
+    own, found = found is None, Faults() if found is None else found
     if faults:
-        told = "; ".join(fault.detail for fault in faults[:_MAX_FAULTS])
-        raise Refused("invalid-request", told, faults[:_MAX_FAULTS])
+        told = "; ".join(fault.detail for fault in faults[:_DETAILS])
+        found.add(Refused("invalid-request", told, faults))
+    with found.gather():
+        chat_history = history_of(chat_history)
+    if own:
+        found.raise_if_any()
+    given = {
+        "prompt": prompt,
+        "interactive": interactive,
+        "chat_history": chat_history or None,
+        "priority": priority,
+        "park_after_s": park_after_s,
+        "output_schema": output_schema,
+        "title": words.title,
+        "thread_id": words.thread_id,
+        "trace": words.trace,
+        "params": overrides or {},
+        "limits": limits or {},
+        "labels": words.labels,
+    }
     return Start(
         workflow=deployment.workflow,
         prompt=deployment.prompt if prompt is None else prompt,
         params=deployment.params | dict(overrides or {}),
         interactive=deployment.interactive if interactive is None else interactive,
-        chat_history=history_of(chat_history),
+        chat_history=chat_history or [],
         deployment=deployment.name,
         priority=deployment.priority if priority is None else priority,
         park_after_s=deployment.park_after_s if park_after_s is None else park_after_s,
@@ -147,7 +207,17 @@ def start_of_deployment(
             trace=words.trace,
         ),
         output_schema=deployment.output_schema if output_schema is None else output_schema,
+        named=tuple(_pointers(given)),
     )
+
+
+def _pointers(given: Mapping[str, Any]) -> Iterator[str]:
+    """To what is given; of params, limits and labels to each by its name."""
+    for name, value in given.items():
+        if name in ("params", "limits", "labels"):
+            yield from (f"/{name}/{escaped(key)}" for key in value)
+        elif value is not None:
+            yield f"/{name}"
 
 
 def _replaced(
@@ -174,7 +244,7 @@ def history_of(chat_history: list[Any] | None) -> list[Any]:
     if bad:
         faults = [Fault(f"/chat_history{fault.pointer}", fault.detail) for fault in bad]
         told = "; ".join(f"chat_history{fault.pointer}: {fault.detail}" for fault in bad[:3])
-        raise Refused("invalid-request", told, faults[:_MAX_FAULTS])
+        raise Refused("invalid-request", told, faults[:MAX_FAULTS])
     return turns
 
 
@@ -183,15 +253,23 @@ def check_start(entry: CatalogEntry, start: Start, overrides: Collection[str] = 
     :raises Refused: the workflow can't be started so.
     """
     _check_values(start, *_WALKED, "chat_history")
-    _check_prompt(entry, start.prompt, start.interactive)
-    _check_output_schema(entry, start.output_schema)
-    if start.prompt is None and entry.prompt == "required" and not start.interactive:
-        raise refused("/prompt", f"`{entry.name}` needs a prompt: say what is to be done")
+    found = Faults()
+    with found.gather():
+        _check_prompt(entry, start.prompt)
+        if start.prompt is None and entry.prompt == "required" and not start.interactive:
+            raise refused("/prompt", f"`{entry.name}` needs a prompt: say what is to be done")
+    with found.gather():
+        _check_interactive(entry, start.interactive)
+    with found.gather():
+        _check_output_schema(entry, start.output_schema)
     faults = _faults(entry.params, start.params)
-    if start.deployment is None:
-        _raise_bad_params(entry, [_fault(fault) for fault in faults])
-    else:
-        _raise_bad_params(entry, [_placed(fault, start.deployment, overrides) for fault in faults])
+    with found.gather():
+        if start.deployment is None:
+            _raise_bad_params(entry, [_fault(fault) for fault in faults])
+        else:
+            placed = [_placed(fault, start.deployment, overrides) for fault in faults]
+            _raise_bad_params(entry, placed)
+    found.raise_if_any()
 
 
 def check_deployment(entry: CatalogEntry, deployment: Deployment) -> None:
@@ -200,10 +278,20 @@ def check_deployment(entry: CatalogEntry, deployment: Deployment) -> None:
     :raises Refused: it could never be started so.
     """
     _check_values(deployment, *_WALKED, "description", "allowed_overrides")
-    _check_prompt(entry, deployment.prompt, deployment.interactive)
-    if deployment.warm and not entry.warm:
-        raise refused("/warm", f"Nothing can be got ready ahead for `{entry.name}`: leave it out")
-    _check_output_schema(entry, deployment.output_schema)
+    found = Faults()
+    with found.gather():
+        _check_prompt(entry, deployment.prompt)
+    with found.gather():
+        _check_interactive(entry, deployment.interactive)
+    with found.gather():
+        if deployment.warm and not entry.warm:
+            told = f"Nothing can be got ready ahead for `{entry.name}`: leave it out"
+            raise refused("/warm", told)
+        if deployment.warm and deployment.output_schema is not None:
+            told = "Nothing can be got ready ahead for runs with an `output_schema`: leave one of the two out"
+            raise refused("/warm", told)
+    with found.gather():
+        _check_output_schema(entry, deployment.output_schema)
     unknown = list(
         islice(
             (
@@ -211,15 +299,18 @@ def check_deployment(entry: CatalogEntry, deployment: Deployment) -> None:
                 for number, name in enumerate(deployment.allowed_overrides)
                 if name not in OWN_OVERRIDES and not _may_have(entry.params, name)
             ),
-            _MAX_FAULTS,
+            MAX_FAULTS,
         )
     )
     if unknown:
-        raise Refused("invalid-request", "; ".join(fault.detail for fault in unknown), unknown)
+        told = "; ".join(fault.detail for fault in unknown[:_DETAILS])
+        found.add(Refused("invalid-request", told, unknown))
     required = entry.params.get("required", [])
     left = [name for name in required if name not in deployment.allowed_overrides]
     faults = _faults(entry.params | {"required": left}, deployment.params)
-    _raise_bad_params(entry, [_fault(fault) for fault in faults])
+    with found.gather():
+        _raise_bad_params(entry, [_fault(fault) for fault in faults])
+    found.raise_if_any()
 
 
 def _check_values(asked: Start | Deployment, *names: str) -> None:
@@ -235,7 +326,7 @@ def _check_values(asked: Start | Deployment, *names: str) -> None:
     raise Refused("invalid-request", "; ".join(faults.values()), placed)
 
 
-def _check_prompt(entry: CatalogEntry, prompt: str | list[Any] | None, interactive: bool) -> None:
+def _check_prompt(entry: CatalogEntry, prompt: str | list[Any] | None) -> None:
     if prompt is not None:
         if entry.prompt == "none":
             raise refused("/prompt", f"`{entry.name}` takes no prompt: leave it out")
@@ -243,6 +334,9 @@ def _check_prompt(entry: CatalogEntry, prompt: str | list[Any] | None, interacti
             check_message({"type": "message", "content": prompt})
         except BadMessage as error:
             raise refused("/prompt", str(error).replace("the message", "the prompt")) from None
+
+
+def _check_interactive(entry: CatalogEntry, interactive: bool) -> None:
     if interactive and not entry.interactive:
         raise refused("/interactive", f"`{entry.name}` can't be interactive: leave it out")
 
@@ -298,7 +392,7 @@ _Validator: Any = validators.extend(  # type: ignore[no-untyped-call]
 def _faults(schema: dict[str, Any], params: dict[str, Any]) -> list[ParamsError]:
     validator = _Validator(schema, **NOTHING_FETCHED)
     # Cut while they come: each costs some KiB, and there may be one for each value.
-    faults = islice(validator.iter_errors(params), _MAX_FAULTS)
+    faults = islice(validator.iter_errors(params), MAX_FAULTS)
     try:
         return sorted(faults, key=lambda fault: list(map(str, fault.path)))
     except RecursionError:  # of a schema that goes down with them

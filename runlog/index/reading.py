@@ -75,7 +75,13 @@ def read_slim(workspace: Workspace) -> Manifest | None:
         return None
     title = title_of(manifest)
     return replace(
-        manifest, prompt=title, params={}, chat_history=[], limits={}, output_schema=None
+        manifest,
+        prompt=title,
+        params={},
+        chat_history=[],
+        limits={},
+        output_schema=None,
+        named=None,
     )
 
 

@@ -7,10 +7,21 @@ from typing import Any, Literal, get_args
 from ..disk.layout import Workspace
 from ..disk.tail import LogReplaced
 from .events import Status, is_terminal
+from .inbox import find_message
 from .inbox_lines import InboxLine, read_inbox
+from .manifest import read_manifest
 from .state import RunState, Turn
+from .words import PROMPT_ID
 
-__all__ = ["AWAITED", "Awaited", "Goal", "Reached", "goal_of", "goal_of_message"]
+__all__ = [
+    "AWAITED",
+    "Awaited",
+    "Goal",
+    "Reached",
+    "check_message_known",
+    "goal_of",
+    "goal_of_message",
+]
 
 Awaited = Literal["end", "turn", "attention"]
 """`end`: the run has ended. `turn`: it is at rest, or has ended. `attention`: it asks a person, or has ended."""
@@ -38,24 +49,37 @@ def goal_of(awaited: Awaited) -> Goal:
 
 
 def goal_of_message(message_id: str) -> Goal:
-    """The end of the turn that a message began or went into; or that it came to nothing; or that the run ended."""
+    """The end of the turn that a message began or went into; or that it came to nothing; or that the run ended.
+
+    Whether there is such a message is for the caller to know: see `check_message_known`.
+    """
 
     def answered(workspace: Workspace, state: RunState, status: Status) -> Reached | None:
+        state = state.shown_as(status)
         receipt = state.messages.get(message_id)
         number = state.turn_of.get(message_id)
         turn = state.turn
         if receipt == "dropped":
             return Reached()
-        if receipt == "completed":
-            if turn is None or number is None:
-                return Reached()  # of those that know no turns
-            if turn.number > number:
-                return Reached(state.answers.get(number))
-            if not turn.running:
-                return Reached(state.answers.get(number), turn)
-        return _last(state.shown_as(status)) if is_terminal(status) else None
+        if receipt != "completed" and not is_terminal(status):
+            return None
+        if turn is None or number is None:
+            return Reached()  # of those that know no turns; or nobody has taken it
+        if turn.number > number:
+            return Reached(state.answers.get(number))
+        return None if turn.running else Reached(state.answers.get(number), turn)
 
     return answered
+
+
+def check_message_known(workspace: Workspace, state: RunState, message_id: str) -> None:
+    """:raises UnknownMessage: neither the run nor its inbox knows it, so nobody will ever answer it.
+    :raises Unusable: the inbox can't be read.
+    """
+    if message_id in state.messages or message_id in state.turn_of:
+        return
+    if message_id != f"{PROMPT_ID}{workspace.run_id}" or read_manifest(workspace).prompt is None:
+        find_message(workspace, message_id)
 
 
 def _end(workspace: Workspace, state: RunState, status: Status) -> Reached | None:

@@ -35,7 +35,7 @@ from .state import RunState
 from .status import ended_status, is_alive, read_state, tail_state
 from .vouch import vouched
 
-__all__ = ["InboxReader", "Posted", "cancel_message", "inbox_closed", "post"]
+__all__ = ["InboxReader", "Posted", "cancel_message", "find_message", "inbox_closed", "post"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +108,7 @@ def cancel_message(
     :raises UnknownMessage: no message of that id.
     :raises RunFinished: it was delivered, completed or dropped already, or the run has ended.
     """
-    line = _find(workspace, message_id)
-    if line is None or line.type != "message":
-        raise UnknownMessage(
-            f"run {workspace.run_id!r} has no message {message_id[:128]!r}",
-            f"See its inbox: {workspace.inbox.name}",
-        )
+    find_message(workspace, message_id)
     if receipts is None:
         receipts = read_state(workspace).messages
     receipt = receipts.get(message_id, "queued")
@@ -121,6 +116,20 @@ def cancel_message(
         raise RunFinished(f"message {message_id!r} is {receipt} already", "It can't be taken back")
     cancel = {"type": "cancel", "message_id": message_id}
     return post(workspace, cancel if by is None else cancel | {"by": by})
+
+
+def find_message(workspace: Workspace, message_id: str) -> InboxLine:
+    """The message of that id in the inbox.
+
+    :raises UnknownMessage: there is none.
+    """
+    line = _find(workspace, message_id)
+    if line is None or line.type != "message":
+        raise UnknownMessage(
+            f"run {workspace.run_id!r} has no message {message_id[:128]!r}",
+            f"See its inbox: {workspace.inbox.name}",
+        )
+    return line
 
 
 @contextlib.contextmanager

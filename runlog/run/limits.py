@@ -1,13 +1,20 @@
 """Limits of a run: their names, and what can be one. What passes them is for the runner to see."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..disk.plain import MAX_SAFE
 from ..errors import BadLimit
 from .state import RunState
 
-__all__ = ["LIMITS", "check_limits", "parse_limit", "passed_count", "tightest"]
+__all__ = [
+    "LIMITS",
+    "check_limits",
+    "faults_of_limits",
+    "parse_limit",
+    "passed_count",
+    "tightest",
+]
 
 # name -> what it bounds. Times are of one attempt and begin anew when a run is reopened; what is counted goes on.
 LIMITS = {
@@ -26,21 +33,30 @@ def check_limits(limits: Mapping[str, Any]) -> dict[str, float]:
     :raises BadLimit: a name is unknown, or its value no number above 0 and up to 2**53 (for `turns` and
         `output_bytes`: a whole one).
     """
+    for fault in faults_of_limits(limits):
+        raise fault
+    return dict(limits)
+
+
+def faults_of_limits(limits: Mapping[str, Any]) -> Iterator[BadLimit]:
+    """What `check_limits` would raise, for each limit that is none."""
     for name, value in limits.items():
         if name not in LIMITS:
-            raise BadLimit(
+            yield BadLimit(
                 name, f"there is no limit {name[:60]!r}", f"Use one of {', '.join(LIMITS)}"
             )
+            continue
         whole = name in _WHOLE
         number = isinstance(value, int) or (isinstance(value, float) and not whole)
         if not number or isinstance(value, bool) or not 0 < value <= MAX_SAFE:
             kind = "whole number" if whole else "number"
-            raise BadLimit(
+            # Not `str` of anything: that of a deeply nested list is a RecursionError.
+            shown = str(value) if isinstance(value, str | int | float) else type(value).__name__
+            yield BadLimit(
                 name,
-                f"the limit {name} can't be {str(value)[:60]}",
+                f"the limit {name} can't be {shown[:60]}",
                 f"Give a {kind} above 0, and up to 2**53",
             )
-    return dict(limits)
 
 
 def parse_limit(text: str) -> dict[str, float]:

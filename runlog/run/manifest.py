@@ -12,9 +12,11 @@ from ..disk.append import Unusable, open_plain
 from ..disk.durable import remove_tree, sync_folder
 from ..disk.layout import RunId, Workspace, check_run_id, make_root, new_run_id
 from ..disk.plain import may_be_unfit, unfit
+from ..disk.pointers import unescaped
 from ..disk.read import MAX_FILE_BYTES, is_of_file, read_object
-from ..disk.records import encode, from_epoch, from_iso, now_iso, to_iso
+from ..disk.records import encode, from_epoch, from_iso, to_iso
 from ..disk.tail import read_records
+from ..disk.ticks import next_iso
 from ..errors import BadValues, RunExists, UnknownRun
 from .earlier import checked_history, usable_history
 from .graves import remove_leftovers, remove_run
@@ -34,6 +36,7 @@ __all__ = [
     "remove_leftovers",
     "remove_run",
     "start_order",
+    "takes_spare",
     "title_of",
 ]
 
@@ -55,9 +58,9 @@ class Manifest:
     against the schema of the workflow by whoever created the run; the run process checks them again.
     `deployment` and `batch_id` name what it was started from. Of queued runs the one of the highest `priority` is
     started first. `limits`: name -> number; to pass one ends the run. `park_after_s`: so long it rests with its
-    process; 0 for ever, None as the runner has it.
-    started first. `limits`: name -> number; to pass one ends the run. `words` are fields of their own in the file.
-    `output_schema`: a JSON Schema (checked) that the result has to fit.
+    process; 0 for ever, None as the runner has it. `words` are fields of their own in the file.
+    `output_schema`: a JSON Schema (checked) that the result has to fit. `named`: of a run of a deployment, JSON
+    pointers to what its start itself named (`/limits/turns`), the rest is the deployment's; None: nobody kept that.
     """
 
     run_id: str
@@ -74,6 +77,16 @@ class Manifest:
     park_after_s: float | None = None
     words: OwnWords = NO_WORDS
     output_schema: dict[str, Any] | None = None
+    named: tuple[str, ...] | None = None
+
+    def named_in(self, field_name: str) -> frozenset[str]:
+        """The names within a field (`limits`) that the start itself named."""
+        start = f"/{field_name}/"
+        return frozenset(
+            unescaped(pointer.removeprefix(start))
+            for pointer in self.named or ()
+            if pointer.startswith(start)
+        )
 
 
 def create_run(
@@ -91,6 +104,7 @@ def create_run(
     park_after_s: float | None = None,
     words: OwnWords = NO_WORDS,
     output_schema: dict[str, Any] | None = None,
+    named: tuple[str, ...] | None = None,
     run_id: str | None = None,
 ) -> Workspace:
     """Put a queued run on the disk; when this returns it survives a power cut.
@@ -106,7 +120,7 @@ def create_run(
     manifest = Manifest(
         run_id=check_run_id(run_id) if run_id is not None else new_run_id(workflow),
         workflow=workflow,
-        created_at=now_iso(),
+        created_at=next_iso(),
         prompt=prompt,
         params=params or {},
         interactive=interactive,
@@ -118,15 +132,20 @@ def create_run(
         park_after_s=park_after_s,
         words=check_own_words(**words.as_json()),
         output_schema=output_schema,
+        named=named,
     )
     root = make_root(root)
-    # A spare has its environment already, and was told of no schema.
-    if run_id is None and words.trace is None and output_schema is None:
+    if run_id is None and takes_spare(words, output_schema):
         reserved = take(root, workflow, manifest.params, interactive, manifest.limits)
         if reserved is not None:
             with contextlib.suppress(RunExists):  # its runner gave it up meanwhile
                 return write_run(root, replace(manifest, run_id=reserved))
     return write_run(root, manifest)
+
+
+def takes_spare(words: OwnWords, output_schema: dict[str, Any] | None) -> bool:
+    """Whether a process that was got ready ahead can do it: that has its environment already, and knows no schema."""
+    return words.trace is None and output_schema is None
 
 
 def write_run(root: Path, manifest: Manifest, *, durable: bool = True) -> Workspace:
@@ -201,7 +220,7 @@ def read_manifest(workspace: Workspace) -> Manifest:
     deployment, batch_id = data.get("deployment"), data.get("batch_id")
     priority, limits = data.get("priority"), data.get("limits")
     park_after_s = data.get("park_after_s")
-    output_schema = data.get("output_schema")
+    output_schema, named = data.get("output_schema"), data.get("named")
     return Manifest(
         run_id=workspace.run_id,
         workflow=workflow if isinstance(workflow, str) else EXTERNAL,
@@ -217,6 +236,7 @@ def read_manifest(workspace: Workspace) -> Manifest:
         park_after_s=park_after_s if is_park_time(park_after_s) else None,
         words=usable_words(data),
         output_schema=output_schema if isinstance(output_schema, dict) else None,
+        named=tuple(p for p in named if isinstance(p, str)) if isinstance(named, list) else None,
     )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from runlog import BadLimit, RunlogError, Workspace, new_run_id, read_manifest
 from runlog.disk.stamp import Stamp, stamp_of
 from runlog.groups.deployments import DEPLOYMENTS_FOLDER, MAX_WARM, list_deployments
+from runlog.run.manifest import takes_spare
 from runlog.run.reserved import request_key, reservations, reserve
 
 from ..attempt.run import stderr_tail
@@ -77,11 +78,19 @@ class Spares:
         self._swept_at = 0.0
 
     def note(self, workspace: Workspace) -> None:
-        """A run was started."""
-        if self._most_common:
-            manifest = read_manifest(workspace)  # with its params, which the view does not keep
+        """A run was started. Those that no spare could do say nothing of what to get ready."""
+        if not self._most_common:
+            return
+        manifest = read_manifest(workspace)  # with its params, which the view does not keep
+        usable = takes_spare(manifest.words, manifest.output_schema)
+        if usable and manifest.batch_id is None:
             asked = (manifest.workflow, manifest.params, manifest.interactive, manifest.limits)
             self._started.append(request_key(*asked))
+
+    @property
+    def noted(self) -> list[str]:
+        """The requests of the runs that were started last, the oldest first."""
+        return list(self._started)
 
     def take(self, run_id: str) -> Started | None:
         """Have the spare begin that waits in the folder of this run; None if there is none that can."""

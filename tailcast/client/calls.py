@@ -115,7 +115,7 @@ def start(workflow: str | None, key: str | None, fields: Mapping[str, Any]) -> C
 def again(run_id: str, key: str | None, fields: Mapping[str, Any]) -> Call[Started]:
     headers = {"idempotency-key": key or f"tailcast-{secrets.token_hex(16)}"}
     path = run_path(run_id, "/again")
-    return Call("POST", path, _as(Started), body=given(fields), headers=headers)
+    return Call("POST", path, _as(Started), body=dict(fields), headers=headers)
 
 
 def list_runs(

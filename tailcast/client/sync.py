@@ -102,7 +102,7 @@ class Client(BatchCalls):
 
     def again(self, run_id: str, *, idempotency_key: str | None = None, **fields: Any) -> Started:
         """Start a run as this one was started, but for `fields`: those of `start`; of `params` (of a deployment's run
-        `runtime_overrides`), `labels` and `limits` those names that are given.
+        `runtime_overrides`), `labels` and `limits` those names that are given. None takes one out.
         """
         return self._do(calls.again(run_id, idempotency_key, fields))
 

@@ -58,8 +58,9 @@ def again(
 ) -> int:
     """Start a run as that one was started, but for what is given here.
 
-    A --param, --label or --limit goes in place of the one of that name. Of a run of a deployment, what that fixes it
-    fixes as it is now, and --param sets what it allows. Nothing of the run's files comes along.
+    A --param, --label or --limit goes in place of the one of that name; --limit NAME=none takes it out. Of a run of a
+    deployment, what its own start did not name is as that has it now, and --param sets what it allows. Nothing of the
+    run's files comes along.
     """
     check_shown(follow=follow, wait=wait, timeout_s=timeout)
     workspace = find_run(root, run)
@@ -70,7 +71,7 @@ def again(
         params: params_of(None, param or []) or None,
         "run_id": run_id,
         "priority": priority,
-        "limits": limits_of(limit) or None,
+        "limits": _limits_over(limit or []) or None,
         "title": title,
         "labels": labels_of(label) or None,
         "thread_id": thread,
@@ -89,6 +90,16 @@ def again(
         timeout_s=timeout,
         as_json=as_json,
     )
+
+
+def _limits_over(given: list[str]) -> dict[str, float | None]:
+    """:raises BadLimit: see `limits_of`."""
+    out = {text.partition("=")[0]: text for text in given if text.partition("=")[2] == "none"}
+    kept = [text for text in given if text not in out.values()]
+    parsed: dict[str, float | None] = {**limits_of(kept)}
+    for name in out:
+        limits_of([f"{name}=1"])  # there is such a limit
+    return parsed | dict.fromkeys(out)
 
 
 def _resolved(

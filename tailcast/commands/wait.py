@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from runlog.run.awaited import AWAITED, goal_of, goal_of_message
+from runlog.run.awaited import AWAITED, check_message_known, goal_of, goal_of_message
+from runlog.run.status import read_state
 
 from ..cli.errors import CommandError
 from ..cli.options import DEFAULT_ROOT, AnyRun, AsJson, Root, find_run
@@ -44,5 +45,8 @@ def wait(
         raise CommandError(f"there is no --for {awaited!r}", f"One of {', '.join(AWAITED)}")
     if message_id is not None and what == "attention":
         raise CommandError("--message goes with --for turn", "Leave out --for")
-    goal = goal_of(what) if message_id is None else goal_of_message(message_id)
-    return wait_and_tell(find_run(root, run), goal, timeout, as_json=as_json)
+    workspace, goal = find_run(root, run), goal_of(what)
+    if message_id is not None:
+        check_message_known(workspace, read_state(workspace), message_id)
+        goal = goal_of_message(message_id)
+    return wait_and_tell(workspace, goal, timeout, as_json=as_json)

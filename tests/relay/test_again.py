@@ -1,5 +1,6 @@
 """`POST …/again`: the same start once more, with what is asked to be otherwise."""
 
+import json
 import os
 from dataclasses import asdict
 from typing import Any
@@ -49,6 +50,7 @@ def test_the_same_once_more(relay: Relay) -> None:
     run_id = start(relay, **ASK, trace=TRACE)
     first = rest(made(relay, run_id))
     first["words"]["trace"] = None  # this one is of another trace, or of none
+    assert first["named"] is None  # of a workflow all of it is the run's own
     assert rest(again(relay, run_id)) == first
     assert rest(again(relay, run_id, {})) == first
     assert again(relay, run_id, {"run_id": "own-again", "trace": TRACE}).words.trace == TRACE
@@ -134,3 +136,99 @@ def test_with_a_key_it_is_one_run_and_with_wait_it_waits(relay: Relay) -> None:
     assert late.status_code == 202 and late.json()["done"] is False
     say(Workspace(relay.root, run_id), "workflow_started", attempt=1)  # type: ignore[arg-type]
     assert rest(again(relay, run_id)) == rest(made(relay, run_id))  # one that goes on, too
+
+
+def test_what_the_deployment_gave_is_as_it_gives_it_now(relay: Relay) -> None:
+    body: dict[str, Any] = {
+        "workflow": "claude",
+        "prompt": "look",
+        "params": {"model": "large", "max_turns": 5},
+        "allowed_overrides": ["model", "max_turns", "title", "labels"],
+        "limits": {"turns": 9, "cost_usd": 5},
+        "labels": {"team": "a"},
+        "title": "Old",
+        "priority": 3,
+        "park_after_s": 60,
+    }
+    assert put(relay, "gives", body).status_code == 201
+    plain = start(relay, deployment="gives")
+    own = start(
+        relay,
+        deployment="gives",
+        prompt="mine",
+        priority=7,
+        limits={"turns": 4},
+        labels={"n/1": "1"},
+        runtime_overrides={"max_turns": 7},
+    )
+    assert made(relay, plain).named == ()
+    named = {"/prompt", "/priority", "/limits/turns", "/labels/n~11", "/params/max_turns"}
+    assert set(made(relay, own).named or ()) == named
+    now = body | {
+        "prompt": "look again",
+        "params": {"model": "small", "max_turns": 6},
+        "limits": {"cost_usd": 2},
+        "labels": {"team": "b"},
+        "title": "New",
+        "priority": 1,
+        "park_after_s": None,
+    }
+    assert put(relay, "gives", now).status_code == 200
+    other = again(relay, plain)
+    assert (other.prompt, other.priority, other.park_after_s) == ("look again", 1, None)
+    assert (other.params, other.limits) == (now["params"], now["limits"])
+    assert (other.words.title, other.words.labels) == ("New", {"team": "b"})
+    other = again(relay, own)
+    assert (other.prompt, other.priority) == ("mine", 7)
+    assert other.params == {"model": "small", "max_turns": 7}
+    assert other.limits == {"turns": 4, "cost_usd": 2}
+    assert other.words.labels == {"team": "b", "n/1": "1"}
+    assert other.named == made(relay, own).named  # and so on, from one to the next
+    # One of before, which does not tell: all that it had, as far as that is allowed.
+    run = Workspace(relay.root, plain)  # type: ignore[arg-type]
+    old = json.loads(run.manifest.read_bytes())
+    del old["named"]
+    run.manifest.write_bytes(json.dumps(old).encode())
+    other = again(relay, plain)
+    assert (other.prompt, other.priority, other.params) == ("look", 3, body["params"])
+    assert other.limits == {"turns": 9, "cost_usd": 2}  # 5 is looser than what it allows by now
+
+
+def test_null_takes_a_limit_and_a_label_out(relay: Relay) -> None:
+    run_id = start(relay, **ASK)
+    other = again(relay, run_id, {"limits": {"turns": None}, "labels": {"a": None, "x": None}})
+    assert other.limits == {"cost_usd": 2} and other.words.labels == {"b": "2"}
+    assert put(relay, "nulls", {"workflow": "claude", "limits": {"turns": 9}}).status_code == 201
+    of_one = start(relay, deployment="nulls", prompt="x", limits={"turns": 4})
+    assert again(relay, of_one, {"limits": {"turns": None}}).limits == {"turns": 9}
+    refused(relay.post("/workflows", ASK | {"limits": {"turns": None}}), "#/limits/turns")
+
+
+def test_all_that_is_wrong_is_told_at_once(relay: Relay) -> None:
+    bad: dict[str, Any] = {
+        "title": "",
+        "labels": {"a b": "c"},
+        "trace": "x",
+        "thread_id": "",
+        "limits": {"nothing": 1, "turns": -1},
+        "run_id": "UP",
+        "output_schema": {"type": 7},
+        "chat_history": [{"role": "nobody", "content": "x"}],
+    }
+    places = ["/run_id", "/limits/nothing", "/limits/turns", "/title", "/labels/a b"]
+    places += ["/thread_id", "/trace", "/chat_history/0/role"]
+    answer = relay.post("/workflows", bad | {"workflow": "claude", "params": {"max_turns": 0}})
+    assert answer.status_code == 422 and answer.json()["type"] == "/docs#invalid-request"
+    told = {error["pointer"] for error in answer.json()["errors"]}
+    assert {*(f"#{p}" for p in places), "#/output_schema/type", "#/params/max_turns"} <= told
+    assert "#/prompt" in told
+    assert put(relay, "faults", {"workflow": "claude", "title": "Its own"}).status_code == 201
+    answer = relay.post(
+        "/workflows",
+        bad | {"deployment": "faults", "runtime_overrides": {"model": "x"}, "params": {}},
+    )
+    told = {error["pointer"] for error in answer.json()["errors"]}
+    assert {*(f"#{p}" for p in places), "#/runtime_overrides/model", "#/params"} <= told
+    batch = {"batch_id": "UP", "inputs": [bad, {"prompt": "x"}], "workflow": "claude"}
+    told = {error["pointer"] for error in relay.post("/batches", batch).json()["errors"]}
+    assert {"#/batch_id", *(f"#/inputs/0{place}" for place in places)} <= told

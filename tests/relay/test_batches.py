@@ -106,6 +106,7 @@ def test_nothing_is_made_if_an_input_is_bad(root: Path) -> None:
         assert pointers(answer) == [
             "#/inputs/1/params/argv",
             "#/inputs/2/prompt",
+            "#/inputs/2/params",
             "#/inputs/3/limits/sleep_s",
         ]
         twice = [argv("a") | {"run_id": "same"}, argv("b") | {"run_id": "same"}]

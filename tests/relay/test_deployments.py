@@ -473,3 +473,9 @@ def test_openapi(relay: Relay) -> None:
     assert "workflow" not in start["properties"] and start["required"] == ["deployment"]
     for example in asked["examples"]:
         assert put(relay, "example", example | {"params": {"max_turns": 10}}).status_code < 300
+
+
+def test_nothing_waits_ready_for_runs_with_an_output_schema(relay: Relay) -> None:
+    body = {"workflow": "claude", "warm": 1, "output_schema": {"type": "object"}}
+    refused(put(relay, "both", body), "#/warm")
+    assert put(relay, "both", body | {"warm": 0}).status_code == 201

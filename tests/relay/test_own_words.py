@@ -171,6 +171,18 @@ def test_a_batch_has_common_ones(own: Relay) -> None:
     refused(own.post("/batches", ASK | {"labels": {"a": 1}, "inputs": [{}]}), "#/labels/a")
 
 
+def test_null_in_an_input_is_without_the_common_one(own: Relay) -> None:
+    common = {"thread_id": "common", "trace": TRACE, "output_schema": {"type": "object"}}
+    none = dict.fromkeys(common)
+    asked = {"workflow": "claude", "inputs": [{"prompt": "a"}, {"prompt": "b"} | none]} | common
+    first, second = (
+        read_manifest(Workspace(own.root, run_id))
+        for run_id in own.post("/batches", asked).json()["run_ids"]
+    )
+    assert (first.words.thread_id, first.output_schema) == ("common", {"type": "object"})
+    assert (second.words.thread_id, second.words.trace, second.output_schema) == (None, None, None)
+
+
 def test_those_of_a_deployment_stay_unless_it_allows_more(own: Relay) -> None:
     fixed = {"title": "Fixed", "labels": {"team": "a"}, "thread_id": "nightly"}
     body = {"workflow": "command", "params": {"argv": ["true"]}} | fixed

@@ -217,3 +217,13 @@ def test_secure_cookies(root: Path, words: list[str], told: str, secure: bool) -
 def test_settings_that_can_not_be(root: Path, words: list[str]) -> None:
     with pytest.raises(AssertionError, match="did not start"), running_relay(root, *words):
         pass
+
+
+def test_what_a_problem_tells_has_the_path_too(below: Relay) -> None:
+    told = below.client.get("/tools/tailcast/nowhere").json()
+    assert "See /tools/tailcast/docs" in told["detail"]
+    answer = below.client.post("/api/v1/workflows/none/messages", json={"message": "x"})
+    assert answer.status_code == 404
+    bad = {"workflow": "command", "params": {"argv": "see /docs"}}
+    body = below.client.post("/api/v1/workflows", json=bad).json()
+    assert "GET /tools/tailcast/api/v1/catalog" in body["detail"]

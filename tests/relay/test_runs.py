@@ -140,7 +140,9 @@ def test_messages(relay: Relay, run: Workspace) -> None:
     url = f"/workflows/{run.run_id}/messages"
     first = relay.post(url, {"message": "hello", "id": "m-1", "delivery": "queue"})
     assert first.status_code == 202
-    assert first.json() == {"message_id": "m-1", "offset": run.inbox.stat().st_size}
+    wait = f"/api/v1{url.removesuffix('/messages')}/wait?for=turn&message=m-1"
+    told = {"message_id": "m-1", "offset": run.inbox.stat().st_size, "links": {"wait": wait}}
+    assert first.json() == told
     again = relay.post(url, {"message": "hello", "id": "m-1"})
     assert (again.status_code, again.json()) == (202, first.json())
     blocks = [{"type": "text", "text": "é"}]

@@ -306,3 +306,37 @@ def test_what_a_reopened_run_was_told_before_it_began(relay: Relay, alive: Hold)
     rest(run, "m", "second")
     body = ask(relay, run, **{"for": "turn"}).json()
     assert (body["done"], body["text"]) == (True, "second")
+
+
+def test_the_link_waits_for_the_turn_in_question(relay: Relay, alive: Hold) -> None:
+    run = begin(relay, alive)
+    read(run, "prompt", "x")
+    path = f"/workflows/{run.run_id}/messages"
+    late = relay.post(path, {"message": "hi", "id": "m"}, params={"wait": 0}).json()
+    assert late["done"] is False
+    rest(run, "prompt", "of the prompt")
+    read(run, "m", "of the message")
+    asked = late["links"]["wait"].removeprefix("/api/v1")
+    again = relay.get(f"{asked}&wait=0")
+    assert (again.status_code, again.json()["links"]) == (202, late["links"])
+    rest(run, "m", "of the message")
+    assert relay.get(asked).json()["text"] == "of the message"
+    # A start's is for the answer to it, though the run goes on.
+    body = {"workflow": "command", "params": {"argv": ["true"]}}
+    started = relay.post("/workflows", body, params={"wait": 0}).json()
+    assert started["links"]["wait"].endswith(f"{started['run_id']}/wait?for=turn")
+
+
+def test_a_message_that_nobody_has_said(relay: Relay, alive: Hold) -> None:
+    run = begin(relay, alive)
+    read(run, "prompt", "x")
+    for left in (1, 0):  # of a run that goes on, and of one that has ended
+        answer = ask(relay, run, message="nobodys", **{"for": "turn"})
+        assert (answer.status_code, answer.json()["type"]) == (404, "/docs#unknown-message")
+        if left:
+            append_lines(run.inbox, encode({"type": "message", "id": "left", "content": "hi"}))
+            assert ask(relay, run, wait=0, message="left", **{"for": "turn"}).status_code == 202
+            say(run, "workflow_failed", reason="lost", error="oh")
+    # What nobody has taken has no answer, least of all that to another one.
+    body = ask(relay, run, message="left", **{"for": "turn"}).json()
+    assert (body["done"], body["text"], body["turn"]) == (True, None, None)

@@ -23,6 +23,7 @@ from runlog import (
 from runlog.errors import UnknownBatch
 from runlog.groups.batch_state import batch_rows, batch_state
 from runlog.groups.batches import MAX_BATCH_RUNS, remove_batch, remove_unmade
+from runlog.run.manifest import start_order
 
 
 def inputs(count: int) -> list[BatchInput]:
@@ -139,3 +140,10 @@ def test_a_run_under_the_id_of_one_that_was_removed_is_none_of_the_batch(tmp_pat
     with pytest.raises(UnknownBatch):
         remove_batch(tmp_path, batch.batch_id)
     assert read_batch(tmp_path, batch.batch_id) is None and run.exists()
+
+
+def test_runs_with_ids_of_the_callers_begin_as_their_inputs(tmp_path: Path) -> None:
+    ids = ["z", "b", "c", "a"]
+    create_batch(tmp_path, "command", [BatchInput(run_id=run_id) for run_id in ids])
+    made = [read_manifest(Workspace(tmp_path, RunId(run_id))) for run_id in ids]
+    assert start_order(reversed(made)) == made

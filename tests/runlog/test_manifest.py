@@ -28,7 +28,7 @@ from runlog import (
     open_workspace,
     read_manifest,
 )
-from runlog.run.manifest import EXTERNAL, remove_run
+from runlog.run.manifest import EXTERNAL, remove_run, start_order
 from tests.support import DEADLINE_S
 
 BAD_IDS = ["", ".", "..", "../x", "a/b", "a%2fb", "a\0", "-a", "_a", ".a", "A", "ä", "a b", "a\n"]
@@ -228,3 +228,11 @@ def test_removing_leaves_nothing(workspace: Workspace) -> None:
     assert os.listdir(workspace.root) == []
     with pytest.raises(FileNotFoundError):
         remove_run(workspace)
+
+
+def test_runs_of_one_process_are_made_one_after_the_other(root: Path) -> None:
+    """Also many in one millisecond: whoever begins the oldest first has the order of their making."""
+    names = ["z", "a", "m", "b", "y", "c"]
+    made = [read_manifest(create_run(root, name)) for name in names]
+    assert start_order(reversed(made)) == made
+    assert len({run.created_at for run in made}) == len(names)

@@ -13,7 +13,9 @@ import pytest
 import runlog
 from runlog import RunId, Workspace, new_run_id
 from runlog.groups.deployments import Deployment, remove_deployment, write_deployment
+from runlog.run.own_words import OwnWords
 from runlog.run.reserved import request_key, reservations, reserve, set_free, take, take_over
+from runner.supervise.spares import Spares
 from runner.supervise.supervisor import runner_is_active
 from tests.runner.claude_runs import cli_pid, control, say, texts
 from tests.runner.conftest import RUNNER, runner_process
@@ -51,6 +53,18 @@ def spare(runner: None, claude_cli: None, root: Path) -> Iterator[Callable[[], W
     yield ready
     remove_deployment(root, "quick")
     wait_until(lambda: not reservations(root), "the end of the spares")
+
+
+def test_what_no_spare_could_do_is_not_counted(root: Path) -> None:
+    told: list[str] = []
+    server: Any = None
+    spares = Spares(root, server, 2, GRACE_S, told.append)
+    words = OwnWords(trace="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    for fields in ({"output_schema": {"type": "object"}}, {"words": words}, {"batch_id": "b"}):
+        spares.note(runlog.create_run(root, "claude", prompt="x", params=PARAMS, **fields))  # type: ignore[arg-type]
+    assert not spares.noted
+    spares.note(runlog.create_run(root, "claude", prompt="x", params=PARAMS))
+    assert spares.noted == [request_key("claude", PARAMS, False, {})]
 
 
 def start(root: Path, prompt: str, **fields: Any) -> Workspace:

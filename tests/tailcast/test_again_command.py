@@ -24,6 +24,9 @@ def test_again(cli: Cli) -> None:
     assert third.words.labels == {"a": "1", "b": "2"} and third.limits == {"turns": 3}
     assert third.words.title == "Other"
     assert "argv" in cli("again", "one", "-p", "argv=[]", code=2).stderr
+    cli("again", "one", "--run-id", "without", "--limit", "turns=none", "--wait")
+    assert read_manifest(open_workspace(cli.root, "without")).limits == {}
+    assert "no limit" in cli("again", "one", "--limit", "naps=none", code=2).stderr
     assert "no run" in cli("again", "none-such", code=2).stderr
 
     cli("deployments", "put", "d", "--workflow", "command", "--allow-override", "argv")

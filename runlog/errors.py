@@ -8,9 +8,11 @@ __all__ = [
     "BadMessage",
     "BadOwnWords",
     "BadRunId",
+    "BadSession",
     "BatchActive",
     "BatchExists",
     "BrokenDeployment",
+    "NoConversation",
     "RunActive",
     "RunExists",
     "RunFinished",
@@ -19,6 +21,7 @@ __all__ = [
     "UnknownDeployment",
     "UnknownMessage",
     "UnknownRun",
+    "UnknownSession",
 ]
 
 
@@ -121,3 +124,15 @@ class BrokenDeployment(RunlogError):
 
 class UnknownDeployment(RunlogError):
     """There is no deployment of that name."""
+
+
+class UnknownSession(RunlogError):
+    """There is no session of Claude's CLI of that id, or no such file."""
+
+
+class BadSession(RunlogError):
+    """A file that can't be imported: it is no session, or too large; or several are meant."""
+
+
+class NoConversation(RunlogError):
+    """A run in which nothing was said can't be exported as a session."""

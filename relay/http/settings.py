@@ -69,6 +69,7 @@ class RelaySettings:
         are written. Unlike those they let nobody in.
     :param keepalive_s: silence after which a stream sends a comment, so that nothing between cuts it.
     :param watch: what tells of changes: watchfiles in a thread of its own, or inotify in the event loop.
+    :param claude_folder: of whose sessions runs may be made over HTTP; None: of nobody's.
     :param dialects: whether front ends of other protocols are served, under `/dialects`.
     :param page: the folder of the built web page, which need not be there.
     """
@@ -90,6 +91,7 @@ class RelaySettings:
     watch: Watch = "watchfiles"
     limits: ConnectionLimits = ConnectionLimits()
     dialects: bool = True
+    claude_folder: Path | None = None
 
     @property
     def is_guarded(self) -> bool:

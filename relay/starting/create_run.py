@@ -6,6 +6,7 @@ Nothing here is HTTP but the `Problem`s. All of it waits for the disk: call it f
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from runlog import (
     BadRunId,
@@ -38,7 +39,7 @@ from ..http.asked import StartRun
 from ..http.problems import Problem
 from .idempotency import Recipe, make_once
 
-__all__ = ["Catalog", "Started", "resolve_start", "start_run"]
+__all__ = ["Catalog", "Started", "resolve_start", "start_run", "words_of"]
 
 
 class Catalog:
@@ -109,7 +110,7 @@ def resolve_start(root: Path, entries: Mapping[str, CatalogEntry], asked: StartR
         check_limits(asked.limits or {})
     except BadLimit as error:
         raise refused(f"/limits/{error.name}", str(error)) from None
-    words = _words_of(asked)
+    words = words_of(asked.title, asked.labels, asked.thread_id, asked.trace)
     if asked.deployment is not None:
         return _resolve_deployment(root, entries, asked, words, asked.deployment)
     if asked.workflow is None:
@@ -135,9 +136,10 @@ def resolve_start(root: Path, entries: Mapping[str, CatalogEntry], asked: StartR
     return start
 
 
-def _words_of(asked: StartRun) -> OwnWords:
+def words_of(title: Any, labels: Any, thread_id: Any = None, trace: Any = None) -> OwnWords:
+    """:raises Refused: see `check_own_words`."""
     try:
-        return check_own_words(asked.title, asked.labels, asked.thread_id, asked.trace)
+        return check_own_words(title, labels, thread_id, trace)
     except BadOwnWords as error:
         faults = [Fault(pointer, detail) for pointer, detail in error.faults.items()]
         raise Refused("invalid-request", str(error), faults) from None

@@ -17,6 +17,7 @@ __all__ = ["html_of"]
 
 # Beyond, a text is shown as it was written: the time that a parser takes is not bounded by anyone else.
 _MARKDOWN_CHARS = 16 * 1024
+_ALL_MARKDOWN_CHARS = 4 * 1024 * 1024
 _STYLE = """
 :root { color-scheme: light dark; --fg: #1f2328; --bg: #fff; --soft: #f4f5f7; --line: #d8dbe0; --dim: #656d76;
   --you: #eef4ff; --bad: #b42318 }
@@ -74,8 +75,12 @@ def _renderer() -> Callable[[str], str]:
 
     parser = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
 
+    left = _ALL_MARKDOWN_CHARS
+
     def rendered(text: str) -> str:
-        if len(text) > _MARKDOWN_CHARS:
+        nonlocal left
+        left -= len(text)
+        if left < 0 or len(text) > _MARKDOWN_CHARS:
             return f'<pre class="text">{escape(text)}</pre>'
         return str(parser.render(text))
 

@@ -84,7 +84,9 @@ def project_of(folder: str) -> str:
 
 
 def has_session(config: Path, session_id: str) -> bool:
-    return any(_named(config / "projects", session_id))
+    """Whether the CLI finds it there. Links count, as they do for the CLI: nothing is read."""
+    found = (config / "projects").glob(f"*/{session_id}{_SUFFIX}")
+    return is_session_id(session_id) and any(found)
 
 
 def find_session(config: Path, text: str) -> SessionFile:
@@ -163,7 +165,8 @@ def _named(projects: Path, session_id: str) -> Iterator[SessionFile]:
     if is_session_id(session_id):
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             for project in os.listdir(projects):
-                yield from _plain(projects, (project, session_id + _SUFFIX))
+                if stat.S_ISDIR(os.lstat(projects / project).st_mode):
+                    yield from _plain(projects, (project, session_id + _SUFFIX))
 
 
 def _plain(folder: Path, parts: tuple[str, ...]) -> list[SessionFile]:

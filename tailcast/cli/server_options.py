@@ -1,5 +1,6 @@
 """The options of what stays up: of the relay and of the runner, each told once for all commands that have them."""
 
+import os
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ import typer
 
 from runlog.groups.deployments import MAX_WARM
 from runlog.run.manifest import MAX_PARK_AFTER_S
+from runlog.sessions.place import config_folder
 
 from .options import complete_limit, limits_of, parse_age
 
@@ -129,6 +131,13 @@ class RelayOptions:
         bool,
         typer.Option("--dialects/--no-dialects", help="Serve front ends of other protocols too"),
     ] = True
+    allow_import: Annotated[
+        bool,
+        typer.Option(
+            "--allow-import",
+            help="Let callers of scope admin make runs of the Claude Code sessions of this user",
+        ),
+    ] = False
 
     def settings(self, root: Path) -> "RelaySettings":
         from relay.http.settings import LOOPBACK_HOSTS, ConnectionLimits, RelaySettings
@@ -150,6 +159,7 @@ class RelayOptions:
             forwarding_proxies=tuple(self.proxy_headers or ()),
             watch=self.watch,
             dialects=self.dialects,
+            claude_folder=config_folder(os.environ) if self.allow_import else None,
             limits=replace(usual, connections_per_peer=per_peer),
         )
 

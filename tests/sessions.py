@@ -29,7 +29,9 @@ def _kept(session: str, number: int, version: str, **fields: Any) -> Event:
     return common | fields
 
 
-def told(session: str, number: int, content: Any, *, version: str = "1.0.44", **fields: Any) -> Event:
+def told(
+    session: str, number: int, content: Any, *, version: str = "1.0.44", **fields: Any
+) -> Event:
     """A line in the person's name."""
     message = {"role": "user", "content": content}
     return _kept(session, number, version, type="user", message=message, **fields)

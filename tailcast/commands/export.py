@@ -54,7 +54,8 @@ def export(
     if os.path.lexists(path) and not force:
         raise CommandError(f"{path} is there already", "Choose another --output, or add --force")
     try:
-        with open(temporary, "xb") as file:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with open(fd, "wb") as file:
             file.write(first)
             file.writelines(pieces)
         os.replace(temporary, path)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,11 @@ def test_an_imported_session(open_relay: Relay, config: Path) -> None:
     assert back.headers["content-disposition"] == f'attachment; filename="{ONE}.jsonl"'
     lines = [json.loads(line) for line in back.text.splitlines()]
     assert lines[:-1] == [line for line in session_one() if "sessionId" in line]
-    assert lines[-1] == {"type": "custom-title", "customTitle": "Tests of the shop", "sessionId": ONE}
+    assert lines[-1] == {
+        "type": "custom-title",
+        "customTitle": "Tests of the shop",
+        "sessionId": ONE,
+    }
     again = open_relay.post("/workflows/import", {"session_id": ONE})
     assert again.status_code == 200 and again.json()["repeated"] is True
 
@@ -170,3 +175,25 @@ def test_what_can_not_be_imported(
     before = sorted(open_relay.root.iterdir())
     assert refused(open_relay.post("/workflows/import", body)) == refusal
     assert sorted(open_relay.root.iterdir()) == before
+
+
+def test_who_may_import(config: Path, tmp_path: Path) -> None:
+    write(config, session_one())
+    root = tmp_path / "root"
+    root.mkdir()
+    write_catalog(root, CATALOG)
+    tokens = tmp_path / "tokens.json"
+    entries = [
+        {"name": scope, "scope": scope, "sha256": sha256(f"secret-{scope}".encode()).hexdigest()}
+        for scope in ("read", "start", "admin")
+    ]
+    tokens.write_text(json.dumps({"tokens": entries}))
+    tokens.chmod(0o600)
+    options = ("--claude-folder", str(config), "--token-file", str(tokens))
+    statuses = {}
+    with running_relay(root, *options) as relay:
+        for entry in entries:
+            headers = {"authorization": f"Bearer secret-{entry['scope']}"}
+            answer = relay.post("/workflows/import", {"session_id": ONE}, headers=headers)
+            statuses[entry["scope"]] = answer.status_code
+    assert statuses == {"read": 403, "start": 403, "admin": 201}

@@ -15,6 +15,7 @@ from ..disk.records import Event, encode, to_iso
 from ..disk.tail import read_records
 from ..errors import NoConversation
 from ..run.manifest import readable_manifest
+from ..run.own_words import clean_title
 from ..run.spending import USAGE_KEYS
 from ..run.state import RunState
 from ..run.status import read_state
@@ -27,7 +28,7 @@ __all__ = ["session_id_of", "session_lines"]
 
 # Of a stream that says of no line by which version it was written: what readers take for a present one.
 _VERSION = "2.0.0"
-_MARKS = (b'"user"', b'"assistant"', b'"init"', b'"compact_boundary"', b'"sessionId"', b'"summary"')
+_MARKS = (b'"user"', b'"assistant"', b'"init"', b'"compact_boundary"', b'"sessionId"')
 _NAMES = {"tool_use_result": "toolUseResult", "isCompactSummary": "isCompactSummary"}
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _SUMMARY_HEAD = "This session is being continued from a previous conversation"
@@ -54,7 +55,7 @@ def session_lines(workspace: Workspace) -> Iterator[bytes]:
             spoken = True
             yield encode(line)
     if spoken:
-        yield from map(encode, _last_lines(workspace, state, writer.session_id))
+        yield from map(encode, _last_lines(workspace, state, writer.session_id, writer.title))
     else:
         raise NoConversation(
             f"nothing was said in {workspace.run_id!r} that a session of Claude's could hold",
@@ -62,10 +63,12 @@ def session_lines(workspace: Workspace) -> Iterator[bytes]:
         )
 
 
-def _last_lines(workspace: Workspace, state: RunState, session_id: str) -> Iterator[Event]:
+def _last_lines(
+    workspace: Workspace, state: RunState, session_id: str, told_title: str | None
+) -> Iterator[Event]:
     """What the CLI keeps at the end: what it is called, and what it has cost, of which its messages know less."""
     title = readable_manifest(workspace).words.title
-    if title is not None:
+    if title not in (None, told_title):
         yield {"type": "custom-title", "customTitle": title, "sessionId": session_id}
     if state.cost_usd is None:
         return
@@ -83,6 +86,7 @@ def _last_lines(workspace: Workspace, state: RunState, session_id: str) -> Itera
 class _Writer:
     def __init__(self, session_id: str) -> None:
         self.session_id = session_id
+        self.title: str | None = None  # that lines tell which were imported
         self._last: dict[str, str] = {}  # whose thread -> uuid of its last line
         self._seen: set[int] = set()
         self._common: Event = {
@@ -111,6 +115,8 @@ class _Writer:
     def _kept(self, event: Event) -> Event | None:
         if event.get("type") == "cost-state":
             return None  # the sums of all come at the end
+        named = text(event.get("customTitle")) or text(event.get("aiTitle"))
+        self.title = clean_title(named) if named else self.title
         told = event | {"sessionId": self.session_id} if "sessionId" in event else event
         own = text(event.get("uuid"), 200)
         if own is not None and self._is_repeated(own):
@@ -119,6 +125,8 @@ class _Writer:
             self._last[""] = own
             for name in ("cwd", "version", "gitBranch"):
                 self._common[name] = text(event.get(name)) or self._common[name]
+        if event.get("type") in ("user", "assistant"):
+            told |= {name: value for name, value in self._common.items() if name not in told}
         return told
 
     def _said(self, kind: str, event: Event) -> Event | None:

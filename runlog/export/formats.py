@@ -8,6 +8,7 @@ from typing import Literal
 from ..disk.append import open_plain
 from ..disk.below import blocks, whole_lines_end
 from ..disk.layout import Workspace
+from ..run.manifest import readable_manifest
 from .claude import session_id_of, session_lines
 from .html import html_of
 from .markdown import markdown_of
@@ -63,6 +64,7 @@ def _stream(workspace: Workspace) -> Iterator[bytes]:
     try:
         fd = open_plain(workspace.stream)
     except FileNotFoundError:
+        readable_manifest(workspace)
         return  # it has not begun
     try:
         end, wants_lf = whole_lines_end(fd, os.fstat(fd).st_size)

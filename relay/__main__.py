@@ -39,6 +39,7 @@ def main() -> int:
     parser.add_argument("--page", type=Path, default=PAGE, help="folder of the built web page")
     parser.add_argument("--no-dialects", action="store_true")
     parser.add_argument("--dialect-start", action="append", default=[], metavar="DIALECT=NAME")
+    parser.add_argument("--claude-folder", type=Path, help="sessions may be imported from there")
     usual = ConnectionLimits()
     parser.add_argument("--head-timeout", type=float, default=usual.head_s, metavar="SECONDS")
     parser.add_argument("--body-timeout", type=float, default=usual.body_s, metavar="SECONDS")
@@ -58,6 +59,7 @@ def main() -> int:
         allowed_hosts=LOOPBACK_HOSTS | {name.lower() for name in asked.allow_host},
         allowed_origins=tuple(asked.allow_origin),
         root_path=asked.root_path,
+        claude_folder=asked.claude_folder,
         forwarding_proxies=tuple(asked.proxy_headers),
         keepalive_s=asked.keepalive,
         page=asked.page,

@@ -8,10 +8,12 @@ __all__ = [
     "BadMessage",
     "BadOwnWords",
     "BadRunId",
+    "BadSession",
     "BadValues",
     "BatchActive",
     "BatchExists",
     "BrokenDeployment",
+    "NoConversation",
     "NotRemovable",
     "RunActive",
     "RunExists",
@@ -21,6 +23,7 @@ __all__ = [
     "UnknownDeployment",
     "UnknownMessage",
     "UnknownRun",
+    "UnknownSession",
 ]
 
 
@@ -140,3 +143,15 @@ class BrokenDeployment(RunlogError):
 
 class UnknownDeployment(RunlogError):
     """There is no deployment of that name."""
+
+
+class UnknownSession(RunlogError):
+    """There is no session of Claude's CLI of that id, or no such file."""
+
+
+class BadSession(RunlogError):
+    """A file that can't be imported: it is no session, or too large; or several are meant."""
+
+
+class NoConversation(RunlogError):
+    """A run in which nothing was said can't be exported as a session."""

@@ -18,12 +18,14 @@ from .commands import (
     demo,
     deployments,
     doctor,
+    export,
     link,
     listing,
     prune,
     questions,
     run,
     servers,
+    sessions,
     show,
     stop,
     tail,
@@ -93,10 +95,13 @@ app.command("demo", rich_help_panel=_START)(demo.demo)
 app.command("serve", rich_help_panel=_START)(servers.serve)
 app.command("run", rich_help_panel=_START)(run.run)
 app.command("again", rich_help_panel=_START)(again.again)
+app.command("import", rich_help_panel=_START)(sessions.import_)
 app.add_typer(batches.app, rich_help_panel=_START)
 app.add_typer(deployments.app, rich_help_panel=_START)
 app.command("batch", rich_help_panel=_START)(batch.batch)
 app.command("ls", rich_help_panel=_LOOK)(listing.ls)
+app.command("sessions", rich_help_panel=_LOOK)(sessions.sessions)
+app.command("export", rich_help_panel=_LOOK)(export.export)
 app.command("show", rich_help_panel=_LOOK)(show.show)
 app.command("tail", rich_help_panel=_LOOK)(tail.tail)
 app.command("wait", rich_help_panel=_LOOK)(wait.wait)

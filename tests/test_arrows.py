@@ -19,7 +19,7 @@ MAY_IMPORT = {
 }
 # The rooms of each package from the ground up: one may know those before it. The door, `__init__`, may know all.
 ROOMS = {
-    "runlog": ["errors", "disk", "run", "index", "groups"],
+    "runlog": ["errors", "disk", "run", "index", "groups", "sessions", "export"],
     "runner": ["keeper", "scripted", "attempt", "workflows", "supervise", "__main__"],
     "relay": [
         "http", "streaming", "starting", "dependencies", "batches", "routes", "dialects", "app", "server",
@@ -29,9 +29,12 @@ ROOMS = {
         "client", "workflow", "terminal", "cli", "doctor", "demo", "commands", "app", "main", "__main__",
     ],
 }  # fmt: skip
-RUNLOG_NEEDS = {"orjson", "watchfiles", "aiofiles", "asyncinotify", "jsonschema", "referencing"}
+RUNLOG_NEEDS = {
+    "orjson", "watchfiles", "aiofiles", "asyncinotify", "jsonschema", "referencing", "markdown_it",
+}  # fmt: skip
 HEAVY = (
     "fastapi", "claude_agent_sdk", "pydantic", "watchfiles", "typer", "aiofiles", "asyncio", "jsonschema", "sqlite3",
+    "markdown_it",
 )  # fmt: skip
 
 

@@ -34,10 +34,13 @@ from runlog.disk.pointers import escaped
 from runlog.errors import (
     BadAnswers,
     BadDeployment,
+    BadSession,
     BadValues,
     BrokenDeployment,
+    NoConversation,
     NotRemovable,
     UnknownDeployment,
+    UnknownSession,
 )
 from runlog.groups.resolution import Refused
 
@@ -73,6 +76,9 @@ _RUNLOG_PROBLEMS: dict[type[RunlogError], tuple[int, str]] = {
     BatchExists: (409, "batch-exists"),
     BatchActive: (409, "batch-active"),
     UnknownRun: (404, "unknown-run"),
+    UnknownSession: (404, "unknown-session"),
+    BadSession: (422, "bad-session"),
+    NoConversation: (409, "no-conversation"),
     UnknownMessage: (404, "unknown-message"),
     RunExists: (409, "run-exists"),
     NotRemovable: (409, "not-removable"),
@@ -92,6 +98,7 @@ KINDS = {
     "bad-path": "The path can't be one below the workspace.",
     "bad-request": "The request can't be read as HTTP, or its body not as JSON.",
     "bad-run-id": "The id can't be a run's.",
+    "bad-session": "The session is none, or too large, or can't be read.",
     "bad-user": "The proxy that is trusted to name the user did not name one.",
     "batch-active": "Runs of the batch have not ended.",
     "batch-exists": "The id of a batch is taken.",
@@ -111,6 +118,7 @@ KINDS = {
     "link-used": "The one-time link has been used, or is too old.",
     "method-not-allowed": "The path is there, the method is not.",
     "no-catalog": "No runner has said yet what it can start.",
+    "no-conversation": "Nothing was said in the run that a session could hold.",
     "no-root": "The folder of all workspaces can't be used.",
     "not-a-file": "Only files and folders can be read.",
     "not-allowed": "The caller is known, and may not do that.",
@@ -138,6 +146,7 @@ KINDS = {
     "unknown-file": "There is no such file.",
     "unknown-message": "The inbox holds no such message.",
     "unknown-run": "There is no such run.",
+    "unknown-session": "There is no such session of Claude Code.",
     "unusable-file": "What stands in the place of a file is none, or not what it should be.",
     "unreadable-stream": "The stream file can't be read.",
 }

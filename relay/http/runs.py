@@ -85,7 +85,18 @@ class _Warm:
 
 def links_of(run_id: str) -> dict[str, str]:
     own = own_path(f"/api/v1/workflows/{run_id}")
-    names = ("stream", "events", "history", "ws", "messages", "files", "stop", "wait", "again")
+    names = (
+        "stream",
+        "events",
+        "history",
+        "ws",
+        "messages",
+        "files",
+        "stop",
+        "wait",
+        "again",
+        "export",
+    )
     return {"self": own} | {name: f"{own}/{name}" for name in names}
 
 

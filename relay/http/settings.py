@@ -89,6 +89,7 @@ class RelaySettings:
         are written. Unlike those they let nobody in.
     :param keepalive_s: silence after which a stream sends a comment, so that nothing between cuts it.
     :param watch: what tells of changes: watchfiles in a thread of its own, or inotify in the event loop.
+    :param claude_folder: of whose sessions runs may be made over HTTP; None: of nobody's.
     :param dialects: whether front ends of other protocols are served, under `/dialects`.
     :param dialect_starts: in place of some of `DIALECT_STARTS`, `DIALECT=NAME` each.
     :param page: the folder of the built web page, which need not be there.
@@ -112,6 +113,7 @@ class RelaySettings:
     limits: ConnectionLimits = ConnectionLimits()
     dialects: bool = True
     dialect_starts: tuple[str, ...] = ()
+    claude_folder: Path | None = None
 
     def dialect_start(self, of: str) -> str:
         """The deployment or workflow that calls of a dialect start. :param of: a name of `DIALECT_STARTS`."""

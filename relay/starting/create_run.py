@@ -43,7 +43,7 @@ from ..http.asked import StartRun
 from ..http.problems import Problem
 from .idempotency import Recipe, make_once
 
-__all__ = ["Catalog", "Started", "resolve_start", "start_run"]
+__all__ = ["Catalog", "Started", "resolve_start", "start_run", "words_of"]
 
 
 class Catalog:
@@ -117,7 +117,7 @@ def resolve_start(root: Path, entries: Mapping[str, CatalogEntry], asked: StartR
         del limits[bad.name]  # the rest is looked at without it
     words = NO_WORDS
     with found.gather():
-        words = _words_of(asked)
+        words = words_of(asked.title, asked.labels, asked.thread_id, asked.trace)
     start: Start | None = None
     with found.gather():
         if asked.deployment is not None:
@@ -162,9 +162,10 @@ def _resolve_workflow(
     return start
 
 
-def _words_of(asked: StartRun) -> OwnWords:
+def words_of(title: Any, labels: Any, thread_id: Any = None, trace: Any = None) -> OwnWords:
+    """:raises Refused: see `check_own_words`."""
     try:
-        return check_own_words(asked.title, asked.labels, asked.thread_id, asked.trace)
+        return check_own_words(title, labels, thread_id, trace)
     except BadOwnWords as error:
         faults = [Fault(pointer, detail) for pointer, detail in error.faults.items()]
         raise Refused("invalid-request", str(error), faults) from None

@@ -147,6 +147,15 @@ class ChatHistory:
     def messages(self) -> list[ChatMessage]:
         return list(self._messages.values())
 
+    def take(self, keep: int) -> list[ChatMessage]:
+        """Hand out the oldest messages once there are twice as many as `keep`, and forget them but for those.
+
+        What comes later can't change them any more.
+        """
+        if len(self._messages) < 2 * keep:
+            return []
+        return [self._forget() for _ in range(len(self._messages) - keep)]
+
     def begin(self) -> None:
         """Take in what was said before the run. Its offset is 0."""
         for number, said in enumerate(self._earlier):
@@ -467,13 +476,17 @@ class ChatHistory:
     def _add(self, key: str, message: ChatMessage) -> ChatMessage:
         self._messages[key] = message
         while len(self._messages) > self._limit:
-            _, oldest = self._messages.popitem(last=False)
+            self._forget()
             self.dropped += 1
-            for call in oldest.tool_calls:
-                left = [pair for pair in self._calls.pop(call.id, ()) if pair[0] is not oldest]
-                if left:
-                    self._calls[call.id] = left
         return message
+
+    def _forget(self) -> ChatMessage:
+        _, oldest = self._messages.popitem(last=False)
+        for call in oldest.tool_calls:
+            left = [pair for pair in self._calls.pop(call.id, ()) if pair[0] is not oldest]
+            if left:
+                self._calls[call.id] = left
+        return oldest
 
     def _call(
         self,

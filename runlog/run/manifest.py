@@ -3,7 +3,7 @@
 import contextlib
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -148,9 +148,16 @@ def takes_spare(words: OwnWords, output_schema: dict[str, Any] | None) -> bool:
     return words.trace is None and output_schema is None
 
 
-def write_run(root: Path, manifest: Manifest, *, durable: bool = True) -> Workspace:
+def write_run(
+    root: Path,
+    manifest: Manifest,
+    *,
+    durable: bool = True,
+    fill: Callable[[Workspace], None] = lambda building: None,
+) -> Workspace:
     """Put a run on the disk as its manifest says, whose `run_id` was checked. The rest as `create_run`.
 
+    :param fill: puts more into the folder, and onto the disk, before it has its name.
     :param durable: False leaves it to `sync_run` of each run, and one `sync_folder` of the root, that they survive
         a power cut.
     """
@@ -170,6 +177,7 @@ def write_run(root: Path, manifest: Manifest, *, durable: bool = True) -> Worksp
     try:
         (building / "files").mkdir(mode=0o700)
         _write_new(building / "run.json", body)
+        fill(Workspace(root, RunId(building.name)))
         if durable:
             sync_run(Workspace(root, RunId(building.name)))
         try:

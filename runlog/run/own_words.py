@@ -18,6 +18,7 @@ __all__ = [
     "TRACE_PATTERN",
     "OwnWords",
     "check_own_words",
+    "clean_title",
     "label_text",
     "parse_label",
     "usable_words",
@@ -74,6 +75,13 @@ def check_own_words(
     if faults:
         raise BadOwnWords(faults)
     return OwnWords(title, dict(labels or {}), thread_id, trace)
+
+
+def clean_title(text: str) -> str | None:
+    """What others wrote, as a title: on one line, cut. None if nothing of it is left."""
+    kept = "".join(" " if category(c) in _NOT_OF_A_LINE else c for c in text[: 8 * MAX_TITLE_CHARS])
+    line = " ".join(kept.split())
+    return (line if len(line) <= MAX_TITLE_CHARS else line[: MAX_TITLE_CHARS - 1] + "…") or None
 
 
 def usable_words(told: Mapping[str, Any]) -> OwnWords:

@@ -139,7 +139,12 @@ _EVENTS: dict[str, tuple[str, Schema, Schema]] = {
             "pid": _of("integer", "of the run process", minimum=1),
             "attempt": _of("integer", "1 for the first", minimum=1),
         },
-        _BEGAN,
+        _BEGAN
+        | {
+            "imported": _of(
+                "object", "of which session the lines up to the end of the attempt are"
+            ),
+        },
     ),
     "workflow_completed": ("The run has done its work", _RESULT | _ENDED, _SEAL),
     "workflow_failed": (

@@ -441,7 +441,9 @@ def _completed(result: Any, output_schema: dict[str, Any] | None) -> _Outcome:
 def _check_request(workflow: type[Workflow], run: Run) -> None:
     if run.earlier is not None and not workflow.resumable:
         raise RunFailed("not_resumable", f"`{run.manifest.workflow}` can't go on after its end")
-    if workflow.prompt == "required" and not run.prompt and not run.interactive:
+    # An imported session goes on with what it is told now.
+    begins = run.earlier is None
+    if workflow.prompt == "required" and not run.prompt and not run.interactive and begins:
         raise RunFailed("bad_params", f"`{run.manifest.workflow}` needs a prompt")
     if run.output_schema is not None and not getattr(workflow, "structured", False):
         told = f"`{run.manifest.workflow}` gives no result by an output_schema"

@@ -1,5 +1,6 @@
 """The options of what stays up: of the relay and of the runner, each told once for all commands that have them."""
 
+import os
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ import typer
 
 from runlog.groups.deployments import MAX_WARM
 from runlog.run.manifest import MAX_PARK_AFTER_S
+from runlog.sessions.place import config_folder
 
 from .options import complete_limit, limits_of, parse_age
 
@@ -138,6 +140,13 @@ class RelayOptions:
             "(research), `reasons` (design); repeat it",
         ),
     ] = None
+    allow_import: Annotated[
+        bool,
+        typer.Option(
+            "--allow-import",
+            help="Let callers of scope admin make runs of the Claude Code sessions of this user",
+        ),
+    ] = False
 
     def settings(self, root: Path) -> "RelaySettings":
         from relay.http.settings import LOOPBACK_HOSTS, ConnectionLimits, RelaySettings
@@ -160,6 +169,7 @@ class RelayOptions:
             watch=self.watch,
             dialects=self.dialects,
             dialect_starts=tuple(self.dialect_start or ()),
+            claude_folder=config_folder(os.environ) if self.allow_import else None,
             limits=replace(usual, connections_per_peer=per_peer),
         )
 

@@ -26,6 +26,7 @@ from .results import (
     FileListing,
     History,
     HistoryMessage,
+    ImportedSession,
     Posted,
     Receipt,
     ReceiptState,
@@ -52,10 +53,12 @@ __all__ = [
     "deployment",
     "deployments",
     "events",
+    "export",
     "files",
     "get",
     "given",
     "history",
+    "import_session",
     "list_runs",
     "nothing",
     "permission",
@@ -160,6 +163,17 @@ def wait(run_id: str, awaited: Awaited, message_id: str | None, wait_s: float) -
 
 def history(run_id: str, limit: int) -> Call[History]:
     return Call("GET", run_path(run_id, "/history"), _history, {"limit": limit})
+
+
+def export(run_id: str, format: str) -> Call[bytes]:
+    path = run_path(run_id, "/export")
+    return Call("GET", path, lambda response: response.content, {"format": format})
+
+
+def import_session(session_id: str, fields: Mapping[str, Any]) -> Call[ImportedSession]:
+    # Made of the same session it is the same run, however often it is asked for.
+    body = given({"session_id": session_id, **fields})
+    return Call("POST", "/workflows/import", _as(ImportedSession), body=body)
 
 
 def send(

@@ -14,10 +14,12 @@ __all__ = [
     "DeploymentStatistics",
     "Event",
     "EventPage",
+    "ExportFormat",
     "FileEntry",
     "FileListing",
     "History",
     "HistoryMessage",
+    "ImportedSession",
     "Posted",
     "Receipt",
     "ReceiptState",
@@ -37,6 +39,7 @@ __all__ = [
 WaitingFor = Literal["answer", "message"]
 Status = Literal["queued", "running", "waiting", "paused", "completed", "failed", "stopped"]
 Awaited = Literal["end", "turn", "attention"]
+ExportFormat = Literal["claude", "jsonl", "markdown", "html"]
 ReceiptState = Literal["queued", "delivered", "completed", "dropped"]
 
 _ENDED = ("completed", "failed", "stopped")
@@ -288,6 +291,25 @@ class History:
     messages: list[HistoryMessage]
     offset: int
     truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedSession:
+    """A run made of a session of Claude Code. `repeated`: it was there already; `earlier`: runs of the same session.
+
+    `unfinished_bytes`: of a line that was just being written, and was left out.
+    """
+
+    run_id: str
+    session_id: str
+    status: Status
+    messages: int
+    subagents: int = 0
+    size_bytes: int = 0
+    repeated: bool = False
+    unfinished_bytes: int = 0
+    broken_lines: int = 0
+    earlier: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,10 @@ from .results import (
     Deployment,
     Event,
     EventPage,
+    ExportFormat,
     FileListing,
     History,
+    ImportedSession,
     Posted,
     Receipt,
     ReceiptState,
@@ -311,6 +313,39 @@ class Client(BatchCalls):
     def history(self, run_id: str, *, limit: int = 200) -> History:
         """The newest messages of the chat."""
         return self._do(calls.history(run_id, limit))
+
+    def export(self, run_id: str, *, format: ExportFormat = "markdown") -> bytes:
+        """What was said in the run, for other readers: `claude` is a session that `claude --resume` takes up,
+        `jsonl` the stream as it is, `markdown` and `html` are for people."""
+        return self._do(calls.export(run_id, format))
+
+    def import_session(
+        self,
+        session_id: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        interactive: bool | None = None,
+        title: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        thread_id: str | None = None,
+        keep_cwd: bool | None = None,
+        max_bytes: int | None = None,
+    ) -> ImportedSession:
+        """Make an ended run of a session of Claude Code, of the user as whom the relay runs (`--allow-import`).
+
+        :param params: of the workflow `claude`, for when the run is resumed; `interactive` likewise.
+        :param keep_cwd: resumed, it works where the session did, not in the run's `files/`.
+        """
+        fields = {
+            "params": params,
+            "interactive": interactive,
+            "title": title,
+            "labels": labels,
+            "thread_id": thread_id,
+            "keep_cwd": keep_cwd,
+            "max_bytes": max_bytes,
+        }
+        return self._do(calls.import_session(session_id, fields))
 
     def files(self, run_id: str, path: str = "", *, recursive: bool = False) -> FileListing:
         """A folder of the workspace."""

@@ -9,13 +9,12 @@ leaves the empty folder.
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from runlog import Workspace
 
 from ...attempt.options import OPTION_VARIABLES, RunOptions
 
-__all__ = ["claude_environment", "config_folder", "process_as_claude"]
+__all__ = ["claude_environment", "process_as_claude"]
 
 # What keeps the CLI from calling anyone but the model, and from retrying for minutes what is scripted to fail.
 _QUIET = {
@@ -75,13 +74,3 @@ def claude_environment(workspace: Workspace) -> Iterator[dict[str, str]]:
                 "ANTHROPIC_API_KEY": "scripted",
             }
         )
-
-
-def config_folder(environment: dict[str, str]) -> Path:
-    """Where the CLI keeps its sessions (`projects/<folder>/<session_id>.jsonl`)."""
-    configured = environment.get("CLAUDE_CONFIG_DIR")
-    return (
-        Path(configured)
-        if configured
-        else Path(environment.get("HOME", "~")).expanduser() / ".claude"
-    )

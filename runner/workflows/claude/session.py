@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from runlog.run.history import earlier_text
+from runlog.sessions.place import has_session
 
 from ...attempt.run import Run
 from ...attempt.workflow import Ahead
 from ...keeper.command import guarded
 
-__all__ = ["has_session", "import_session", "with_history", "write_launcher"]
+__all__ = ["import_session", "with_history", "write_launcher"]
 
 
 def write_launcher(run: Run | Ahead, cli: Path) -> Path:
@@ -45,7 +46,3 @@ def with_history(history: list[Any], content: str | list[Any]) -> str | list[Any
         return content
     blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
     return [{"type": "text", "text": before}, *blocks]
-
-
-def has_session(config: Path, session_id: str) -> bool:
-    return any((config / "projects").glob(f"*/{session_id}.jsonl"))

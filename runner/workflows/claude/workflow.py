@@ -17,16 +17,17 @@ from pydantic import BaseModel
 from runlog import Event, InboxLine, RunState
 from runlog.run.reasons import finish_reason
 from runlog.run.voice import local_command
+from runlog.sessions.place import config_folder, has_session
 
 from ...attempt.run import Run
 from ...attempt.workflow import Ahead, RunFailed, RunStopped
 from .asker import asker_of
 from .carried import carried
 from .connection import Connection, connect
-from .environment import config_folder, process_as_claude
+from .environment import process_as_claude
 from .frames import AgentEnded, follow_frames, prompt_was_read
 from .params import ClaudeParams
-from .session import has_session, import_session, with_history
+from .session import import_session, with_history
 from .silence import Silence
 
 if TYPE_CHECKING:

@@ -29,9 +29,12 @@ ROOMS = {
         "client", "workflow", "terminal", "cli", "doctor", "demo", "commands", "app", "main", "__main__",
     ],
 }  # fmt: skip
-RUNLOG_NEEDS = {"orjson", "watchfiles", "aiofiles", "asyncinotify", "jsonschema", "referencing"}
+RUNLOG_NEEDS = {
+    "orjson", "watchfiles", "aiofiles", "asyncinotify", "jsonschema", "referencing", "cronsim",
+}  # fmt: skip
 HEAVY = (
     "fastapi", "claude_agent_sdk", "pydantic", "watchfiles", "typer", "aiofiles", "asyncio", "jsonschema", "sqlite3",
+    "cronsim", "zoneinfo",
 )  # fmt: skip
 
 

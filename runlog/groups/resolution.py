@@ -68,6 +68,8 @@ class Start:
     limits: dict[str, float]
     words: OwnWords = NO_WORDS
     output_schema: dict[str, Any] | None = None
+    schedule: str | None = None
+    due_at: str | None = None
 
     def fields(self) -> dict[str, Any]:
         """As arguments of `create_run`."""

@@ -54,9 +54,9 @@ class Manifest:
     against the schema of the workflow by whoever created the run; the run process checks them again.
     `deployment` and `batch_id` name what it was started from. Of queued runs the one of the highest `priority` is
     started first. `limits`: name -> number; to pass one ends the run. `park_after_s`: so long it rests with its
-    process; 0 for ever, None as the runner has it.
-    started first. `limits`: name -> number; to pass one ends the run. `words` are fields of their own in the file.
-    `output_schema`: a JSON Schema (checked) that the result has to fit.
+    process; 0 for ever, None as the runner has it. `words` are fields of their own in the file.
+    `output_schema`: a JSON Schema (checked) that the result has to fit. `schedule` names what it was started by, and
+    `due_at` the time (ISO) that was meant; None if a person did not wait for that.
     """
 
     run_id: str
@@ -73,6 +73,8 @@ class Manifest:
     park_after_s: float | None = None
     words: OwnWords = NO_WORDS
     output_schema: dict[str, Any] | None = None
+    schedule: str | None = None
+    due_at: str | None = None
 
 
 def create_run(
@@ -90,6 +92,8 @@ def create_run(
     park_after_s: float | None = None,
     words: OwnWords = NO_WORDS,
     output_schema: dict[str, Any] | None = None,
+    schedule: str | None = None,
+    due_at: str | None = None,
     run_id: str | None = None,
 ) -> Workspace:
     """Put a queued run on the disk; when this returns it survives a power cut.
@@ -116,6 +120,8 @@ def create_run(
         park_after_s=park_after_s,
         words=check_own_words(**words.as_json()),
         output_schema=output_schema,
+        schedule=schedule,
+        due_at=due_at,
     )
     root = make_root(root)
     # A spare has its environment already, and was told of no schema.
@@ -198,6 +204,7 @@ def read_manifest(workspace: Workspace) -> Manifest:
     priority, limits = data.get("priority"), data.get("limits")
     park_after_s = data.get("park_after_s")
     output_schema = data.get("output_schema")
+    schedule, due_at = data.get("schedule"), data.get("due_at")
     return Manifest(
         run_id=workspace.run_id,
         workflow=workflow if isinstance(workflow, str) else EXTERNAL,
@@ -213,6 +220,8 @@ def read_manifest(workspace: Workspace) -> Manifest:
         park_after_s=park_after_s if is_park_time(park_after_s) else None,
         words=usable_words(data),
         output_schema=output_schema if isinstance(output_schema, dict) else None,
+        schedule=schedule if isinstance(schedule, str) else None,
+        due_at=due_at if isinstance(due_at, str) else None,
     )
 
 

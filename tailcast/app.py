@@ -23,6 +23,7 @@ from .commands import (
     prune,
     questions,
     run,
+    schedules,
     servers,
     show,
     stop,
@@ -95,6 +96,7 @@ app.command("run", rich_help_panel=_START)(run.run)
 app.command("again", rich_help_panel=_START)(again.again)
 app.add_typer(batches.app, rich_help_panel=_START)
 app.add_typer(deployments.app, rich_help_panel=_START)
+app.add_typer(schedules.app, rich_help_panel=_START)
 app.command("batch", rich_help_panel=_START)(batch.batch)
 app.command("ls", rich_help_panel=_LOOK)(listing.ls)
 app.command("show", rich_help_panel=_LOOK)(show.show)

@@ -30,7 +30,15 @@ from runlog import (
     Unusable,
     encode,
 )
-from runlog.errors import BadAnswers, BadDeployment, BrokenDeployment, UnknownDeployment
+from runlog.errors import (
+    BadAnswers,
+    BadDeployment,
+    BadSchedule,
+    BrokenDeployment,
+    BrokenSchedule,
+    UnknownDeployment,
+    UnknownSchedule,
+)
 from runlog.groups.resolution import Refused
 
 from .asked import UNION_TAGS
@@ -60,6 +68,9 @@ _RUNLOG_PROBLEMS: dict[type[RunlogError], tuple[int, str]] = {
     BadDeployment: (400, "bad-deployment-name"),
     UnknownDeployment: (404, "unknown-deployment"),
     BrokenDeployment: (409, "broken-deployment"),
+    BadSchedule: (400, "bad-schedule-name"),
+    UnknownSchedule: (404, "unknown-schedule"),
+    BrokenSchedule: (409, "broken-schedule"),
     UnknownBatch: (404, "unknown-batch"),
     BatchExists: (409, "batch-exists"),
     BatchActive: (409, "batch-active"),
@@ -82,12 +93,14 @@ KINDS = {
     "bad-path": "The path can't be one below the workspace.",
     "bad-request": "The request can't be read as HTTP, or its body not as JSON.",
     "bad-run-id": "The id can't be a run's.",
+    "bad-schedule-name": "The name can't be a schedule's.",
     "bad-user": "The proxy that is trusted to name the user did not name one.",
     "batch-active": "Runs of the batch have not ended.",
     "batch-exists": "The id of a batch is taken.",
     "batch-removed": "The batch was there, and has been removed.",
     "behind-a-proxy": "The request came through a proxy, and the relay lets everyone in.",
     "broken-deployment": "The file of the deployment can't be used.",
+    "broken-schedule": "The file of the schedule can't be used.",
     "content-too-large": "The body is over 10 MiB, or has too many values.",
     "disk-fault": "The system can't read or write a file of the workspaces now.",
     "disk-full": "The disk of the workspaces is full.",
@@ -127,6 +140,7 @@ KINDS = {
     "unknown-file": "There is no such file.",
     "unknown-message": "The inbox holds no such message.",
     "unknown-run": "There is no such run.",
+    "unknown-schedule": "There is no such schedule.",
     "unusable-file": "What stands in the place of a file is none, or not what it should be.",
     "unreadable-stream": "The stream file can't be read.",
 }

@@ -7,11 +7,18 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import islice
-from zoneinfo import ZoneInfo
 
 from ..errors import BadSchedule
 
-__all__ = ["MAX_CRON_CHARS", "check_cron", "check_timezone", "latest_due", "next_due", "next_times"]
+__all__ = [
+    "MAX_CRON_CHARS",
+    "check_cron",
+    "check_timezone",
+    "latest_due",
+    "next_due",
+    "next_times",
+    "zone_of",
+]
 
 MAX_CRON_CHARS = 200
 _FIELDS = "minute hour day-of-month month day-of-week"
@@ -63,7 +70,7 @@ def check_timezone(name: str) -> str:
     try:
         if not _ZONE.fullmatch(name):
             raise ValueError
-        ZoneInfo(name)
+        zone_of(name)
     except (KeyError, ValueError, OSError):
         raise BadSchedule(
             f"`timezone` of the schedule: there is no time zone {name[:64]!r}",
@@ -71,6 +78,13 @@ def check_timezone(name: str) -> str:
             pointer="/timezone",
         ) from None
     return name
+
+
+def zone_of(name: str) -> tzinfo:
+    """Of a name that was checked."""
+    from zoneinfo import ZoneInfo  # takes 20 ms to import, and every command imports us
+
+    return UTC if name == "UTC" else ZoneInfo(name)
 
 
 def next_due(cron: str, timezone: str, after: datetime) -> datetime | None:
@@ -105,8 +119,7 @@ def _last(cron: str, timezone: str, after: datetime, until: datetime) -> datetim
 def _times(cron: str, timezone: str, after: datetime) -> Iterator[datetime]:
     from cronsim import CronSim  # nobody without schedules needs it
 
-    zone: tzinfo = UTC if timezone == "UTC" else ZoneInfo(timezone)
-    times = CronSim(cron, after.astimezone(zone))
+    times = CronSim(cron, after.astimezone(zone_of(timezone)))
     last = after
     while (due := next(times, None)) is not None:
         moment = due.astimezone(UTC)

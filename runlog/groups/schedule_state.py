@@ -9,7 +9,6 @@ from typing import Any, Literal, get_args
 from ..disk.durable import replace_file
 from ..disk.read import is_of_file, read_object
 from ..disk.records import encode, from_iso, to_iso
-from ..run.status import Summary
 from .cron import next_times
 from .schedules import Schedule, state_path
 
@@ -77,18 +76,14 @@ def write_state_of(root: Path, name: str, state: ScheduleState) -> None:
 
 
 def schedule_view(
-    schedule: Schedule, state: ScheduleState, last_run: Summary | None, now: datetime | None = None
+    schedule: Schedule, state: ScheduleState, now: datetime | None = None
 ) -> dict[str, Any]:
-    """What is shown of it: over HTTP and by the command line alike.
-
-    :param last_run: of all its runs, also of those that a person started by it.
-    """
+    """What is shown of it: over HTTP and by the command line alike, both with its `last_run`."""
     times = next_times(schedule.cron, schedule.timezone, now or datetime.now(UTC), _SHOWN_TIMES)
     return schedule.as_json() | {
         "next_times": [to_iso(due) for due in times] if schedule.enabled else [],
         "last": asdict(state.last) if state.last else None,
         "waits_since": state.waits_since,
-        "last_run": None if last_run is None else asdict(last_run),
     }
 
 

@@ -6,13 +6,12 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
-from zoneinfo import ZoneInfo
 
 from ..disk.durable import folder_locked, remove_file, replace_file
 from ..disk.records import encode, now_iso
 from ..errors import BadSchedule, BrokenNamed, BrokenSchedule, UnknownSchedule
 from ..run.own_words import MAX_TITLE_CHARS
-from .cron import check_cron, check_timezone
+from .cron import check_cron, check_timezone, zone_of
 from .field_checks import (
     PRIORITY_WANTED,
     START_KINDS,
@@ -128,7 +127,7 @@ def title_at(schedule: Schedule, due: datetime) -> str | None:
     """Of a run that is due then."""
     if schedule.title is None:
         return None
-    there = due.astimezone(ZoneInfo(schedule.timezone))
+    there = due.astimezone(zone_of(schedule.timezone))
     words = {"{date}": f"{there:%Y-%m-%d}", "{time}": f"{there:%H:%M}", "{schedule}": schedule.name}
     title = schedule.title
     for word, told in words.items():

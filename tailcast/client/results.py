@@ -111,6 +111,7 @@ class RunSummary:
     labels: dict[str, str] = field(default_factory=dict)
     thread_id: str | None = None
     parked: bool = False
+    schedule: str | None = None
 
     @property
     def ended(self) -> bool:
@@ -139,6 +140,7 @@ class RunFilters(TypedDict, total=False):
     reason: str | None
     label: Iterable[str] | None
     thread_id: str | None
+    schedule: str | None
     created_after: datetime | None
     created_before: datetime | None
     cost_over: float | None
@@ -203,6 +205,8 @@ class Run:
     interactive: bool = False
     deployment: str | None = None
     batch_id: str | None = None
+    schedule: str | None = None
+    due_at: str | None = None
     priority: int = 0
     queue_position: int | None = None
     trouble: str | None = None

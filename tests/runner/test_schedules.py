@@ -1,6 +1,10 @@
 """Schedules: what is started when the clock says so. The clock is handed in; the files are real."""
 
+import json
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -8,7 +12,16 @@ from typing import Any
 
 import pytest
 
-from runlog import Manifest, RunId, Workspace, create_run, list_runs, read_inbox, read_manifest
+from runlog import (
+    Manifest,
+    RunId,
+    Workspace,
+    create_run,
+    encode,
+    list_runs,
+    read_inbox,
+    read_manifest,
+)
 from runlog.disk.records import from_iso
 from runlog.groups.catalog import write_catalog
 from runlog.groups.deployments import deployment_of, remove_deployment, write_deployment
@@ -22,8 +35,11 @@ from runlog.groups.schedules import (
     write_schedule,
 )
 from runlog.run.manifest import remove_run
+from runner.attempt.catalog import describe_all
 from runner.supervise.schedules import Schedules
 from tests.relay.live import CATALOG, say
+from tests.runner.conftest import runner_process
+from tests.support import end_runs, wait_until
 
 GREET = {"workflow": "command", "params": {"argv": ["true"]}, "allowed_overrides": ["argv"]}
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
@@ -372,3 +388,61 @@ def test_runs_that_the_view_knows_count_too(root: Path) -> None:
     create_run(root, "command", params={"argv": ["true"]}, schedule="s", run_id="by-hand")
     world.schedules.look(lambda: {"by-hand": other}, world.start)
     assert world.last == ("skipped", world.start)
+
+
+def due_once(root: Path, count: int) -> list[str]:
+    """Schedules of which one time was missed, and is made up for."""
+    write_catalog(root, describe_all())
+    write_deployment(root, deployment_of("greet", GREET))
+    names = [f"n{number}" for number in range(count)]
+    for name in names:
+        body = {"cron": "0 0 1 1 *", "deployment": "greet", "missed": "once"}
+        write_schedule(root, schedule_of(name, body))
+        file = root / "_schedules" / f"{name}.json"
+        file.write_bytes(encode(json.loads(file.read_bytes()) | {"since": "2020-06-01T00:00:00Z"}))
+    return names
+
+
+def decided(root: Path, names: list[str]) -> bool:
+    return all(read_state_of(root, name).last is not None for name in names)
+
+
+def test_two_runners_and_one_that_is_killed_in_between(root: Path) -> None:
+    names = due_once(root, 40)
+    with runner_process(root, 1) as first:
+        wait_until(lambda: list_runs(root), "the first run")
+        os.kill(first.pid, signal.SIGKILL)
+        first.wait()
+    with runner_process(root, 1), runner_process(root, 1):
+        wait_until(lambda: decided(root, names), "a decision on each")
+    rows = list_runs(root, limit=1000)
+    assert sorted(row.schedule or "" for row in rows) == sorted(names)
+    end_runs(root)
+
+
+def test_who_has_no_schedules_loads_nothing_for_them(root: Path) -> None:
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from runner.supervise.supervisor import Supervisor\n"
+        "Supervisor(Path(sys.argv[1])).look()\n"
+        "print(*(m for m in sys.modules if 'cron' in m or m.endswith('.schedules')))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code, str(root)], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.split() == []
+    assert not (root / "_schedules").exists()
+
+
+def test_a_folder_that_can_not_be_read_keeps_runs_from_nothing(root: Path) -> None:
+    world = World(root)
+    folder = root / "_schedules"
+    folder.rename(root / "elsewhere")
+    folder.symlink_to(root / "elsewhere")
+    world.schedules.tend(world.live)
+    folder.unlink()
+    folder.write_text("")
+    world.anew()
+    world.schedules.tend(world.live)
+    assert world.told == []

@@ -37,6 +37,7 @@ from .routes import (
     messages,
     metrics,
     runs,
+    schedules,
     schemas,
     waiting,
     websocket,
@@ -61,6 +62,7 @@ whatever was restarted meanwhile."""
 _TAGS = [
     {"name": "runs", "description": "Start, list, look at and remove runs"},
     {"name": "deployments", "description": "Workflows with params and limits, under a name"},
+    {"name": "schedules", "description": "Runs of deployments, started by the clock"},
     {"name": "batches", "description": "Many runs, started, followed and stopped as one"},
     {"name": "events", "description": "What a run writes, live or again"},
     {"name": "messages", "description": "What is said to a run"},
@@ -150,6 +152,7 @@ def _build(settings: RelaySettings) -> tuple[FastAPI, Services]:
         runs,
         deployments,
         batches,
+        schedules,
         events,
         schemas,
         history,

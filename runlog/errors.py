@@ -8,11 +8,14 @@ __all__ = [
     "BadMessage",
     "BadOwnWords",
     "BadRunId",
+    "BadSchedule",
     "BadSession",
     "BadValues",
     "BatchActive",
     "BatchExists",
     "BrokenDeployment",
+    "BrokenNamed",
+    "BrokenSchedule",
     "NoConversation",
     "NotRemovable",
     "RunActive",
@@ -22,7 +25,9 @@ __all__ = [
     "UnknownBatch",
     "UnknownDeployment",
     "UnknownMessage",
+    "UnknownNamed",
     "UnknownRun",
+    "UnknownSchedule",
     "UnknownSession",
 ]
 
@@ -137,12 +142,36 @@ class BadDeployment(RunlogError):
         self.pointer = pointer
 
 
-class BrokenDeployment(RunlogError):
-    """The file of a deployment can't be read, or holds something else."""
+class BrokenNamed(RunlogError):
+    """The file of a thing that has a name can't be read, or holds something else."""
 
 
-class UnknownDeployment(RunlogError):
-    """There is no deployment of that name."""
+class UnknownNamed(RunlogError):
+    """There is no such thing of that name."""
+
+
+class BrokenDeployment(BrokenNamed):
+    """Of a deployment."""
+
+
+class UnknownDeployment(UnknownNamed):
+    """Of a deployment."""
+
+
+class BadSchedule(RunlogError):
+    """Not a schedule: `pointer` (`/cron`, `/timezone`) says which part of it is wrong."""
+
+    def __init__(self, message: str, hint: str = "", *, pointer: str) -> None:
+        super().__init__(message, hint)
+        self.pointer = pointer
+
+
+class BrokenSchedule(BrokenNamed):
+    """Of a schedule."""
+
+
+class UnknownSchedule(UnknownNamed):
+    """Of a schedule."""
 
 
 class UnknownSession(RunlogError):

@@ -24,6 +24,7 @@ from .commands import (
     prune,
     questions,
     run,
+    schedules,
     servers,
     sessions,
     show,
@@ -98,6 +99,7 @@ app.command("again", rich_help_panel=_START)(again.again)
 app.command("import", rich_help_panel=_START)(sessions.import_)
 app.add_typer(batches.app, rich_help_panel=_START)
 app.add_typer(deployments.app, rich_help_panel=_START)
+app.add_typer(schedules.app, rich_help_panel=_START)
 app.command("batch", rich_help_panel=_START)(batch.batch)
 app.command("ls", rich_help_panel=_LOOK)(listing.ls)
 app.command("sessions", rich_help_panel=_LOOK)(sessions.sessions)

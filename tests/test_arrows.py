@@ -30,11 +30,11 @@ ROOMS = {
     ],
 }  # fmt: skip
 RUNLOG_NEEDS = {
-    "orjson", "watchfiles", "aiofiles", "asyncinotify", "jsonschema", "referencing", "markdown_it",
+    "orjson", "watchfiles", "aiofiles", "asyncinotify", "jsonschema", "referencing", "markdown_it", "cronsim",
 }  # fmt: skip
 HEAVY = (
     "fastapi", "claude_agent_sdk", "pydantic", "watchfiles", "typer", "aiofiles", "asyncio", "jsonschema", "sqlite3",
-    "markdown_it",
+    "markdown_it", "cronsim", "zoneinfo",
 )  # fmt: skip
 
 

@@ -29,6 +29,8 @@ SCOPES: tuple[ScopeName, ...] = get_args(ScopeName)
 """Each may what those before it may: look; say and answer; start; remove, and change deployments."""
 
 _KEY, _STAYS_KEY = "tailcast.caller", "tailcast.stays"
+# What starts a run, beside the name of a thing.
+_STARTS = (("workflows", "again"), ("schedules", "run"))
 # Between two looks at whether who listens may still do so.
 _LOOK_S = 10.0
 
@@ -127,7 +129,7 @@ def scope_needed(method: str, path: str) -> ScopeName:
     parts = path.strip("/").split("/")[2:]  # after /api/v1
     if method == "POST" and parts in (["workflows"], ["batches"]):
         return "start"
-    if method == "POST" and len(parts) == 3 and parts[::2] == ["workflows", "again"]:
+    if method == "POST" and len(parts) == 3 and (parts[0], parts[2]) in _STARTS:
         return "start"
     if method == "POST" and len(parts) == 3 and parts[0] in ("workflows", "batches"):
         return "talk"

@@ -64,6 +64,7 @@ class Summary(BaseModel):
     queue_position: int | None = Field(description="of a queued run, 1 for the next; else null")
     labels: dict[str, str] = Field(examples=[{"team": "search"}])
     thread_id: str | None
+    schedule: str | None = Field(description="that started it")
     parked: bool = Field(description="it waits without a process; what comes takes it up")
     links: dict[str, str]
 
@@ -162,6 +163,8 @@ class RunView(BaseModel):
     interactive: bool
     deployment: str | None
     batch_id: str | None
+    schedule: str | None = Field(description="that started it")
+    due_at: str | None = Field(description="the time that the schedule meant")
     priority: int
     queue_position: int | None = Field(description="of a queued run, 1 for the next; else null")
     trouble: str | None = Field(

@@ -1,17 +1,15 @@
 """Deployments: put, look at and remove what runs are started from by name."""
 
-import hashlib
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter
 from fastapi import Path as PathParam
 from starlette.responses import Response
 
-from runlog import encode
-from runlog.errors import BadDeployment, BrokenDeployment
+from runlog.errors import BadDeployment
 from runlog.groups.deployments import (
     Deployment,
-    Precondition,
+    DeploymentPrecondition,
     check_deployment_name,
     deployment_of,
     list_deployments,
@@ -25,7 +23,7 @@ from runlog.groups.statistics import RunStatistics, deployment_view, statistics_
 from ..dependencies import Json, Services, Shared, StrictRoute, in_thread
 from ..http.deployment_models import DeploymentPage, DeploymentView, PutDeployment
 from ..http.paths import own_path
-from ..http.problems import Problem
+from ..http.preconditions import ETAG, IfMatch, IfNoneMatch, etag_of, precondition, put_responses
 from ..http.runs import summary_view
 
 __all__ = ["router"]
@@ -39,10 +37,6 @@ Name = Annotated[
         examples=["nightly-review"],
     ),
 ]
-IfMatch = Annotated[
-    str | None, Header(description="The `ETag` you have: 412 if it was changed since")
-]
-_ETAG = {"ETag": {"schema": {"type": "string"}, "description": "of what was put, for `If-Match`"}}
 
 
 @router.get(
@@ -61,11 +55,11 @@ async def list_all(services: Shared) -> Response:
     operation_id="get_deployment",
     response_model=DeploymentView,
     summary="A deployment, with the statistics of its runs",
-    responses={200: {"headers": _ETAG}},
+    responses={200: {"headers": ETAG}},
 )
 async def show(services: Shared, name: Name) -> Response:
     deployment = await in_thread(read_deployment, services.root, name)
-    return Json(await in_thread(_view, services, deployment), headers=_etag(deployment))
+    return Json(await in_thread(_view, services, deployment), headers=etag_of(deployment))
 
 
 @router.put(
@@ -73,32 +67,22 @@ async def show(services: Shared, name: Name) -> Response:
     operation_id="put_deployment",
     response_model=DeploymentView,
     summary="Make or replace a deployment",
-    responses={
-        200: {"description": "Replaced", "headers": _ETAG},
-        201: {
-            "model": DeploymentView,
-            "description": "Made",
-            "headers": _ETAG
-            | {"Location": {"schema": {"type": "string"}, "description": "of the deployment"}},
-        },
-    },
+    responses=put_responses("deployment", DeploymentView),
 )
 async def put(
     services: Shared,
     name: Name,
     asked: PutDeployment,
     if_match: IfMatch = None,
-    if_none_match: Annotated[
-        str | None, Header(description="`*`: make it, but replace nothing (412)", examples=["*"])
-    ] = None,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """What is not sent has its default again: a deployment is replaced as a whole.
 
     Runs that were started from it have what they need, and go on as they are.
     """
-    precondition = _precondition(if_match, if_none_match)
-    written, is_new = await in_thread(_put, services, name, asked, precondition)
-    headers = _etag(written)
+    condition = precondition("deployment", if_match, if_none_match)
+    written, is_new = await in_thread(_put, services, name, asked, condition)
+    headers = etag_of(written)
     if is_new:
         headers["location"] = _path(name)
     return Json(await in_thread(_view, services, written), 201 if is_new else 200, headers)
@@ -112,12 +96,14 @@ async def put(
 )
 async def remove(services: Shared, name: Name, if_match: IfMatch = None) -> Response:
     """Its runs stay, and those that run go on."""
-    await in_thread(remove_deployment, services.root, name, _precondition(if_match, None))
+    await in_thread(
+        remove_deployment, services.root, name, precondition("deployment", if_match, None)
+    )
     return Response(status_code=204)
 
 
 def _put(
-    services: Services, name: str, asked: PutDeployment, precondition: Precondition
+    services: Services, name: str, asked: PutDeployment, condition: DeploymentPrecondition
 ) -> tuple[Deployment, bool]:
     check_deployment_name(name)
     try:
@@ -127,7 +113,7 @@ def _put(
         raise refused(error.pointer, str(error)) from None
     entries = services.catalog.entries()
     check_deployment(entry_of(entries, deployment.workflow, "/workflow"), deployment)
-    return write_deployment(services.root, deployment, precondition)
+    return write_deployment(services.root, deployment, condition)
 
 
 def _list(services: Services) -> dict[str, Any]:
@@ -158,28 +144,3 @@ def _shown(deployment: Deployment, statistics: RunStatistics) -> dict[str, Any]:
 
 def _path(name: str) -> str:
     return own_path(f"/api/v1/deployments/{name}")
-
-
-def _etag(deployment: Deployment) -> dict[str, str]:
-    return {"etag": f'"{hashlib.sha256(encode(deployment.as_json())).hexdigest()[:32]}"'}
-
-
-def _precondition(if_match: str | None, if_none_match: str | None) -> Precondition:
-    """https://www.rfc-editor.org/rfc/rfc9110#name-preconditions"""
-
-    def check(present: Deployment | BrokenDeployment | None) -> None:
-        own = _etag(present)["etag"] if isinstance(present, Deployment) else None
-        if if_match is not None and (present is None or not _has(if_match, own)):
-            raise _failed("it was changed or removed since you read it. Read it anew")
-        if if_none_match is not None and present is not None and _has(if_none_match, own):
-            raise _failed("it is there already. Leave out `If-None-Match` to replace it")
-
-    return check
-
-
-def _has(listed: str, etag: str | None) -> bool:
-    return listed.strip() == "*" or etag in [each.strip() for each in listed.split(",")]
-
-
-def _failed(told: str) -> Problem:
-    return Problem(412, "precondition-failed", f"Nothing was done to the deployment: {told}")

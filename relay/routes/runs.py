@@ -3,6 +3,7 @@
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Header, Query
@@ -39,13 +40,13 @@ from ..http.problems import Problem
 from ..http.runs import links_of, remove_run, run_view, summary_view
 from ..http.shown import CatalogView, RunPage, RunView, StartedAndWaited, StatusName
 from ..starting.again import start_again
-from ..starting.create_run import start_run
+from ..starting.create_run import Started, start_run
 from ..streaming.responses import EventStream
 from ..streaming.sse import Variant
 from ..streaming.subscriber import StreamQuery
 from .waiting import Wait, wait_for, wait_link
 
-__all__ = ["names_of", "router"]
+__all__ = ["STARTED", "Key", "answer_start", "names_of", "router"]
 
 router = APIRouter(route_class=StrictRoute)
 
@@ -61,7 +62,7 @@ Exclude = Annotated[
 ]
 
 
-_STARTED: dict[int | str, dict[str, Any]] = {
+STARTED: dict[int | str, dict[str, Any]] = {
     202: {
         "description": "With `wait`: the time is over, and the run goes on",
         "model": StartedAndWaited,
@@ -72,7 +73,7 @@ _STARTED: dict[int | str, dict[str, Any]] = {
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     },
 }
-_Key = Annotated[
+Key = Annotated[
     str | None,
     Header(
         alias="idempotency-key",
@@ -88,14 +89,14 @@ _Key = Annotated[
     response_model=StartedAndWaited,
     tags=["runs"],
     summary="Start a run",
-    responses=_STARTED,
+    responses=STARTED,
 )
 async def start(
     request: Request,
     services: Shared,
     who: Who,
     asked: StartRun,
-    idempotency_key: _Key = None,
+    idempotency_key: Key = None,
     wait: Wait = None,
 ) -> Response:
     """The run is queued: a runner on the same root takes it up.
@@ -104,7 +105,8 @@ async def start(
     not within the time.
     """
     who.check_deployment(asked.deployment, to="start a run")
-    return await _start(request, services, asked, idempotency_key, wait)
+    start = partial(start_run, services.root, services.catalog, asked, idempotency_key)
+    return await answer_start(request, services, start, wait)
 
 
 @router.post(
@@ -114,7 +116,7 @@ async def start(
     response_model=StartedAndWaited,
     tags=["runs"],
     summary="Start the same once more",
-    responses=_STARTED,
+    responses=STARTED,
 )
 async def again(
     request: Request,
@@ -123,7 +125,7 @@ async def again(
     run: RunAt,
     on_run: OnRun,
     asked: Annotated[StartAgain | None, Body()] = None,
-    idempotency_key: _Key = None,
+    idempotency_key: Key = None,
     wait: Wait = None,
 ) -> Response:
     """A new run that is started as this one was, but for what the body says otherwise.
@@ -131,21 +133,26 @@ async def again(
     Of a run of a deployment: what that fixes, it fixes as it is now. The trace is not repeated, and nothing of the
     run's files comes along.
     """
-    start = await on_run(start_again, services.root, run, asked or StartAgain.model_validate({}))
-    who.check_deployment(start.deployment, to="start a run")
-    return await _start(request, services, start, idempotency_key, wait)
+    same = await on_run(start_again, services.root, run, asked or StartAgain.model_validate({}))
+    who.check_deployment(same.deployment, to="start a run")
+    start = partial(start_run, services.root, services.catalog, same, idempotency_key)
+    return await answer_start(request, services, start, wait)
 
 
-async def _start(
-    request: Request, services: Services, asked: StartRun, key: str | None, wait: float | None
+async def answer_start(
+    request: Request, services: Services, start: Callable[[], Started], wait: float | None
 ) -> Response:
+    """What a call that starts a run is answered, with `wait` or `Accept: text/event-stream` too.
+
+    :param start: waits for the disk.
+    """
     streams = "text/event-stream" in request.headers.get("accept", "")
     if streams and wait is not None:
         detail = "The stream tells the answer too: leave out `wait`, or `Accept: text/event-stream`"
         raise Problem(
             422, "invalid-request", detail, errors=[{"parameter": "wait", "detail": detail}]
         )
-    started = await in_thread(start_run, services.root, services.catalog, asked, key)
+    started = await in_thread(start)
     workspace = started.workspace
     links = links_of(workspace.run_id)
     headers = {"location": links["self"]}
@@ -216,6 +223,7 @@ async def list_runs(
         ),
     ] = None,
     thread_id: Annotated[str | None, Query(max_length=200)] = None,
+    schedule: Annotated[str | None, Query(max_length=200, description="That started them")] = None,
     created_after: Annotated[
         datetime | None, Query(description="At this time or later; without a zone it is UTC")
     ] = None,
@@ -245,6 +253,7 @@ async def list_runs(
         reason=reason,
         labels=_labels(label),
         thread_id=thread_id,
+        schedule=schedule,
         created_after=_aware(created_after),
         created_before=_aware(created_before),
         cost_over=cost_over,

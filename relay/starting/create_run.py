@@ -3,11 +3,13 @@
 Nothing here is HTTP but the `Problem`s. All of it waits for the disk: call it from a thread.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel
 
 from runlog import (
     BadRunId,
@@ -34,6 +36,8 @@ from runlog.groups.resolution import (
     refused,
     start_of_deployment,
 )
+from runlog.groups.schedule_starts import start_of_schedule
+from runlog.groups.schedules import Schedule
 from runlog.run.limits import faults_of_limits
 from runlog.run.manifest import takes_spare
 from runlog.run.own_words import NO_WORDS, OwnWords, check_own_words
@@ -43,7 +47,7 @@ from ..http.asked import StartRun
 from ..http.problems import Problem
 from .idempotency import Recipe, make_once
 
-__all__ = ["Catalog", "Started", "resolve_start", "start_run", "words_of"]
+__all__ = ["Catalog", "Started", "resolve_start", "start_run", "start_scheduled", "words_of"]
 
 
 class Catalog:
@@ -93,10 +97,26 @@ def start_run(root: Path, catalog: Catalog, asked: StartRun, key: str | None) ->
     :raises Refused: likewise, for what is wrong with it.
     :raises RunExists: the `run_id` is taken.
     """
-    if key is None:
-        start = resolve_start(root, catalog.entries(), asked)
-        return Started(create_run(root, **start.fields(), run_id=asked.run_id))
-    return _create_once(root, catalog, asked, key)
+
+    def resolve() -> Start:
+        return resolve_start(root, catalog.entries(), asked)
+
+    return _start(root, asked, key, resolve, asked.run_id)
+
+
+def start_scheduled(root: Path, catalog: Catalog, schedule: Schedule, key: str | None) -> Started:
+    """The same for a run of a schedule, now."""
+
+    def resolve() -> Start:
+        return start_of_schedule(root, catalog.entries(), schedule, None)
+
+    return _start(root, _RunSchedule(schedule=schedule.name), key, resolve)
+
+
+class _RunSchedule(BaseModel):
+    """What is asked, for an `Idempotency-Key`."""
+
+    schedule: str
 
 
 def resolve_start(root: Path, entries: Mapping[str, CatalogEntry], asked: StartRun) -> Start:
@@ -209,15 +229,24 @@ def _resolve_deployment(
     return start
 
 
-def _create_once(root: Path, catalog: Catalog, asked: StartRun, key: str) -> Started:
-    def resolve() -> Recipe:
-        start = resolve_start(root, catalog.entries(), asked)
+def _start(
+    root: Path,
+    asked: BaseModel,
+    key: str | None,
+    resolve: Callable[[], Start],
+    run_id: str | None = None,
+) -> Started:
+    if key is None:
+        return Started(create_run(root, **resolve().fields(), run_id=run_id))
+
+    def recipe() -> Recipe:
+        start = resolve()
 
         def make(run_id: str) -> None:
             create_run(root, **start.fields(), run_id=run_id)
 
         return Recipe(
-            asked.run_id or _reserved_id(root, start) or new_run_id(start.workflow),
+            run_id or _reserved_id(root, start) or new_run_id(start.workflow),
             make,
             lambda run_id: _is_of(start, Workspace(root, RunId(run_id))),
         )
@@ -225,7 +254,7 @@ def _create_once(root: Path, catalog: Catalog, asked: StartRun, key: str) -> Sta
     def exists(run_id: str) -> bool:
         return Workspace(root, RunId(run_id)).exists()
 
-    made = make_once(root, key, "run", asked, resolve, exists)
+    made = make_once(root, key, "run", asked, recipe, exists)
     return Started(Workspace(root, RunId(made.id)), made.repeated)
 
 

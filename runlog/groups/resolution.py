@@ -109,6 +109,8 @@ class Start:
     words: OwnWords = NO_WORDS
     output_schema: dict[str, Any] | None = None
     named: tuple[str, ...] | None = None
+    schedule: str | None = None
+    due_at: str | None = None
 
     def fields(self) -> dict[str, Any]:
         """As arguments of `create_run`."""

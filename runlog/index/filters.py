@@ -38,7 +38,7 @@ _LAST_MS = (1 << (63 - TIE_BITS)) - 1
 # The same in every query, and the expressions of two indexes.
 _VALUES = {"cost": "ifnull(cost_usd, -1.0)", "duration": "ifnull(duration_s, -1.0)"}
 # Filter -> the column that must have its value.
-_EQUAL = {name: name for name in ("status", "batch_id", "reason", "thread_id")} | {
+_EQUAL = {name: name for name in ("status", "batch_id", "reason", "thread_id", "schedule")} | {
     "workflow": "asked"
 }
 # A shorter beginning would be the half of all words.
@@ -61,6 +61,7 @@ class Filters(TypedDict, total=False):
     batch_id: str | None
     reason: str | None
     thread_id: str | None
+    schedule: str | None
     labels: Collection[tuple[str, str | None]] | None
     created_after: datetime | None
     created_before: datetime | None

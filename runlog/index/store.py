@@ -60,7 +60,7 @@ _values_of = attrgetter(*_SUMMARY)
 _TABLE = f"(key INTEGER PRIMARY KEY, {_COLUMNS}, asked, stamps, UNIQUE (run_id))"
 _INDEXED = {
     "facets": ", ".join(FACETS.values()),
-    **{column: column for column in (*FACETS.values(), "reason", "thread_id")},
+    **{column: column for column in (*FACETS.values(), "reason", "thread_id", "schedule")},
     "cost": order_of("cost"),
     "duration": order_of("duration"),
 }

@@ -61,6 +61,8 @@ class Manifest:
     process; 0 for ever, None as the runner has it. `words` are fields of their own in the file.
     `output_schema`: a JSON Schema (checked) that the result has to fit. `named`: of a run of a deployment, JSON
     pointers to what its start itself named (`/limits/turns`), the rest is the deployment's; None: nobody kept that.
+    `schedule` names what it was started by, and `due_at` the time (ISO) that was meant; None if a person did not wait
+    for that.
     """
 
     run_id: str
@@ -78,6 +80,8 @@ class Manifest:
     words: OwnWords = NO_WORDS
     output_schema: dict[str, Any] | None = None
     named: tuple[str, ...] | None = None
+    schedule: str | None = None
+    due_at: str | None = None
 
     def named_in(self, field_name: str) -> frozenset[str]:
         """The names within a field (`limits`) that the start itself named."""
@@ -105,6 +109,8 @@ def create_run(
     words: OwnWords = NO_WORDS,
     output_schema: dict[str, Any] | None = None,
     named: tuple[str, ...] | None = None,
+    schedule: str | None = None,
+    due_at: str | None = None,
     run_id: str | None = None,
 ) -> Workspace:
     """Put a queued run on the disk; when this returns it survives a power cut.
@@ -133,6 +139,8 @@ def create_run(
         words=check_own_words(**words.as_json()),
         output_schema=output_schema,
         named=named,
+        schedule=schedule,
+        due_at=due_at,
     )
     root = make_root(root)
     if run_id is None and takes_spare(words, output_schema):
@@ -229,6 +237,7 @@ def read_manifest(workspace: Workspace) -> Manifest:
     priority, limits = data.get("priority"), data.get("limits")
     park_after_s = data.get("park_after_s")
     output_schema, named = data.get("output_schema"), data.get("named")
+    schedule, due_at = data.get("schedule"), data.get("due_at")
     return Manifest(
         run_id=workspace.run_id,
         workflow=workflow if isinstance(workflow, str) else EXTERNAL,
@@ -245,6 +254,8 @@ def read_manifest(workspace: Workspace) -> Manifest:
         words=usable_words(data),
         output_schema=output_schema if isinstance(output_schema, dict) else None,
         named=tuple(p for p in named if isinstance(p, str)) if isinstance(named, list) else None,
+        schedule=schedule if isinstance(schedule, str) else None,
+        due_at=due_at if isinstance(due_at, str) else None,
     )
 
 

@@ -84,6 +84,7 @@ class Summary:
     waiting_for: WaitingFor | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     thread_id: str | None = None
+    schedule: str | None = None
     # The last two: the index stores those before them.
     queue_position: int | None = None
     parked: bool = False
@@ -269,6 +270,7 @@ def summary_of(
         parked=now.parked,
         labels=manifest.words.labels,
         thread_id=manifest.words.thread_id,
+        schedule=manifest.schedule,
     )
     return summary, state
 

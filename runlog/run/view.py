@@ -76,6 +76,8 @@ def state_view(
         "interactive": manifest.interactive,
         "deployment": manifest.deployment,
         "batch_id": manifest.batch_id,
+        "schedule": manifest.schedule,
+        "due_at": manifest.due_at,
         "priority": manifest.priority,
         "queue_position": queue_position,
         "trouble": None if is_terminal(status) else trouble,

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runlog import (
     BadLimit,
@@ -55,6 +56,9 @@ from .lost import end_run
 from .overdue import Overdue, Verdict
 from .spares import Spares
 from .spawn import start_run_process
+
+if TYPE_CHECKING:
+    from .schedules import Schedules
 
 __all__ = ["DEFAULT_MAX_WAITING", "Supervisor", "active_options", "runner_is_active"]
 
@@ -155,6 +159,7 @@ class Supervisor:
         self._leftovers_due = 0.0
         self._fork_server = ForkServer(self._options)
         self._spares = Spares(self.root, self._fork_server, warm, self._options.grace_s, tell)
+        self._schedules: Schedules | None = None  # until there are any
         self._troubles: dict[str, str] | None = None  # as they were last written
 
     def work(self, stop: threading.Event) -> None:
@@ -227,6 +232,7 @@ class Supervisor:
     def look(self) -> None:
         """One look at the root: reap, find, tell of the dead, start what is queued."""
         died = self._reap()
+        self._tend_schedules()
         heard = self._find()
         self._running = {run_id for run_id in self._running if self._lives(run_id)}
         queued, began = [], time.monotonic()
@@ -251,6 +257,15 @@ class Supervisor:
             self._queue_due = now + max(_SWEEP_S, _QUEUE_RESPITE * (now - began))
         self._start_some(queued, began, bool(heard))
         self._tell_troubles()
+
+    def _tend_schedules(self) -> None:
+        if self._schedules is None:
+            if not (self.root / "_schedules").is_dir():
+                return
+            from .schedules import Schedules  # who has none pays nothing for it
+
+            self._schedules = Schedules(self.root, self._tell)
+        self._schedules.tend(self._index.manifests)
 
     def _start_some(self, queued: list[Manifest], now: float, heard: bool) -> None:
         at_work = self._at_work(bool(queued))

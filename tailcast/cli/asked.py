@@ -12,6 +12,7 @@ from .options import command_line
 if TYPE_CHECKING:
     from runlog.groups.deployments import Deployment
     from runlog.groups.resolution import Refused, Start
+    from runlog.groups.schedules import Schedule
     from runner.attempt.workflow import Workflow
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "prompt_of",
     "read_text",
     "start_of_deployment",
+    "start_of_schedule",
 ]
 
 
@@ -173,6 +175,25 @@ def start_of_deployment(
         resolution.check_start(entry, start, overrides)
     except resolution.Refused as refused:
         raise error_of(root, deployment.workflow, refused) from refused
+    check_start(root, start.workflow, start.params, start.prompt, start.interactive)
+    return start
+
+
+def start_of_schedule(root: Path, schedule: "Schedule") -> "Start":
+    """The start of its run now, checked.
+
+    :raises CommandError: what is wrong.
+    """
+    from runlog.groups import resolution, schedule_starts
+    from runlog.groups.deployments import read_deployment
+    from runner.attempt.catalog import describe
+
+    workflow = read_deployment(root, schedule.deployment).workflow
+    entries = {workflow: describe(workflow, load_workflow(workflow))}
+    try:
+        start = schedule_starts.start_of_schedule(root, entries, schedule, None)
+    except resolution.Refused as refused:
+        raise error_of(root, workflow, refused) from refused
     check_start(root, start.workflow, start.params, start.prompt, start.interactive)
     return start
 

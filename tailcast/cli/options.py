@@ -54,6 +54,7 @@ __all__ = [
     "limits_of",
     "none_in",
     "parse_age",
+    "root_to_complete",
     "shown_path",
 ]
 
@@ -93,7 +94,7 @@ def _complete_workflow(incomplete: str) -> list[str]:
     return sorted(name for name in names if name.startswith(incomplete))
 
 
-def _root_to_complete(context: typer.Context) -> Path:
+def root_to_complete(context: typer.Context) -> Path:
     return Path(
         context.params.get("root") or context.find_root().params.get("root") or DEFAULT_ROOT
     )
@@ -101,7 +102,7 @@ def _root_to_complete(context: typer.Context) -> Path:
 
 def complete_deployment(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     try:
-        found, broken = list_deployments(_root_to_complete(context))
+        found, broken = list_deployments(root_to_complete(context))
     except OSError:
         return []
     told = [(each.name, one_line(each.description or each.workflow, 50)) for each in found]
@@ -111,7 +112,7 @@ def complete_deployment(context: typer.Context, incomplete: str) -> list[tuple[s
 
 def complete_batch(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     try:
-        batches = list_batches(_root_to_complete(context))
+        batches = list_batches(root_to_complete(context))
     except OSError:
         return []
     told = [(each.batch_id, one_line(each.description or each.workflow, 50)) for each in batches]
@@ -123,7 +124,7 @@ def _complete_runs(
 ) -> Callable[[typer.Context, str], list[tuple[str, str]]]:
     def complete(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
         try:
-            runs = list_runs(_root_to_complete(context), limit=500)
+            runs = list_runs(root_to_complete(context), limit=500)
         except (RunlogError, OSError):
             return []
         return [

@@ -32,17 +32,18 @@ from .results import (
     Started,
     WorkflowInfo,
 )
+from .schedules import AsyncScheduleCalls
 from .streams import RunStream
 
 __all__ = ["AsyncClient"]
 
 
-class AsyncClient(AsyncBatchCalls):
+class AsyncClient(AsyncBatchCalls, AsyncScheduleCalls):
     """A relay, for programs on an event loop. Close it at the end, or use it as a context.
 
     Calls that fail on the way are tried again for `give_up_s` seconds, and take effect once all the same; `answer`,
-    `approve`, `deny`, `cancel`, `remove`, `remove_deployment` and a conditional `put_deployment` only if they can't
-    have arrived. A refusal is a `ProblemError` at once.
+    `approve`, `deny`, `cancel`, `remove`, `remove_deployment`, `remove_schedule` and a conditional
+    `put_…` only if they can't have arrived. A refusal is a `ProblemError` at once.
 
     :param url: where the relay listens, or `unix:PATH` of its `--uds`.
     :param token: what the relay was started with (`--token`), or one of its --token-file, if it has any.

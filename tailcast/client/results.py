@@ -28,6 +28,8 @@ __all__ = [
     "RunFilters",
     "RunPage",
     "RunSummary",
+    "Schedule",
+    "ScheduleOutcome",
     "Started",
     "Status",
     "ToolCall",
@@ -114,6 +116,7 @@ class RunSummary:
     labels: dict[str, str] = field(default_factory=dict)
     thread_id: str | None = None
     parked: bool = False
+    schedule: str | None = None
 
     @property
     def ended(self) -> bool:
@@ -142,6 +145,7 @@ class RunFilters(TypedDict, total=False):
     reason: str | None
     label: Iterable[str] | None
     thread_id: str | None
+    schedule: str | None
     created_after: datetime | None
     created_before: datetime | None
     cost_over: float | None
@@ -206,6 +210,8 @@ class Run:
     interactive: bool = False
     deployment: str | None = None
     batch_id: str | None = None
+    schedule: str | None = None
+    due_at: str | None = None
     priority: int = 0
     queue_position: int | None = None
     trouble: str | None = None
@@ -384,6 +390,52 @@ class Deployment:
     created_at: str = ""
     updated_at: str = ""
     statistics: DeploymentStatistics = field(default_factory=DeploymentStatistics)
+    etag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleOutcome:
+    """What became of one time, and when that was decided. `detail`: why no run was started."""
+
+    outcome: Literal["started", "queued", "skipped", "missed", "refused"]
+    due_at: str
+    at: str
+    run_id: str | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """`next_times` are in UTC, none while it is paused. `last` is of the last time, `last_run` of all its runs.
+
+    `etag` is of one that was asked for by its name.
+    """
+
+    name: str
+    cron: str
+    deployment: str
+    timezone: str = "UTC"
+    overlap: Literal["skip", "queue", "stop"] = "skip"
+    missed: Literal["none", "once"] = "none"
+    enabled: bool = True
+    description: str = ""
+    prompt: Any = None
+    runtime_overrides: dict[str, Any] = field(default_factory=dict)
+    interactive: bool | None = None
+    limits: dict[str, float] = field(default_factory=dict)
+    priority: int | None = None
+    park_after_s: float | None = None
+    title: str | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+    thread_id: str | None = None
+    output_schema: dict[str, Any] | None = None
+    created_at: str = ""
+    updated_at: str = ""
+    since: str = ""
+    next_times: list[str] = field(default_factory=list)
+    waits_since: str | None = None
+    last: ScheduleOutcome | None = None
+    last_run: RunSummary | None = None
     etag: str | None = None
 
 

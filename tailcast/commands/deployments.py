@@ -8,7 +8,7 @@ import typer
 
 from runlog import RunIndex
 from runlog.disk.layout import make_root
-from runlog.errors import BrokenDeployment
+from runlog.errors import BrokenDeployment, BrokenNamed
 from runlog.groups.deployments import (
     MAX_WARM,
     READ_ONLY,
@@ -268,7 +268,7 @@ def put(
     deployment = deployment_of(name, body)
     check_deployment(root, deployment)
 
-    def precondition(present: Deployment | BrokenDeployment | None) -> None:
+    def precondition(present: Deployment | BrokenNamed | None) -> None:
         if new and present is not None:
             raise CommandError(f"{name} is there already", "Leave out --new to replace it")
 

@@ -92,6 +92,9 @@ def ls(
     thread: Annotated[
         str | None, typer.Option("--thread", metavar="ID", help="Of that conversation or case")
     ] = None,
+    schedule: Annotated[
+        str | None, typer.Option("--schedule", metavar="NAME", help="That started them")
+    ] = None,
     created_after: Annotated[
         str | None,
         typer.Option("--created-after", metavar="TIME", help="Or at it, e.g. 2025-01-19, in UTC"),
@@ -128,6 +131,7 @@ def ls(
         reason=reason,
         labels=[parse_label(text) for text in label] if label else None,
         thread_id=thread,
+        schedule=schedule,
         created_after=_time(created_after),
         created_before=_time(created_before),
         cost_over=cost_over,

@@ -70,12 +70,18 @@ def show(
     _print_next(view)
 
 
+def _schedule(manifest: Manifest) -> str:
+    due = f", due at {manifest.due_at}" if manifest.due_at else ""
+    return f"{manifest.schedule}{due}" if manifest.schedule else ""
+
+
 def _facts(view: RunView) -> list[tuple[str, str]]:
     state, manifest = view.state, view.manifest
     attempt = f", attempt {state.attempt}" if state.attempt > 1 else ""
     return [
         ("workflow", f"{view.workflow}{attempt}{_kind(manifest)}"),
         ("title", manifest.words.title or ""),
+        ("schedule", _schedule(manifest)),
         ("prompt", _prompt(manifest)),
         ("params", one_line(_params(manifest.params), 300)),
         ("created", f"{manifest.created_at}, {age(manifest.created_at)} ago"),

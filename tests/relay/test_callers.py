@@ -25,6 +25,8 @@ from tests.support import DEADLINE_S, wait_until
 Hold = Callable[[Workspace], RunLock]
 GREETER = {"workflow": "command", "params": {"argv": ["true"]}, "allowed_overrides": ["argv"]}
 
+DAILY = {"cron": "0 7 * * *", "deployment": "greeter"}
+
 
 def add(
     path: Path,
@@ -70,6 +72,8 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
             ("open", {"workflow": "claude", "prompt": "x", "allowed_overrides": ["model"]}),
         ):
             assert made.call("admin", "PUT", f"/deployments/{name}", deployment).status_code == 201
+        for name, body in (("daily", DAILY), ("others", DAILY | {"deployment": "other"})):
+            assert made.call("admin", "PUT", f"/schedules/{name}", body).status_code == 201
         yield made
 
 
@@ -95,12 +99,16 @@ def test_each_scope_may_what_those_before_it_may(guarded: Guarded, alive: Hold) 
         ("talk", "DELETE", f"{url}/messages/nope", None, 404),
         ("start", "POST", "/workflows", start, 201),
         ("start", "POST", f"{url}/again", {"params": {"argv": ["true"]}}, 201),
+        ("start", "POST", "/schedules/daily/run", None, 201),
         ("start", "POST", "/batches", {**start, "inputs": [{}]}, 201),
         ("start", "POST", f"{url}/messages", {"message": "go on", "resume": True}, 202),
         ("start", "POST", f"{url}/model", {"model": "m"}, 202),
         ("start", "POST", f"{url}/permission-mode", {"mode": "acceptEdits"}, 202),
         ("admin", "PUT", "/deployments/mine", GREETER, 201),
         ("admin", "DELETE", "/deployments/mine", None, 204),
+        ("admin", "PUT", "/schedules/mine", DAILY, 201),
+        ("admin", "POST", "/schedules/mine/pause", None, 200),
+        ("admin", "DELETE", "/schedules/mine", None, 204),
         ("admin", "DELETE", url, None, 409),
         ("admin", "DELETE", "/batches/nope", None, 404),
     ]
@@ -122,6 +130,7 @@ def test_who_may_start_one_deployment_gets_no_further(guarded: Guarded, alive: H
         ("/workflows", {"deployment": "other"}),
         ("/batches", {"workflow": "command", "params": {"argv": ["id"]}, "inputs": [{}]}),
         ("/batches", {"deployment": "other", "inputs": [{}]}),
+        ("/schedules/others/run", None),
     ]
     other = new_run(guarded.relay.root, deployment="other")
     none = new_run(guarded.relay.root)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from runlog import create_run
 from tests.support import script, wait_for, wait_for_end
 from tests.ui.runs import ASKS, BUSY, QUICK, action, choose, choose_action, row
 from tests.ui.support import BROWSER, Site, Watch, overflow_px, screenshot, serious_faults
@@ -155,3 +156,14 @@ def test_a_phone_has_all_of_it(site: Site, phone: Page) -> None:
     tops = [side.bounding_box() for side in phone.locator(".compare-side").all()]
     assert tops[0] and tops[1] and tops[1]["y"] >= tops[0]["y"] + tops[0]["height"]
     assert overflow_px(phone) == 0
+
+
+def test_a_run_says_which_schedule_started_it(site: Site, page: Page) -> None:
+    due = "2025-01-20T06:30:00.000Z"
+    params = {"argv": ["true"]}
+    create_run(site.root, "command", params=params, run_id="clock", schedule="weekdays", due_at=due)
+    page.goto("/runs/clock")
+    page.get_by_role("button", name="Details").click()
+    details = page.get_by_label("Details of the run")
+    expect(details).to_contain_text("weekdays")
+    expect(details.locator(f'time[datetime="{due}"]')).to_have_count(1)

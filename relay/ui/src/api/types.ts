@@ -66,6 +66,9 @@ export interface RunView {
   readonly params: Readonly<Record<string, unknown>>;
   readonly interactive: boolean;
   readonly deployment?: string | null;
+  /** What started it, and the time that was meant; null if a person did not wait for that. */
+  readonly schedule?: string | null;
+  readonly due_at?: string | null;
   readonly queue_position?: number | null;
   readonly limits?: Readonly<Record<string, number>>;
   readonly offset: number;

@@ -23,6 +23,8 @@ export function RunDetails({ runId, workflowName, createdAt, model, view }: RunD
         <CopyButton text={runId} label="Copy the run id" />
       </Fact>
       <Fact name="deployment">{view?.deployment}</Fact>
+      <Fact name="schedule">{view?.schedule}</Fact>
+      <Fact name="due">{view?.due_at && <Time at={view.due_at} show="moment" />}</Fact>
       <Fact name="created">{createdAt && <Time at={createdAt} show="moment" />}</Fact>
       <Fact name="cost">{totals.costUsd !== null && formatCost(totals.costUsd)}</Fact>
       <Fact name="duration">{model.startedAt && <Duration seconds={model.durationS} since={model.attemptAt ?? model.startedAt} />}</Fact>

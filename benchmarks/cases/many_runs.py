@@ -21,7 +21,7 @@ def measure(bench: Bench) -> list[Row]:
     with bench.servers("tailcast", "naive") as servers:
         for runs, listeners, at_once in ((100, 10, 1), (1000, 1, _LINES_PER_APPEND), (1000, 1, 1)):
             runs = min(runs, bench.pick(1000, 1000, 5))
-            share = bench.pick(0.75, 0.5, 0.1) * (0.3 if runs == 1000 and at_once == 1 else 1.0)
+            share = bench.pick(0.5, 0.5, 0.1) * (0.3 if runs == 1000 and at_once == 1 else 1.0)
             found = bench.interleave(
                 f"many runs, {runs} x {listeners}, {at_once} at once",
                 {

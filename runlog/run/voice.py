@@ -125,6 +125,9 @@ def voice_of(event: Event, earlier: str = "", *, posted: bool = False) -> Voice:
     told = "\n".join(b["text"] for b in blocks if isinstance(b.get("text"), str))
     if posted:
         return _command(told) if _is_made_command(told) else Voice("person", told, tuple(blocks))
+    if _is_prompt(event) and not _is_made_command(told):
+        own = tuple(b for b in blocks if not _is_beside(b)) or tuple(blocks)
+        return Voice("person", told, own)
     synthetic = event.get("isSynthetic") is True
     if event.get("isCompactSummary") is True or (synthetic and told.startswith(_SUMMARY_HEAD)):
         return Voice("summary", told)
@@ -193,6 +196,16 @@ def local_command(event: Event) -> str | None:
 def _is_beside(block: Event) -> bool:
     told = block.get("text")
     return isinstance(told, str) and _BESIDE.fullmatch(told) is not None
+
+
+def _is_prompt(event: Event) -> bool:
+    """Whether a transcript says that a person's program has sent it, or he himself while a turn ran. What is typed at
+    the CLI may be a command of the shell."""
+    origin = event.get("origin")
+    by_others = isinstance(origin, dict) and origin.get("kind") not in (None, "human")
+    if by_others or any(event.get(name) is True for name in ("isMeta", "isSynthetic")):
+        return False
+    return event.get("promptSource") == "sdk" or event.get("commandMode") == "prompt"
 
 
 def _is_made_command(told: str) -> bool:

@@ -126,8 +126,7 @@ def voice_of(event: Event, earlier: str = "", *, posted: bool = False) -> Voice:
     if posted:
         return _command(told) if _is_made_command(told) else Voice("person", told, tuple(blocks))
     if _is_prompt(event) and not _is_made_command(told):
-        own = tuple(b for b in blocks if not _is_beside(b)) or tuple(blocks)
-        return Voice("person", told, own)
+        return Voice("person", told, tuple(_beside_none(blocks) or blocks))
     synthetic = event.get("isSynthetic") is True
     if event.get("isCompactSummary") is True or (synthetic and told.startswith(_SUMMARY_HEAD)):
         return Voice("summary", told)
@@ -153,8 +152,8 @@ def voice_of(event: Event, earlier: str = "", *, posted: bool = False) -> Voice:
         return _output(told)
     if _CAVEAT.match(told):
         return _NOBODY
-    words = tuple(b for b in blocks if not _is_beside(b))
-    return Voice("person", told, words) if words else _NOBODY
+    words = _beside_none(blocks)
+    return Voice("person", told, tuple(words)) if words else _NOBODY
 
 
 def speaker_of(event: Event, *, posted: bool = False) -> Speaker | None:
@@ -193,9 +192,10 @@ def local_command(event: Event) -> str | None:
     return f"{_slashed(name)} {text(run.get('args')) or ''}".strip() if name else ""
 
 
-def _is_beside(block: Event) -> bool:
-    told = block.get("text")
-    return isinstance(told, str) and _BESIDE.fullmatch(told) is not None
+def _beside_none(blocks: list[Event]) -> list[Event]:
+    """Without those that were put beside a person's words."""
+    told = [(block, block.get("text")) for block in blocks]
+    return [b for b, said in told if not (isinstance(said, str) and _BESIDE.fullmatch(said))]
 
 
 def _is_prompt(event: Event) -> bool:

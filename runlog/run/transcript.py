@@ -92,7 +92,7 @@ def _queued_command(event: Event) -> Event:
     if not isinstance(about, dict) or about.get("type") != "queued_command":
         return event
     said = _said(event, about.get("prompt"), about.get("source_uuid") or event.get("uuid"))
-    told = {name: about[name] for name in ("origin", "isMeta") if name in about}
+    told = {name: about[name] for name in ("origin", "isMeta", "commandMode") if name in about}
     return said | told | {"steered": True}
 
 

@@ -127,6 +127,8 @@ def voice_of(event: Event, earlier: str = "", *, posted: bool = False) -> Voice:
     told = "\n".join(b["text"] for b in blocks if isinstance(b.get("text"), str))
     if posted:
         return _command(told) if _is_made_command(told) else Voice("person", told, tuple(blocks))
+    if _is_prompt(event) and not _is_made_command(told):
+        return Voice("person", told, tuple(_beside_none(blocks) or blocks))
     synthetic = event.get("isSynthetic") is True
     if event.get("isCompactSummary") is True or (synthetic and told.startswith(_SUMMARY_HEAD)):
         return Voice("summary", told)
@@ -152,8 +154,8 @@ def voice_of(event: Event, earlier: str = "", *, posted: bool = False) -> Voice:
         return _output(told)
     if _CAVEAT.match(told):
         return _NOBODY
-    words = tuple(b for b in blocks if not _is_beside(b))
-    return Voice("person", told, words) if words else _NOBODY
+    words = _beside_none(blocks)
+    return Voice("person", told, tuple(words)) if words else _NOBODY
 
 
 def speaker_of(event: Event, *, posted: bool = False) -> Speaker | None:
@@ -205,9 +207,20 @@ def _asked_no_model(result: Event) -> bool:
     )
 
 
-def _is_beside(block: Event) -> bool:
-    told = block.get("text")
-    return isinstance(told, str) and _BESIDE.fullmatch(told) is not None
+def _beside_none(blocks: list[Event]) -> list[Event]:
+    """Without those that were put beside a person's words."""
+    told = [(block, block.get("text")) for block in blocks]
+    return [b for b, said in told if not (isinstance(said, str) and _BESIDE.fullmatch(said))]
+
+
+def _is_prompt(event: Event) -> bool:
+    """Whether a transcript says that a person's program has sent it, or he himself while a turn ran. What is typed at
+    the CLI may be a command of the shell."""
+    origin = event.get("origin")
+    by_others = isinstance(origin, dict) and origin.get("kind") not in (None, "human")
+    if by_others or any(event.get(name) is True for name in ("isMeta", "isSynthetic")):
+        return False
+    return event.get("promptSource") == "sdk" or event.get("commandMode") == "prompt"
 
 
 def _is_made_command(told: str) -> bool:

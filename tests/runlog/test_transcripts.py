@@ -227,6 +227,9 @@ def test_commands_in_lines_of_the_system() -> None:
         assert (message.content, message.output) == ("/review", "12 files")
 
 
+SENT = {"promptSource": "sdk"}
+
+
 @pytest.mark.parametrize(
     ("content", "fields", "told"),
     [
@@ -243,10 +246,26 @@ def test_commands_in_lines_of_the_system() -> None:
         ("hi", {"origin": {"kind": "peer"}}, ["system task None: hi"]),
         ("hi", {"origin": {"kind": "peer"}, "isMeta": True}, ["system task None: hi"]),
         ("What is a <channel> here?", {}, ["user message None: What is a <channel> here?"]),
+        # Where the file says that a program has sent it for him, it is.
+        ("<channel>c</channel>", SENT, ["user message None: <channel>c</channel>"]),
+        ("[Request interrupted by user]", SENT, ["user message None: [Request interrupted by user]"]),
+        ("<bash-input>ls</bash-input>", {"promptSource": "typed"}, ["user command None: ! ls"]),
+        ([{"type": "text", "text": "<ide_selection>x</ide_selection>"}, TEXT], SENT, ["user message None: so"]),
+        ("<channel>c</channel>", SENT | {"origin": {"kind": "channel"}}, ["system task None: c"]),
+        ("x", SENT | {"isMeta": True}, []),
     ],
 )  # fmt: skip
 def test_what_is_not_a_persons(content: Any, fields: Event, told: list[str]) -> None:
     assert said(user(content, **fields)) == told
+
+
+@pytest.mark.parametrize("mode", ["prompt", "task-notification"])
+def test_what_a_person_says_while_a_turn_runs_is_his(mode: str) -> None:
+    prompt = "<task-notification><summary>mine</summary></task-notification>"
+    about = {"type": "queued_command", "prompt": prompt, "source_uuid": "q", "commandMode": mode}
+    line = {"type": "attachment", "attachment": about, "uuid": "a", "sessionId": "s"}
+    his, others = [f"user message q: {prompt}"], ["system task None: mine"]
+    assert said(line) == (his if mode == "prompt" else others)
 
 
 def test_the_file_of_a_subagent() -> None:

@@ -420,7 +420,8 @@ def first_lines(message: dict[str, Any]) -> list[str]:
     content = message["content"]
     if message["role"] == "user":
         told = "(a message that the agent did not repeat)"
-        content = without_script(content) if content else told
+        if content or message["kind"] == "message":
+            content = without_script(content) if content else told
     sign = "❯ " if message["role"] == "user" else signs.get(message["kind"], "")
     parts = [sign + content if content else "", message.get("thinking"), message.get("output")]
     for call in message.get("tool_calls", ()):

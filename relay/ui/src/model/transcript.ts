@@ -125,7 +125,7 @@ export function lineOf(event: Event): Event {
 function queuedCommand(event: Event): Event {
   const about = event["attachment"];
   if (!isObject(about) || about["type"] !== "queued_command") return event;
-  const told = Object.fromEntries(["origin", "isMeta"].filter((name) => name in about).map((name) => [name, about[name]]));
+  const told = Object.fromEntries(["origin", "isMeta", "commandMode"].filter((name) => name in about).map((name) => [name, about[name]]));
   return { ...said(event, about["prompt"], about["source_uuid"] || event["uuid"]), ...told, steered: true };
 }
 

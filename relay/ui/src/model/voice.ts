@@ -48,6 +48,10 @@ export function voiceOf(event: Event, blocks: readonly Event[], posted: boolean)
   if (blocks.length === 0) return NOBODY;
   const told = blocks.flatMap((block) => (typeof block["text"] === "string" ? [block["text"]] : [])).join("\n");
   if (posted) return isMadeCommand(told) ? commandOf(told) : { kind: "person", blocks };
+  if (isPrompt(event) && !isMadeCommand(told)) {
+    const own = blocks.filter((block) => !isBeside(block));
+    return { kind: "person", blocks: own.length === 0 ? blocks : own };
+  }
   const origin = isObject(event["origin"]) ? text(event["origin"]["kind"], 100) : null;
   if (event["isCompactSummary"] === true || (event["isSynthetic"] === true && told.startsWith(SUMMARY_HEAD))) {
     return { kind: "summary", text: told };
@@ -63,7 +67,7 @@ export function voiceOf(event: Event, blocks: readonly Event[], posted: boolean)
   if (note !== null && told.trimStart().startsWith("<user-memory-input>")) return { kind: "command", name: "#", args: note.trim() };
   if (OUTPUT.test(told)) return outputOf(told);
   if (CAVEAT.test(told)) return NOBODY;
-  const own = blocks.filter((block) => typeof block["text"] !== "string" || !BESIDE.test(block["text"]));
+  const own = blocks.filter((block) => !isBeside(block));
   return own.length === 0 ? NOBODY : { kind: "person", blocks: own };
 }
 
@@ -113,6 +117,20 @@ export function commandOfResult(event: Event): string | null {
 
 function slashed(name: string): string {
   return name.startsWith("/") ? name : `/${name}`;
+}
+
+/**
+ * Whether a transcript says that a person's program has sent it, or he himself while a turn ran. What is typed at the
+ * CLI may be a command of the shell.
+ */
+function isPrompt(event: Event): boolean {
+  const origin = isObject(event["origin"]) ? (event["origin"]["kind"] ?? "human") : "human";
+  if (origin !== "human" || event["isMeta"] === true || event["isSynthetic"] === true) return false;
+  return event["promptSource"] === "sdk" || event["commandMode"] === "prompt";
+}
+
+function isBeside(block: Event): boolean {
+  return typeof block["text"] === "string" && BESIDE.test(block["text"]);
 }
 
 /** Whether it has the form that the CLI gives to a command: its name, and what it does. */

@@ -291,9 +291,7 @@ class Known:
             found = self._look_up(run_id, stamps)
         except OSError as error:  # of the system: the next look may have better luck
             self._unborn[run_id] = _UNREAD
-            if not isinstance(
-                error, Busy
-            ):  # that is of this run alone: an answer without it is no wrong one
+            if not isinstance(error, Busy):  # of this run alone: without it an answer is right
                 self._refused = error
             return
         self._take_in(run_id, stamps, found)

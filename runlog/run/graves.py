@@ -110,7 +110,7 @@ def _not_removable(causes: list[OSError]) -> NotRemovable:
         told.append(f"{cause.filename}: {why}")
         todo.append(remedy.format(cause.filename))
     more = f", and {len(causes) - _TOLD} more" if len(causes) > _TOLD else ""
-    hint = f"Do this, and remove it again: {', '.join(dict.fromkeys(todo))}. A runner tries it again too"
+    hint = f"Do this, and remove it again: {', '.join(dict.fromkeys(todo))}"
     return NotRemovable(f"not all can be removed: {'; '.join(told)}{more}", hint, causes)
 
 

@@ -1,7 +1,7 @@
 """The stream of a run as its own process writes it: events and receipts, brought onto the disk in time.
 
-While the disk is full, or somebody holds the file, what the run itself has to say is kept, in order, and written
-once that is over.
+While the disk is full, or somebody holds the file or keeps us out of it, what the run itself has to say is kept, in
+order, and written once that is over.
 """
 
 import asyncio
@@ -20,6 +20,8 @@ _SYNC_S = 1.0
 _SYNCED_TYPES = frozenset({"permission_requested", "questions_presented"})
 # Kept of our own lines while the disk is full; a workflow that has more to say fails.
 _OWED_BYTES = 4 * 1024 * 1024
+# An immutable file (`chattr +i`), a file system that was made read-only: people mend that.
+_KEPT_OUT = frozenset({errno.EPERM, errno.EROFS})
 
 
 class RunStream:
@@ -113,8 +115,9 @@ class RunStream:
 
 
 def can_wait(error: BaseException) -> bool:
-    """Whether a line can be written later: there is no room, or somebody holds the stream."""
-    return is_no_room(error) or isinstance(error, Busy)
+    """Whether a line can be written later: there is no room, somebody holds the stream, or has made it read-only."""
+    kept_out = isinstance(error, OSError) and error.errno in _KEPT_OUT
+    return is_no_room(error) or isinstance(error, Busy) or kept_out
 
 
 def is_no_room(error: BaseException) -> bool:

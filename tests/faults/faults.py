@@ -203,7 +203,9 @@ def _limited(pid: int, what: int, value: int) -> Iterator[None]:
 
 def _without_descriptors(world: World, program: Program) -> None:
     program.wait_up()  # none can be started without
-    with _limited(program.pid, resource.RLIMIT_NOFILE, world.random.randrange(3, 24)):
+    few = world.random.randrange(3, 24)
+    # One after the other: the second would take the limit of the first for what was there before, and leave it.
+    with program.limited, _limited(program.pid, resource.RLIMIT_NOFILE, few):
         time.sleep(world.random.uniform(0.2, 1.5))
 
 
@@ -217,6 +219,11 @@ def runner_without_descriptors(world: World) -> None:
 
 def fill_disk(world: World) -> None:
     """Not a byte is left for a while. For a root on a small file system of its own."""
+    with world.filling:  # one after the other: the first to be done says that the disk has room
+        _fill(world)
+
+
+def _fill(world: World) -> None:
     world.may = frozenset(_OF_A_FULL_DISK)
     for life in list(world.lives.values()):
         life.may.update(("failed",) if life.is_claude else _OF_A_FULL_DISK)

@@ -21,7 +21,8 @@ from runlog.groups.catalog import write_catalog
 from runlog.run import graves
 from runlog.run.manifest import remove_run
 from tests.relay.live import CATALOG, PROJECT, new_run, recorded
-from tests.support import DEADLINE_S, spawned
+from tests.runner.conftest import RUNNER
+from tests.support import DEADLINE_S, spawned, tree_of, wait_for, wait_for_end, wait_until
 
 _CAN_MOUNT = (
     subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False).returncode == 0
@@ -158,6 +159,20 @@ def test_what_is_left_is_told_and_tried_again(
     assert graves.remove_what_is_left(run) and not graves.remove_what_is_left(run)
     graves.remove_leftovers(root)
     assert list(root.glob(".old-*")) == []
+
+
+def test_the_end_of_a_run_whose_stream_is_immutable_is_kept(root: Path, immutable: Any) -> None:
+    with spawned(sys.executable, "-c", RUNNER, str(root), "4"):
+        run = runlog.create_run(root, "command", params={"argv": ["sleep", "600"]})
+        wait_for(run, "workflow_started")
+        immutable(run.stream, "i")
+        runlog.post(run, {"type": "stop"})
+        wait_until(lambda: len(tree_of(run)) == 1, "the end of all but the run process")
+        assert runlog.run_status(run) == "running"
+        subprocess.run(["chattr", "-i", str(run.stream)], check=True)
+        end = wait_for_end(run)
+        assert (end["type"], end["reason"]) == ("workflow_stopped", "stop")
+        wait_until(lambda: not tree_of(run), "the end of the run process")
 
 
 _HOLDER = """

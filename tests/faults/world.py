@@ -57,6 +57,7 @@ class Program:
     log: Path
     process: "subprocess.Popen[bytes]" = field(init=False)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    limited: threading.Lock = field(default_factory=threading.Lock)  # of who takes descriptors away
     _said_bytes: int = 0  # in the log, before it was started
 
     def start(self) -> None:
@@ -174,6 +175,7 @@ class World:
             "--scripted-model",
         ]
         self.runner = Program([*command, *runner], logs / "runner.log")
+        self.filling = threading.Lock()  # of who fills the disk
         self.doing: set[str] = set()  # faults that go on now
         self.may: frozenset[str] = frozenset()  # what may come of any run, for now
         self._size = runs

@@ -173,10 +173,9 @@ def _manifest(run_id: RunId, stream: ImportedStream, asked: SessionAsked) -> Man
     params |= {"resume_session_id": stream.session_id, "fork_session": True}
     cwd = stream.facts.cwd
     if asked.keep_cwd:
-        if cwd is None or not os.path.isdir(cwd):
-            raise BadSession(
-                f"the session's working directory {cwd!r} is not here", "Leave out --keep-cwd"
-            )
+        if cwd is None or not os.path.isabs(cwd) or not os.path.isdir(cwd):
+            told = f"the session's working directory {cwd!r} is not here"
+            raise BadSession(told, "Leave out --keep-cwd (keep_cwd)")
         params["cwd"] = cwd
     return Manifest(
         run_id,

@@ -136,7 +136,11 @@ def session_files(config: Path) -> list[SessionFile]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     for project in names:
-        for name in names_in(projects / project):
+        try:
+            inside = names_in(projects / project)
+        except PermissionError:
+            continue  # another user's: the rest is to be seen all the same
+        for name in inside:
             if name.endswith(_SUFFIX) and not name.startswith(_AGENT):
                 found += _plain(projects, (project, name))
     return sorted(found, key=lambda one: one.mtime, reverse=True)

@@ -377,6 +377,9 @@ def test_what_is_asked_of_the_run(config: Path, root: Path, tmp_path: Path) -> N
     assert manifest.words.labels == {"a": "b"} and manifest.words.thread_id == ONE
     lines = [line | {"cwd": str(tmp_path)} for line in session_two() if "cwd" in line]
     there = imported(root, write(config, lines, session=OTHER), keep_cwd=True)
+    elsewhere = [line | {"cwd": "."} for line in lines]  # it is here, wherever that is
+    with pytest.raises(BadSession, match="keep-cwd"):
+        imported(root, write(config, elsewhere, session=OTHER, project="-p"), keep_cwd=True)
     assert read_manifest(there.workspace).params["cwd"] == str(tmp_path)
 
 
@@ -386,11 +389,38 @@ def test_what_one_left_who_died_over_it(config: Path, root: Path) -> None:
         folder.mkdir(parents=True)
         (folder / "main.jsonl").touch()
         (folder / "_lock").touch()
+        os.utime(folder, (1, 1))
+    just_made = root / ".new-import-new"
+    just_made.mkdir()
     lock = RunLock(at_work / "_lock")
     assert lock.acquire()
     imported(root, write(config, session_one()))
     lock.release()
-    assert not left.exists() and at_work.exists()
+    assert not left.exists() and at_work.exists() and just_made.exists()
+
+
+def test_lines_within_lines_are_no_messages(config: Path) -> None:
+    inner = {"type": "user", "message": {"role": "user", "content": "x"}}
+    wrapping = [
+        {"type": "progress", "sessionId": ONE, "data": {"message": inner}},
+        {"type": "api-request-blob", "sessionId": ONE, "message": inner},
+        {"type": "x", "sessionId": ONE, "timestamp": "no time"},
+    ]
+    write(config, [*session_one(), *wrapping])
+    (row,) = rows(config)
+    assert (row.messages, row.ended_at) == (3, "2025-06-01T10:06:00.000Z")
+
+
+def test_names_and_words_that_are_no_text(config: Path, root: Path) -> None:
+    lines = [line | {"cwd": "/\ud800", "gitBranch": "\udfff"} for line in session_one()[2:]]
+    path = write(config, [*lines, {"type": "ai-title", "aiTitle": "a\ud800b"}], project="-p\udcff")
+    (row,) = rows(config)
+    assert row.title == "a b" and row.path == str(path)
+    with pytest.raises(BadSession, match="keep-cwd"):
+        imported(root, path, keep_cwd=True)
+    made = imported(root, path)
+    assert summarize(made.workspace).title == "a b"
+    assert events(made.workspace)[0]["imported"]["cwd"] == "/\ud800"
 
 
 def test_a_file_without_times(config: Path, root: Path) -> None:

@@ -10,7 +10,7 @@ from ..run.own_words import MAX_TITLE_CHARS, clean_title
 from ..run.transcript import line_alone
 from ..run.values import text
 from ..run.voice import voice_of
-from .place import is_session_id
+from .place import session_id_of
 
 __all__ = ["SessionFacts"]
 
@@ -113,8 +113,7 @@ class SessionFacts:
                         self._leaves[leaf.encode(errors="replace")] = told
                 else:
                     self._titles[named] = told
-        if is_session_id(event.get("sessionId")):
-            self.session_id = event["sessionId"].lower()
+        self.session_id = session_id_of(event.get("sessionId")) or self.session_id
         self.cwd = self.cwd or text(event.get("cwd"))
         self.version = self.version or text(event.get("version"), 100)
         self.git_branch = self.git_branch or text(event.get("gitBranch"), 200)

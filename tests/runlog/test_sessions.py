@@ -192,7 +192,7 @@ def test_a_run_of_version_1(config: Path, root: Path) -> None:
 
 def test_a_run_of_version_2_with_subagents_of_both_kinds(config: Path, root: Path) -> None:
     path = write(config, session_two(), session=OTHER)
-    inside = path.parent / OTHER / "subagents"
+    inside = path.parent / OTHER / "subagents" / "workflows" / "wf_1"
     inside.mkdir(parents=True)
     aside = [agent_line(OTHER, 6, "I count"), {"type": "user", "message": {"content": "forged"}}]
     (inside / "agent-a1.jsonl").write_text("".join(json.dumps(line) + "\n" for line in aside))
@@ -216,7 +216,7 @@ def test_a_run_of_version_2_with_subagents_of_both_kinds(config: Path, root: Pat
     home = made.workspace.path / "_home/.claude/projects/-home-dev-shop"
     assert (home / f"{OTHER}.jsonl").read_bytes() == path.read_bytes()
     assert sorted(os.listdir(home)) == [OTHER, f"{OTHER}.jsonl", "agent-a2.jsonl"]
-    assert os.listdir(home / OTHER / "subagents") == ["agent-a1.jsonl"]
+    assert os.listdir(home / OTHER / "subagents/workflows/wf_1") == ["agent-a1.jsonl"]
 
 
 TEXT = {"type": "text", "text": "so"}
@@ -292,6 +292,7 @@ def test_while_it_is_written(config: Path, root: Path) -> None:
         b"",
         b"no json\n",
         b'{"type":"user","message":{"role":"user","content":"x"}}\n',  # of no session
+        b'{"type":"user","sessionId":5,"message":{"role":"user","content":"x"}}\n',
         json.dumps(agent_line(ONE, 1, "x")).encode(),
         b'[{"type": "x"}]',
         b"\x00" * 5000,

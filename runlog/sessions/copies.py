@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import os
 import secrets
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from .place import SessionFile
 __all__ = ["Copy", "copied", "digest_of", "remove_stale", "stage"]
 
 _STAGE = ".new-import-"
+_MADE_S = 60.0
 
 
 @dataclass(slots=True)
@@ -45,14 +47,21 @@ def stage(root: Path) -> Iterator[Path]:
 
 
 def remove_stale(root: Path) -> None:
+    """Remove what one left who died over it. One that was just made may not be locked yet."""
     for name in os.listdir(root):
         if name.startswith(_STAGE):
             with contextlib.suppress(OSError):
-                if os.path.lexists(root / name / "_lock") and not is_locked(root / name / "_lock"):
+                age_s = time.time() - os.lstat(root / name).st_mtime
+                if age_s > _MADE_S and not is_locked(root / name / "_lock"):
                     remove_tree(root / name)
 
 
 def copied(file: SessionFile, path: Path, max_bytes: int) -> Copy:
+    """Copy the whole lines of a file, onto the disk.
+
+    :raises BadSession: it is larger, or no plain file, or may not be read.
+    :raises UnknownSession: it is gone.
+    """
     try:
         source = file.open()
     except FileNotFoundError:

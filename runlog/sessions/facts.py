@@ -10,7 +10,7 @@ from ..run.own_words import MAX_TITLE_CHARS, clean_title
 from ..run.transcript import line_alone
 from ..run.values import text
 from ..run.voice import voice_of
-from .place import is_session_id
+from .place import session_id_of
 
 __all__ = ["SessionFacts"]
 
@@ -20,7 +20,11 @@ _ASIDE = re.compile(rb'"isSidechain"\s*:\s*true')
 _META = re.compile(rb'"is(?:Meta|CompactSummary)"\s*:\s*true')
 _RESULT = re.compile(rb'"type"\s*:\s*"tool_result"')
 _MESSAGE_ID = re.compile(rb'"id"\s*:\s*"(msg_[^"]{1,200})"')
-_TIME = re.compile(rb'"timestamp"\s*:\s*"([^"]{1,64})"')
+_TIME = re.compile(rb'"timestamp"\s*:\s*"(\d{4}-\d\d-\d\dT[^"]{1,40})"')
+# Lines that have others within them, of the kinds that are looked for.
+_WRAPPING = re.compile(
+    rb'"type"\s*:\s*"(?:progress|api-request[a-z-]*|attachment|queue-operation)"'
+)
 _TITLE = re.compile(rb'"type"\s*:\s*"(?:summary|ai-title|custom-title)"')
 # By how much it is worth: what a person called it, what the CLI did, and what it was at an earlier compaction.
 _TITLES = (("custom-title", "customTitle"), ("ai-title", "aiTitle"), ("summary", "summary"))
@@ -65,7 +69,7 @@ class SessionFacts:
         if not line.strip():
             return
         self.lines += 1
-        spoken = _SPOKEN.search(line)
+        spoken = _SPOKEN.search(line) if _WRAPPING.search(line) is None else None
         aside = spoken is not None and _ASIDE.search(line) is not None
         if spoken is not None and aside:
             self.aside += 1
@@ -109,8 +113,7 @@ class SessionFacts:
                         self._leaves[leaf.encode(errors="replace")] = told
                 else:
                     self._titles[named] = told
-        if is_session_id(event.get("sessionId")):
-            self.session_id = event["sessionId"].lower()
+        self.session_id = session_id_of(event.get("sessionId")) or self.session_id
         self.cwd = self.cwd or text(event.get("cwd"))
         self.version = self.version or text(event.get("version"), 100)
         self.git_branch = self.git_branch or text(event.get("gitBranch"), 200)

@@ -173,10 +173,9 @@ def _manifest(run_id: RunId, stream: ImportedStream, asked: SessionAsked) -> Man
     params |= {"resume_session_id": stream.session_id, "fork_session": True}
     cwd = stream.facts.cwd
     if asked.keep_cwd:
-        if cwd is None or not os.path.isdir(cwd):
-            raise BadSession(
-                f"the session's working directory {cwd!r} is not here", "Leave out --keep-cwd"
-            )
+        if cwd is None or not os.path.isabs(cwd) or not os.path.isdir(cwd):
+            told = f"the session's working directory {cwd!r} is not here"
+            raise BadSession(told, "Leave out --keep-cwd (keep_cwd)")
         params["cwd"] = cwd
     return Manifest(
         run_id,
@@ -206,17 +205,17 @@ def _keep(
     _make_folders(building.path, project)
     os.replace(main.path, project / f"{session_id}.jsonl")
     for file, copy in aside:
-        inner = project / file.path.parent.relative_to(above)
-        if inner != project:
-            inner = project / session_id / "subagents"
-            _make_folders(project, inner)
+        inside = file.path.parent.relative_to(above).parts
+        inner = project.joinpath(session_id, *inside[1:]) if inside else project
+        _make_folders(project, inner)
         os.replace(copy.path, inner / file.path.name)
         sync_folder(inner)
     sync_folder(project)
 
 
 def _make_folders(above: Path, folder: Path) -> None:
-    for parent in [*reversed(folder.relative_to(above).parents), folder.relative_to(above)][1:]:
+    below = folder.relative_to(above)
+    for parent in [*reversed(below.parents), below][1:]:
         with contextlib.suppress(FileExistsError):
             (above / parent).mkdir(mode=0o700)
             sync_folder((above / parent).parent)

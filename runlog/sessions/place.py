@@ -2,7 +2,7 @@
 written.
 
 A project is the working directory with a dash for whatever is no letter or digit. Of a session's subagents there are
-files of their own: `<session_id>/subagents/agent-<id>.jsonl`, in earlier versions `agent-<id>.jsonl` beside it. No
+files of their own: `<session_id>/subagents/…/agent-<id>.jsonl`, in earlier versions `agent-<id>.jsonl` beside it. No
 link below `projects` is followed.
 """
 
@@ -10,6 +10,7 @@ import contextlib
 import os
 import re
 import stat
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ __all__ = [
     "is_session_id",
     "project_of",
     "session_files",
+    "session_id_of",
     "subagent_files",
 ]
 
@@ -37,6 +39,8 @@ _SUFFIX = ".jsonl"
 _AGENT = "agent-"
 # Of the first line of a subagent's file: it names its session near its beginning or its end.
 _HEAD_BYTES = 256 * 1024
+# Of folders within that of the subagents: those of a workflow have one of their own.
+_DEPTH = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,15 @@ class SessionFile:
 
 def is_session_id(text: object) -> bool:
     return isinstance(text, str) and re.fullmatch(SESSION_ID, text) is not None
+
+
+def session_id_of(told: object) -> str | None:
+    """The id that a line tells, in lower case. Of one that no CLI gives, as in made-up sessions, a UUID is made."""
+    if not isinstance(told, str) or not told:
+        return None
+    if is_session_id(told):
+        return told.lower()
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, told.encode(errors="replace").decode()))
 
 
 def config_folder(environment: Mapping[str, str]) -> Path:
@@ -136,7 +149,11 @@ def session_files(config: Path) -> list[SessionFile]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     for project in names:
-        for name in names_in(projects / project):
+        try:
+            inside = names_in(projects / project)
+        except PermissionError:
+            continue  # another user's: the rest is to be seen all the same
+        for name in inside:
             if name.endswith(_SUFFIX) and not name.startswith(_AGENT):
                 found += _plain(projects, (project, name))
     return sorted(found, key=lambda one: one.mtime, reverse=True)
@@ -145,20 +162,24 @@ def session_files(config: Path) -> list[SessionFile]:
 def subagent_files(session: SessionFile, session_id: str) -> list[SessionFile]:
     """Those of its subagents, by name."""
     above = session.parts[:-1]
-    own = (*above, session.stem, "subagents")
-    found = []
-    try:
-        inside = names_in(session.folder.joinpath(*own))
-    except OSError:
-        inside = []
-    for name in sorted(inside):
-        if name.startswith(_AGENT) and name.endswith(_SUFFIX):
-            found += _plain(session.folder, (*own, name))
+    found = list(_below(session.folder, (*above, session.stem, "subagents"), _DEPTH))
     for name in sorted(names_in(session.path.parent)):
         if name.startswith(_AGENT) and name.endswith(_SUFFIX):
             beside = _plain(session.folder, (*above, name))
             found += [one for one in beside if _names_session(one, session_id)]
     return found
+
+
+def _below(folder: Path, parts: tuple[str, ...], depth: int) -> Iterator[SessionFile]:
+    try:
+        inside = sorted(names_in(folder.joinpath(*parts)))
+    except PermissionError:
+        return
+    for name in inside:
+        if name.startswith(_AGENT) and name.endswith(_SUFFIX):
+            yield from _plain(folder, (*parts, name))
+        elif depth:
+            yield from _below(folder, (*parts, name), depth - 1)
 
 
 def _named(projects: Path, session_id: str) -> Iterator[SessionFile]:

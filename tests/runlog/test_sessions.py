@@ -192,7 +192,7 @@ def test_a_run_of_version_1(config: Path, root: Path) -> None:
 
 def test_a_run_of_version_2_with_subagents_of_both_kinds(config: Path, root: Path) -> None:
     path = write(config, session_two(), session=OTHER)
-    inside = path.parent / OTHER / "subagents"
+    inside = path.parent / OTHER / "subagents" / "workflows" / "wf_1"
     inside.mkdir(parents=True)
     aside = [agent_line(OTHER, 6, "I count"), {"type": "user", "message": {"content": "forged"}}]
     (inside / "agent-a1.jsonl").write_text("".join(json.dumps(line) + "\n" for line in aside))
@@ -216,7 +216,7 @@ def test_a_run_of_version_2_with_subagents_of_both_kinds(config: Path, root: Pat
     home = made.workspace.path / "_home/.claude/projects/-home-dev-shop"
     assert (home / f"{OTHER}.jsonl").read_bytes() == path.read_bytes()
     assert sorted(os.listdir(home)) == [OTHER, f"{OTHER}.jsonl", "agent-a2.jsonl"]
-    assert os.listdir(home / OTHER / "subagents") == ["agent-a1.jsonl"]
+    assert os.listdir(home / OTHER / "subagents/workflows/wf_1") == ["agent-a1.jsonl"]
 
 
 TEXT = {"type": "text", "text": "so"}
@@ -292,6 +292,7 @@ def test_while_it_is_written(config: Path, root: Path) -> None:
         b"",
         b"no json\n",
         b'{"type":"user","message":{"role":"user","content":"x"}}\n',  # of no session
+        b'{"type":"user","sessionId":5,"message":{"role":"user","content":"x"}}\n',
         json.dumps(agent_line(ONE, 1, "x")).encode(),
         b'[{"type": "x"}]',
         b"\x00" * 5000,
@@ -377,6 +378,9 @@ def test_what_is_asked_of_the_run(config: Path, root: Path, tmp_path: Path) -> N
     assert manifest.words.labels == {"a": "b"} and manifest.words.thread_id == ONE
     lines = [line | {"cwd": str(tmp_path)} for line in session_two() if "cwd" in line]
     there = imported(root, write(config, lines, session=OTHER), keep_cwd=True)
+    elsewhere = [line | {"cwd": "."} for line in lines]  # it is here, wherever that is
+    with pytest.raises(BadSession, match="keep-cwd"):
+        imported(root, write(config, elsewhere, session=OTHER, project="-p"), keep_cwd=True)
     assert read_manifest(there.workspace).params["cwd"] == str(tmp_path)
 
 
@@ -386,11 +390,38 @@ def test_what_one_left_who_died_over_it(config: Path, root: Path) -> None:
         folder.mkdir(parents=True)
         (folder / "main.jsonl").touch()
         (folder / "_lock").touch()
+        os.utime(folder, (1, 1))
+    just_made = root / ".new-import-new"
+    just_made.mkdir()
     lock = RunLock(at_work / "_lock")
     assert lock.acquire()
     imported(root, write(config, session_one()))
     lock.release()
-    assert not left.exists() and at_work.exists()
+    assert not left.exists() and at_work.exists() and just_made.exists()
+
+
+def test_lines_within_lines_are_no_messages(config: Path) -> None:
+    inner = {"type": "user", "message": {"role": "user", "content": "x"}}
+    wrapping = [
+        {"type": "progress", "sessionId": ONE, "data": {"message": inner}},
+        {"type": "api-request-blob", "sessionId": ONE, "message": inner},
+        {"type": "x", "sessionId": ONE, "timestamp": "no time"},
+    ]
+    write(config, [*session_one(), *wrapping])
+    (row,) = rows(config)
+    assert (row.messages, row.ended_at) == (3, "2025-06-01T10:06:00.000Z")
+
+
+def test_names_and_words_that_are_no_text(config: Path, root: Path) -> None:
+    lines = [line | {"cwd": "/\ud800", "gitBranch": "\udfff"} for line in session_one()[2:]]
+    path = write(config, [*lines, {"type": "ai-title", "aiTitle": "a\ud800b"}], project="-p\udcff")
+    (row,) = rows(config)
+    assert row.title == "a b" and row.path == str(path)
+    with pytest.raises(BadSession, match="keep-cwd"):
+        imported(root, path, keep_cwd=True)
+    made = imported(root, path)
+    assert summarize(made.workspace).title == "a b"
+    assert events(made.workspace)[0]["imported"]["cwd"] == "/\ud800"
 
 
 def test_a_file_without_times(config: Path, root: Path) -> None:

@@ -9,7 +9,7 @@ from runlog.export.formats import export_run, file_name
 from runlog.sessions.intake import SessionAsked, import_session
 from runlog.sessions.place import given_file
 from tests.runner.claude_runs import start, texts
-from tests.sessions import ONE, session_one, write
+from tests.sessions import ONE, answer, told, write
 from tests.support import bash, script, wait_for_end
 
 pytestmark = pytest.mark.usefixtures("runner")
@@ -66,11 +66,19 @@ def test_out_and_in_again(module_runner: Path, tmp_path: Path) -> None:
     assert read_state(again.workspace).cost_usd == after.cost_usd
 
 
-def test_a_session_of_another_version(module_runner: Path, tmp_path: Path) -> None:
-    made = import_session(module_runner, given_file(write(tmp_path, session_one())), SessionAsked())
-    resumed(made.workspace, script({"text": "Heard: {{last_user}}"}), 2)
-    assert texts(made.workspace)[-1] == "Heard: nothing yet"
+@pytest.mark.parametrize("session", [ONE, "made-up-1"])
+def test_a_session_of_another_version(module_runner: Path, tmp_path: Path, session: str) -> None:
+    asked = script({"text": "So."}, {"text": "I have heard it, {{last_user}}"})
+    lines = [
+        {"type": "summary", "summary": "A talk", "leafUuid": "u2"},
+        told(session, 1, asked),
+        answer(session, 2, {"type": "text", "text": "So."}, stop_reason="end_turn"),
+    ]
+    path = write(tmp_path, lines, session="talk")
+    made = import_session(module_runner, given_file(path), SessionAsked())
+    resumed(made.workspace, "have you?", 2)
+    assert texts(made.workspace) == ["So.", "I have heard it, have you?"]
     row = summarize(made.workspace)
-    assert row.created_at == "2025-06-01T10:01:00.000Z" and row.attempt == 2
-    assert ONE != read_state(made.workspace).session_id
+    assert (row.title, row.created_at) == ("A talk", "2025-06-01T10:01:00.000Z")
+    assert read_state(made.workspace).session_id not in (session, made.session_id)
     assert row.run_id in {each.run_id for each in list_runs(module_runner)}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from itertools import islice
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -42,6 +42,7 @@ __all__ = [
     "OutputSchema",
     "OwnId",
     "Priority",
+    "Replaced",
     "UNION_TAGS",
     "SendMessage",
     "SetModel",
@@ -195,6 +196,22 @@ class Asked(BaseModel):
         known = {name: asked[name] for name in cls.model_fields if name in asked}
         unknown = islice((name for name in asked if name not in known), MAX_UNKNOWN)
         return known | {name: asked[name] for name in unknown}
+
+
+class Replaced(Asked):
+    """What is put as a whole, under a name. Fields of `read_only` are shown of it, and passed over here."""
+
+    read_only: ClassVar[frozenset[str]] = frozenset()
+
+    name: Text | None = Field(None, description="As in the path, if at all")
+    description: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pass_over_what_is_shown(cls, asked: Any) -> Any:
+        if isinstance(asked, dict):
+            return {name: value for name, value in asked.items() if name not in cls.read_only}
+        return asked
 
 
 def by_workflow_or_deployment(examples: list[Any]) -> Callable[[dict[str, Any]], None]:

@@ -2,12 +2,11 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from runlog.groups.deployments import MAX_WARM, READ_ONLY
 
 from .asked import (
-    Asked,
     Blocks,
     Content,
     Labels,
@@ -15,6 +14,7 @@ from .asked import (
     OutputSchema,
     ParkAfter,
     Priority,
+    Replaced,
     Text,
     ThreadId,
     Title,
@@ -34,15 +34,14 @@ _EXAMPLE: dict[str, Any] = {
 }
 
 
-class PutDeployment(Asked):
+class PutDeployment(Replaced):
     """A workflow with params and limits, under a name. What a deployment shows beside these fields (`statistics`,
     `links`, times) is passed over, so that what was read can be changed and put again."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+    read_only = READ_ONLY
 
-    name: Text | None = Field(None, description="As in the path, if at all")
     workflow: Text = Field(description="One of the catalog")
-    description: str = ""
     prompt: Content | None = Field(None, description="For starts that bring none")
     params: dict[str, Any] = Field(
         default_factory=dict,
@@ -73,13 +72,6 @@ class PutDeployment(Asked):
     labels: Labels = Field(default_factory=dict)
     thread_id: ThreadId | None = None
     output_schema: OutputSchema | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _pass_over_what_is_shown(cls, asked: Any) -> Any:
-        if isinstance(asked, dict):
-            return {name: value for name, value in asked.items() if name not in READ_ONLY}
-        return asked
 
 
 class DurationsView(BaseModel):

@@ -2,13 +2,12 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from runlog.groups.cron import MAX_CRON_CHARS
 from runlog.groups.schedules import READ_ONLY
 
 from .asked import (
-    Asked,
     Blocks,
     Content,
     Labels,
@@ -16,6 +15,7 @@ from .asked import (
     OutputSchema,
     ParkAfter,
     Priority,
+    Replaced,
     Text,
     ThreadId,
 )
@@ -37,13 +37,13 @@ Overlap = Literal["skip", "queue", "stop"]
 Missed = Literal["none", "once"]
 
 
-class PutSchedule(Asked):
+class PutSchedule(Replaced):
     """Runs of a deployment at the times of a cron expression. What a schedule shows beside these fields (`last`,
     `next_times`, `links`, times) is passed over, so that what was read can be changed and put again."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+    read_only = READ_ONLY
 
-    name: Text | None = Field(None, description="As in the path, if at all")
     cron: str = Field(
         description="Minute, hour, day of month, month, day of week, as in Debian's cron: `*`, lists, ranges, steps, "
         "names (`MON`, `JAN`), `L` (last), `LW` (last weekday), `MON#2` (second Monday)",
@@ -64,7 +64,6 @@ class PutSchedule(Asked):
         description="Of times at which no runner was there, or it was paused: `none`, or `once` the last of them",
     )
     enabled: bool = Field(True, description="false: it is paused")
-    description: str = ""
     prompt: Content | None = Field(None, description="In place of the deployment's")
     runtime_overrides: dict[str, Any] = Field(
         default_factory=dict, description="Params, of those that the deployment allows to be set"
@@ -81,13 +80,6 @@ class PutSchedule(Asked):
     labels: Labels = Field(default_factory=dict)
     thread_id: ThreadId | None = None
     output_schema: OutputSchema | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _pass_over_what_is_shown(cls, asked: Any) -> Any:
-        if isinstance(asked, dict):
-            return {name: value for name, value in asked.items() if name not in READ_ONLY}
-        return asked
 
 
 class OutcomeView(BaseModel):

@@ -1,14 +1,13 @@
 """`deployments ls|show|put|rm`: workflows with params and limits, under a name."""
 
 import json
-import sys
 from typing import Annotated, Any
 
 import typer
 
 from runlog import RunIndex
 from runlog.disk.layout import make_root
-from runlog.errors import BrokenDeployment, BrokenNamed
+from runlog.errors import BrokenNamed
 from runlog.groups.deployments import (
     MAX_WARM,
     READ_ONLY,
@@ -37,6 +36,7 @@ from ..cli.options import (
     limits_of,
     none_in,
 )
+from ..cli.removal import remove_named
 from ..cli.start_options import (
     Labels,
     OutputSchema,
@@ -52,7 +52,7 @@ from ..cli.start_options import (
 )
 from ..terminal.output import note, print_json, print_line
 from ..terminal.table import Column, colours, paint, print_table, terminal_width
-from ..terminal.text import age, clean, cost, cut, duration, one_line, plural
+from ..terminal.text import age, clean, cost, cut, duration, one_line
 
 __all__ = ["app"]
 
@@ -289,19 +289,6 @@ def rm(
     as_json: AsJson = False,
 ) -> int:
     """Remove deployments. Their runs stay, and those that run go on."""
-    for name in names:
-        try:
-            read_deployment(root, name)
-        except BrokenDeployment:
-            continue  # that is one more reason
-    what = names[0] if len(names) == 1 else plural(len(names), "deployment")
-    if not yes and sys.stdin.isatty() and not typer.confirm(f"Remove {what}?", err=True):
-        note("Nothing removed.")
-        return 1
-    for name in dict.fromkeys(names):
-        remove_deployment(root, name)
-        if as_json:
-            print_json({"name": name, "removed": True})
-        else:
-            print_line(f"removed {name}")
-    return 0
+    return remove_named(
+        root, names, "deployment", read_deployment, remove_deployment, yes=yes, as_json=as_json
+    )

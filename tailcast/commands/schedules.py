@@ -1,7 +1,6 @@
 """`schedules ls|show|put|rm|pause|resume|run`: runs of deployments, started by the clock."""
 
 import json
-import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +11,7 @@ import typer
 from runlog import RunIndex, Summary, create_run
 from runlog.disk.layout import make_root
 from runlog.disk.records import from_iso
-from runlog.errors import BrokenNamed, BrokenSchedule
+from runlog.errors import BrokenNamed
 from runlog.groups.cron import zone_of
 from runlog.groups.schedule_state import ScheduleState, read_state_of, schedule_view
 from runlog.groups.schedules import (
@@ -39,11 +38,20 @@ from ..cli.asked import (
 )
 from ..cli.errors import CommandError
 from ..cli.help import Group
-from ..cli.options import DEFAULT_ROOT, AsJson, Root, command_line, limits_of, none_in
+from ..cli.options import (
+    DEFAULT_ROOT,
+    AsJson,
+    Root,
+    command_line,
+    complete_deployment,
+    limits_of,
+    none_in,
+    root_to_complete,
+)
+from ..cli.removal import remove_named
 from ..cli.runs import check_scripted, runner_is_at_work
 from ..cli.start_options import (
     Follow,
-    FromDeployment,
     Labels,
     OutputSchema,
     Overrides,
@@ -60,7 +68,7 @@ from ..cli.start_options import (
 )
 from ..terminal.output import note, print_json, print_line
 from ..terminal.table import Column, colours, paint, print_table, terminal_width
-from ..terminal.text import age, clean, cut, duration, one_line, plural
+from ..terminal.text import age, clean, cut, duration, one_line
 from .run import begin_and_show, check_shown
 
 __all__ = ["app"]
@@ -75,8 +83,6 @@ app = typer.Typer(
 
 
 def _complete(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    from ..cli.options import root_to_complete
-
     try:
         found, broken = list_schedules(root_to_complete(context))
     except OSError:
@@ -88,6 +94,16 @@ def _complete(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
 
 _Name = Annotated[
     str, typer.Argument(metavar="NAME", help="Of a schedule", autocompletion=_complete)
+]
+_Deployment = Annotated[
+    str | None,
+    typer.Option(
+        "--deployment",
+        "-d",
+        metavar="NAME",
+        help="What is started",
+        autocompletion=complete_deployment,
+    ),
 ]
 _Names = Annotated[
     list[str], typer.Argument(metavar="NAME…", help="Of schedules", autocompletion=_complete)
@@ -150,14 +166,15 @@ def show(name: _Name, root: Root = DEFAULT_ROOT, as_json: AsJson = False) -> Non
     _show(root, read_schedule(root, name), as_json=as_json)
 
 
-def _show(root: Path, schedule: Schedule, *, as_json: bool) -> None:
+def _show(root: Path, schedule: Schedule, *, as_json: bool, done: str = "") -> None:
+    """:param done: what was done to it, if anything."""
     state, last_run = read_state_of(root, schedule.name), _last_run(RunIndex(root), schedule.name)
     view = _view(schedule, state, last_run)
     if as_json:
         print_json(view)
         return
     colour = colours()
-    print_line(paint(schedule.name, "bold", colour=colour))
+    print_line(paint(f"{done} {schedule.name}".strip(), "bold", colour=colour))
     for word, value in [
         *_facts(schedule),
         *_outcome(schedule, state, view["next_times"], last_run),
@@ -230,7 +247,7 @@ def put(
         str | None,
         typer.Option("--timezone", "-z", metavar="ZONE", help="E.g. Europe/Berlin [default: UTC]"),
     ] = None,
-    deployment: FromDeployment = None,
+    deployment: _Deployment = None,
     overlap: Annotated[
         str | None,
         typer.Option(
@@ -310,9 +327,7 @@ def put(
             raise CommandError(f"{name} is there already", "Leave out --new to replace it")
 
     written, is_new = write_schedule(make_root(root), schedule, precondition)
-    if not as_json:
-        print_line(f"{'made' if is_new else 'replaced'} {name}")
-    _show(root, written, as_json=as_json)
+    _show(root, written, as_json=as_json, done="made" if is_new else "replaced")
 
 
 def _word(option: str, given: str | None, words: tuple[str, ...]) -> str | None:
@@ -324,13 +339,13 @@ def _word(option: str, given: str | None, words: tuple[str, ...]) -> str | None:
 @app.command("pause")
 def pause(name: _Name, root: Root = DEFAULT_ROOT, as_json: AsJson = False) -> None:
     """Start nothing by it until it is resumed. Its runs go on."""
-    _show(root, set_enabled(root, name, False), as_json=as_json)
+    _show(root, set_enabled(root, name, False), as_json=as_json, done="paused")
 
 
 @app.command("resume")
 def resume(name: _Name, root: Root = DEFAULT_ROOT, as_json: AsJson = False) -> None:
     """Go on after a pause."""
-    _show(root, set_enabled(root, name, True), as_json=as_json)
+    _show(root, set_enabled(root, name, True), as_json=as_json, done="resumed")
 
 
 @app.command("run")
@@ -365,22 +380,9 @@ def rm(
     as_json: AsJson = False,
 ) -> int:
     """Remove schedules. Their runs stay, and those that run go on."""
-    for name in names:
-        try:
-            read_schedule(root, name)
-        except BrokenSchedule:
-            continue  # that is one more reason
-    what = names[0] if len(names) == 1 else plural(len(names), "schedule")
-    if not yes and sys.stdin.isatty() and not typer.confirm(f"Remove {what}?", err=True):
-        note("Nothing removed.")
-        return 1
-    for name in dict.fromkeys(names):
-        remove_schedule(root, name)
-        if as_json:
-            print_json({"name": name, "removed": True})
-        else:
-            print_line(f"removed {name}")
-    return 0
+    return remove_named(
+        root, names, "schedule", read_schedule, remove_schedule, yes=yes, as_json=as_json
+    )
 
 
 def _last_run(index: RunIndex, name: str) -> Summary | None:

@@ -19,6 +19,7 @@ __all__ = [
     "UnknownDeployment",
     "UnknownMessage",
     "UnknownRun",
+    "UnknownSignal",
 ]
 
 
@@ -105,6 +106,10 @@ class RunFinished(RunlogError):
 
 class UnknownMessage(RunlogError):
     """The inbox holds no message of that id, or it can no longer be taken back."""
+
+
+class UnknownSignal(RunlogError):
+    """The workflow of the run takes no signal of that name."""
 
 
 class BadDeployment(RunlogError):

@@ -31,7 +31,13 @@ from runlog import (
     encode,
 )
 from runlog.disk.pointers import escaped
-from runlog.errors import BadAnswers, BadDeployment, BrokenDeployment, UnknownDeployment
+from runlog.errors import (
+    BadAnswers,
+    BadDeployment,
+    BrokenDeployment,
+    UnknownDeployment,
+    UnknownSignal,
+)
 from runlog.groups.resolution import Refused
 
 from .asked import UNION_TAGS
@@ -66,6 +72,7 @@ _RUNLOG_PROBLEMS: dict[type[RunlogError], tuple[int, str]] = {
     BatchActive: (409, "batch-active"),
     UnknownRun: (404, "unknown-run"),
     UnknownMessage: (404, "unknown-message"),
+    UnknownSignal: (404, "unknown-signal"),
     RunExists: (409, "run-exists"),
     RunActive: (409, "run-active"),
     RunFinished: (409, "run-finished"),
@@ -128,6 +135,7 @@ KINDS = {
     "unknown-file": "There is no such file.",
     "unknown-message": "The inbox holds no such message.",
     "unknown-run": "There is no such run.",
+    "unknown-signal": "The workflow of the run takes no signal of that name.",
     "unusable-file": "What stands in the place of a file is none, or not what it should be.",
     "unreadable-stream": "The stream file can't be read.",
 }

@@ -111,6 +111,9 @@ class RunSummary:
     labels: dict[str, str] = field(default_factory=dict)
     thread_id: str | None = None
     parked: bool = False
+    steps_done: int | None = None
+    steps_total: int | None = None
+    fields: dict[str, Any] = field(default_factory=dict)
 
     @property
     def ended(self) -> bool:
@@ -183,6 +186,9 @@ class Run:
     message: str | None = None
     activity: str | None = None
     fields: dict[str, Any] = field(default_factory=dict)
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    steps_done: int | None = None
+    steps_total: int | None = None
     counts: dict[str, Any] = field(default_factory=dict)
     turn: dict[str, Any] | None = None
     current_node: str | None = None
@@ -322,6 +328,7 @@ class WorkflowInfo:
     warm: bool = False
     messages: bool = True
     structured: bool = False
+    signals: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

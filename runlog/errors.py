@@ -29,6 +29,7 @@ __all__ = [
     "UnknownRun",
     "UnknownSchedule",
     "UnknownSession",
+    "UnknownSignal",
 ]
 
 
@@ -132,6 +133,10 @@ class RunFinished(RunlogError):
 
 class UnknownMessage(RunlogError):
     """The inbox holds no message of that id, or it can no longer be taken back."""
+
+
+class UnknownSignal(RunlogError):
+    """The workflow of the run takes no signal of that name."""
 
 
 class BadDeployment(RunlogError):

@@ -5,6 +5,7 @@ from tailcast.workflow import Run, RunFailed, Workflow
 
 from runlog import InboxLine
 from runner.attempt.run import Inbox, Run
+from runner.attempt.signals import signal
 from runner.attempt.workflow import Ahead, EnvName, Plain, RunFailed, RunStopped, Workflow
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     "RunFailed",
     "RunStopped",
     "Workflow",
+    "signal",
 ]

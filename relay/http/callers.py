@@ -133,6 +133,8 @@ def scope_needed(method: str, path: str) -> ScopeName:
         return "start"
     if method == "POST" and len(parts) == 3 and parts[0] in ("workflows", "batches"):
         return "talk"
+    if method == "POST" and len(parts) == 4 and parts[::2] == ["workflows", "signals"]:
+        return "talk"
     if method == "DELETE" and len(parts) == 4 and parts[2] == "messages":
         return "talk"
     return "admin"

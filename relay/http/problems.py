@@ -44,6 +44,7 @@ from runlog.errors import (
     UnknownDeployment,
     UnknownSchedule,
     UnknownSession,
+    UnknownSignal,
 )
 from runlog.groups.resolution import Refused
 
@@ -86,6 +87,7 @@ _RUNLOG_PROBLEMS: dict[type[RunlogError], tuple[int, str]] = {
     BadSession: (422, "bad-session"),
     NoConversation: (409, "no-conversation"),
     UnknownMessage: (404, "unknown-message"),
+    UnknownSignal: (404, "unknown-signal"),
     RunExists: (409, "run-exists"),
     NotRemovable: (409, "not-removable"),
     RunActive: (409, "run-active"),
@@ -156,6 +158,7 @@ KINDS = {
     "unknown-run": "There is no such run.",
     "unknown-session": "There is no such session of Claude Code.",
     "unknown-schedule": "There is no such schedule.",
+    "unknown-signal": "The workflow of the run takes no signal of that name.",
     "unusable-file": "What stands in the place of a file is none, or not what it should be.",
     "unreadable-stream": "The stream file can't be read.",
 }

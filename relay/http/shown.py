@@ -66,6 +66,11 @@ class Summary(BaseModel):
     thread_id: str | None
     schedule: str | None = Field(description="that started it")
     parked: bool = Field(description="it waits without a process; what comes takes it up")
+    steps_done: int | None = Field(
+        description="of the steps that were planned; null without a plan"
+    )
+    steps_total: int | None
+    fields: dict[str, Any] = Field(description="what the workflow publishes of its state")
     links: dict[str, str]
 
 
@@ -116,6 +121,13 @@ class SubagentView(BaseModel):
     duration_ms: int | None
 
 
+class StepView(BaseModel):
+    id: str
+    name: str = Field(description="for people")
+    depends_on: list[str] = Field(description="ids of steps before it")
+    state: Literal["planned", "running", "completed", "failed", "cut"]
+
+
 class RunView(BaseModel):
     run_id: str = Field(examples=[_RUN_ID_EXAMPLE])
     workflow: str
@@ -132,7 +144,10 @@ class RunView(BaseModel):
     progress: float | None = Field(description="0 to 100")
     message: str | None = Field(description="as the run last told")
     activity: str | None
-    fields: dict[str, Any] = Field(description="what the workflow counts")
+    fields: dict[str, Any] = Field(description="what the workflow publishes, and what it counts")
+    steps: list[StepView] = Field(description="that were planned; at most 500")
+    steps_done: int | None = Field(description="of those planned; null without a plan")
+    steps_total: int | None
     counts: Counts
     turn: TurnView | None = Field(description="the present one, or else the last")
     current_node: str | None
@@ -279,6 +294,11 @@ class AcceptedAndWaited(Accepted):
     state: RunView | None = None
 
 
+class SignalView(BaseModel):
+    description: str
+    data: dict[str, Any] = Field(description="JSON schema of what comes with it")
+
+
 class WorkflowView(BaseModel):
     name: str = Field(examples=["command"])
     description: str
@@ -290,6 +310,7 @@ class WorkflowView(BaseModel):
     messages: bool = Field(description="its runs read messages")
     warm: bool = Field(description="an agent can wait ready for its runs")
     structured: bool = Field(description="its result can be had by an `output_schema`")
+    signals: dict[str, SignalView] = Field(description="that its runs take, by name")
 
 
 class CatalogView(BaseModel):

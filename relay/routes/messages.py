@@ -5,7 +5,7 @@ from collections.abc import Collection
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Query
 from fastapi import Path as PathParam
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,10 +13,11 @@ from starlette.responses import Response
 from runlog import Posted, RunFinished, RunState, Workspace, ended_status, post, read_manifest
 from runlog.errors import BrokenDeployment, UnknownDeployment
 from runlog.groups.deployments import read_deployment
+from runlog.groups.signals import check_signal
 from runlog.run.answers import checked_answers
 from runlog.run.awaited import goal_of_message
 from runlog.run.inbox import cancel_message
-from runlog.run.inbox_lines import answer_id, input_sha256
+from runlog.run.inbox_lines import answer_id, check_message, input_sha256
 
 from ..dependencies import Json, OnRun, RunAt, Services, Shared, StrictRoute, Who
 from ..http.asked import (
@@ -59,6 +60,8 @@ def post_line(services: Services, who: Caller, run: Workspace, line: dict[str, A
             return _answer(services, who, run, AnswerQuestion.model_validate(fields))
         case "permission":
             return _permit(services, who, run, AnswerPermission.model_validate(fields))
+        case "signal":
+            return _signal(services, who, run, line)
         case "cancel" if isinstance(fields.get("message_id"), str):
             return _cancel(services, who, run, fields["message_id"])
         case _:
@@ -161,6 +164,29 @@ async def set_permission_mode(
 ) -> Response:
     line = _line("set_permission_mode", asked.id, mode=asked.mode)
     return await _post(on_run, partial(_say, services, who, run, line))
+
+
+@router.post(
+    "/workflows/{run_id}/signals/{name}",
+    **_accepted("send_signal", "Send a signal to a workflow that takes it"),
+    responses={404: {"description": "There is no such run, or its workflow takes no such signal"}},
+)
+async def send_signal(
+    services: Shared,
+    who: Who,
+    run: RunAt,
+    on_run: OnRun,
+    name: Annotated[str, PathParam(description="As the catalog has it: `signals`")],
+    data: Annotated[
+        Any, Body(description="Any JSON, as the signal's schema in the catalog has it")
+    ] = None,
+    id: Annotated[str | None, Query(description="Sent twice under one id it is taken once")] = None,
+) -> Response:
+    """The body is what comes with it, or nothing. `message_received` events tell what becomes of it: `completed`,
+    once it was taken.
+    """
+    line = _line("signal", id, name=name, data=data)
+    return await _post(on_run, partial(_signal, services, who, run, line))
 
 
 _Command = Annotated[Command | None, Body()]
@@ -274,6 +300,15 @@ def _send(services: Services, who: Caller, run: Workspace, asked: SendMessage) -
     if asked.resume:
         line["resume"] = True
         _check_resumable(services, run)
+    return _say(services, who, run, line)
+
+
+def _signal(services: Services, who: Caller, run: Workspace, line: dict[str, Any]) -> Posted:
+    check_message(line)
+    if os.path.lexists(run.manifest):
+        entry = services.catalog.entries().get(read_manifest(run).workflow)
+        if entry is not None:  # else its runner knows
+            check_signal(entry, line["name"], line.get("data"))
     return _say(services, who, run, line)
 
 

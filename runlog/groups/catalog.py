@@ -1,6 +1,6 @@
 """`_catalog.json` in the root: what the runner can start. The runner writes it, the relay reads it."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +20,8 @@ class CatalogEntry:
     `interactive`: it can be kept open for a conversation. `resumable`: a message can reopen it after its end.
     `pausable`: it can be told to `pause` and `resume`. `messages`: it reads what people say to it.
     `warm`: an agent can wait ready for its runs.
-    `structured`: its result can be had by an `output_schema`.
+    `structured`: its result can be had by an `output_schema`. `signals`: those that its runs take, by name: what each
+    is for (`description`), and the JSON schema of what comes with it (`data`).
     """
 
     name: str
@@ -33,6 +34,7 @@ class CatalogEntry:
     messages: bool = True
     warm: bool = False
     structured: bool = False
+    signals: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def write_catalog(root: Path, entries: list[CatalogEntry]) -> None:
@@ -63,6 +65,7 @@ def read_catalog(root: Path) -> list[CatalogEntry] | None:
             messages=entry.get("messages") is not False,
             warm=entry.get("warm") is True,
             structured=entry.get("structured") is True,
+            signals=entry.get("signals") or {},
         )
         for entry in entries
         if isinstance(entry, dict)

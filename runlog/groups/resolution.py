@@ -32,6 +32,7 @@ __all__ = [
     "check_deployment",
     "check_start",
     "entry_of",
+    "faults_by_schema",
     "history_of",
     "refused",
     "start_of_deployment",
@@ -264,7 +265,7 @@ def check_start(entry: CatalogEntry, start: Start, overrides: Collection[str] = 
         _check_interactive(entry, start.interactive)
     with found.gather():
         _check_output_schema(entry, start.output_schema)
-    faults = _faults(entry.params, start.params)
+    faults = faults_by_schema(entry.params, start.params)
     with found.gather():
         if start.deployment is None:
             _raise_bad_params(entry, [_fault(fault) for fault in faults])
@@ -309,7 +310,7 @@ def check_deployment(entry: CatalogEntry, deployment: Deployment) -> None:
         found.add(Refused("invalid-request", told, unknown))
     required = entry.params.get("required", [])
     left = [name for name in required if name not in deployment.allowed_overrides]
-    faults = _faults(entry.params | {"required": left}, deployment.params)
+    faults = faults_by_schema(entry.params | {"required": left}, deployment.params)
     with found.gather():
         _raise_bad_params(entry, [_fault(fault) for fault in faults])
     found.raise_if_any()
@@ -391,7 +392,8 @@ _Validator: Any = validators.extend(  # type: ignore[no-untyped-call]
 )
 
 
-def _faults(schema: dict[str, Any], params: dict[str, Any]) -> list[ParamsError]:
+def faults_by_schema(schema: dict[str, Any], params: Any) -> list[ParamsError]:
+    """What does not fit, at most 20 places of it."""
     validator = _Validator(schema, **NOTHING_FETCHED)
     # Cut while they come: each costs some KiB, and there may be one for each value.
     faults = islice(validator.iter_errors(params), MAX_FAULTS)

@@ -52,7 +52,7 @@ _CHECKPOINT, _CHECKPOINT_AT_FIRST = 1000, 16_000
 # Only a run that goes on has these, and those are shown from memory.
 _NOT_KEPT = ("queue_position", "parked")
 _SUMMARY = [f.name for f in fields(Summary) if f.name not in _NOT_KEPT]
-_LABELS = _SUMMARY.index("labels")  # JSON in the table
+_OBJECTS = [_SUMMARY.index(name) for name in ("labels", "fields")]  # JSON in the table
 _COLUMNS = ", ".join(_SUMMARY)
 _ALL = f"key, {_COLUMNS}, asked, stamps"
 _FACET_FILTERS = {facet: "batch_id" if facet == "batch" else facet for facet in FACETS}
@@ -511,8 +511,9 @@ def _has_fts5(db: sqlite3.Connection) -> bool:
 
 def _row(values: tuple[Any, ...]) -> tuple[int, Row]:
     key, *summary, asked, stamps = values
-    told = summary[_LABELS]
-    summary[_LABELS] = orjson.loads(told) if told else {}
+    for column in _OBJECTS:
+        told = summary[column]
+        summary[column] = orjson.loads(told) if told else {}
     return key, Row(Summary(*summary), asked, stamps)
 
 

@@ -24,12 +24,14 @@ __all__ = [
     "INBOX_TYPES",
     "MAX_INBOX_BYTES",
     "PLACE_ID",
+    "SIGNAL_NAME_PATTERN",
     "Delivery",
     "InboxLine",
     "RefusedLine",
     "answer_id",
     "check_message",
     "input_sha256",
+    "is_signal_name",
     "has_pending_resume",
     "parse_line",
     "pending_lines",
@@ -55,6 +57,7 @@ INBOX_TYPES: dict[str, tuple[str, ...]] = {
     "stop": (),
     "set_model": (),
     "set_permission_mode": ("mode",),
+    "signal": ("name",),
 }
 
 # What a decision may carry.
@@ -67,6 +70,8 @@ _OF_DECISION: dict[str, type] = {
 # A line without an `id` gets this and its offset.
 PLACE_ID = "inbox-"
 
+SIGNAL_NAME_PATTERN = "^[A-Za-z_][A-Za-z0-9_.-]{0,63}$"
+_SIGNAL_NAME = re.compile(SIGNAL_NAME_PATTERN.removeprefix("^").removesuffix("$"))
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 # With its kind before it, it still is an id.
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9._:-]{1,100}")
@@ -131,8 +136,17 @@ def check_message(body: Event) -> None:
             )
     if kind == "permission":
         _check_decision(body)
+    if kind == "signal" and not is_signal_name(body["name"]):
+        raise BadMessage(
+            f"signal {_shown(body['name'])} can't be one",
+            "A name is 1 to 64 of A-Z, a-z, 0-9 and _ . -, a letter or _ first",
+        )
     if kind == "answer" and not isinstance(body.get("answers"), dict):
         raise BadMessage("`answer` needs `answers`", "Send an object: question -> answer")
+
+
+def is_signal_name(name: str) -> bool:
+    return _SIGNAL_NAME.fullmatch(name) is not None
 
 
 def answer_id(kind: Literal["answer", "permission"], key: str) -> str:

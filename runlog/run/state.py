@@ -11,6 +11,8 @@ from typing import Any, Literal
 from ..disk.records import Event, from_iso
 from .answer import Answer, begins_answer
 from .events import PARKED, TERMINAL_STATUS, Status
+from .planned import Step, cut_steps, done_steps, planned, stepped
+from .published import published
 from .reasons import finish_reason, kept_reason
 from .spending import Spending
 from .transcript import Transcript, is_kept
@@ -74,6 +76,8 @@ class RunState:
     message: str | None = None
     activity: str | None = None  # `status` of the last progress_update
     fields: dict[str, Any] = field(default_factory=dict)  # what the workflow counts, as last told
+    published: dict[str, Any] = field(default_factory=dict)  # fields, as the workflow tells them
+    steps: dict[str, Step] = field(default_factory=dict)  # that were planned, by id
     current_node: str | None = None
     current_tool: str | None = None
     paused: bool = False
@@ -110,6 +114,8 @@ class RunState:
     messages: dict[str, str] = field(default_factory=dict)
     # those of which only the agent's lines say so: the run process died before it wrote the receipt
     unreceipted: set[str] = field(default_factory=set)
+    # Of the steps done and planned, as the last line of a process told: its tail tells not all of them.
+    _steps_told: tuple[int, int] | None = None
     _foreign_end: Event | None = None
     # thread (session and subagent) -> its present answer
     _answers: dict[str, Answer] = field(default_factory=dict)
@@ -153,6 +159,19 @@ class RunState:
         """Whether nothing but the model is waited for: a turn runs, no tool of the agent, and nobody is asked."""
         turns = self.turn is not None and self.turn.running
         return turns and self.status == "running" and not self._open_calls
+
+    @property
+    def steps_done(self) -> int | None:
+        """How many of those planned are over; None without a plan."""
+        if self._steps_told is not None:
+            return self._steps_told[0]
+        return done_steps(self.steps) if self.steps else None
+
+    @property
+    def steps_total(self) -> int | None:
+        if self._steps_told is not None:
+            return self._steps_told[1]
+        return len(self.steps) or None
 
     @property
     def usage(self) -> dict[str, int]:
@@ -244,6 +263,10 @@ class RunState:
             stats["cost_usd"] = self.cost_usd
         if self.session_id is not None:
             stats["session_id"] = self.session_id
+        if self.steps_total is not None:
+            stats |= {"steps_done": self.steps_done, "steps_total": self.steps_total}
+        if self.published:
+            stats["fields"] = self.published
         # What a workflow counts under a name of ours does not replace ours.
         return self.fields | stats
 
@@ -267,6 +290,7 @@ def _started(state: RunState, event: Event) -> None:
     state.paused = state.idle = state.parked = False
     state.parked_until = None
     state.current_tool = None
+    state.steps, state._steps_told = cut_steps(state.steps), None
     state.open_permissions.clear()
     state._open_calls.clear()
 
@@ -295,12 +319,16 @@ def _take_stats(state: RunState, event: Event) -> None:
     state.attempt = count(state.stats.get("attempt")) or state.attempt
     if state.progress is None:
         state.progress = percent(state.stats.get("progress"))
+    if isinstance(told := state.stats.get("fields"), dict):
+        state.published = published({}, told)
+    done, total = (count(state.stats.get(name)) for name in ("steps_done", "steps_total"))
+    state._steps_told = None if done is None or total is None else (done, total)
 
 
 def _unparked(state: RunState, event: Event) -> None:
     """A new process takes it up; nothing of the attempt is forgotten."""
     _take_foreign_end(state)
-    state.parked, state.parked_until = False, None
+    state.parked, state.parked_until, state._steps_told = False, None, None
     state.pid = count(event.get("pid"))
     state.inbox_began = count(event.get("inbox_offset"))
 
@@ -331,6 +359,7 @@ def _leave_off(state: RunState, reason: str) -> None:
     state.paused = state.idle = state.parked = False
     state.parked_until = None
     state.current_tool = state.current_node = None
+    state.steps = cut_steps(state.steps)
     state.open_questions.clear()
     state.open_permissions.clear()
 
@@ -350,7 +379,22 @@ def _progress(state: RunState, event: Event) -> None:
         state.fields.update((k, v) for k, v in event.items() if k not in _COMMON_FIELDS)
 
 
+def _plan(state: RunState, event: Event) -> None:
+    state.steps = planned(state.steps, event)
+
+
+def _step(state: RunState, event: Event) -> None:
+    state.steps = stepped(state.steps, event)
+    if event["type"] == "task_progress":
+        _progress(state, event)
+
+
+def _publish(state: RunState, event: Event) -> None:
+    state.published = published(state.published, event.get("fields"))
+
+
 def _node(state: RunState, event: Event) -> None:
+    state.steps = stepped(state.steps, event)
     started = event["type"] == "node_started"
     state.current_node = text(event.get("node")) if started else None
 
@@ -715,7 +759,12 @@ _STEPS = {
     "workflow_paused": _paused,
     "workflow_resumed": _paused,
     "progress_update": _progress,
-    "task_progress": _progress,
+    "steps_planned": _plan,
+    "fields_published": _publish,
+    "task_started": _step,
+    "task_progress": _step,
+    "task_completed": _step,
+    "task_failed": _step,
     "iteration_started": _progress,
     "iteration_completed": _progress,
     "node_started": _node,

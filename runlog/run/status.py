@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from ..disk.append import Unusable, open_plain
 from ..disk.layout import Workspace
@@ -85,6 +86,10 @@ class Summary:
     labels: Mapping[str, str] = field(default_factory=dict)
     thread_id: str | None = None
     schedule: str | None = None
+    # Of the steps that were planned; None without a plan.
+    steps_done: int | None = None
+    steps_total: int | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict)  # as the workflow publishes them
     # The last two: the index stores those before them.
     queue_position: int | None = None
     parked: bool = False
@@ -271,6 +276,9 @@ def summary_of(
         labels=manifest.words.labels,
         thread_id=manifest.words.thread_id,
         schedule=manifest.schedule,
+        steps_done=state.steps_done,
+        steps_total=state.steps_total,
+        fields=state.published,
     )
     return summary, state
 

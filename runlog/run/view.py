@@ -47,7 +47,10 @@ def state_view(
         "progress": state.progress,
         "message": state.message,
         "activity": activity_of(state, status),
-        "fields": dict(state.fields),
+        "fields": state.fields | state.published,
+        "steps": [step.as_json() for step in state.steps.values()],
+        "steps_done": state.steps_done,
+        "steps_total": state.steps_total,
         "counts": {
             "events": dict(state.event_counts),
             "tool_calls": state.tool_calls,

@@ -90,6 +90,9 @@ _ENDED: Schema = {
             "usage": _of("object", "tokens, by kind"),
             "cost_usd": _of("number", "USD"),
             "session_id": _of("string"),
+            "steps_done": _of("integer", "of the steps that were planned"),
+            "steps_total": _of("integer"),
+            "fields": _of("object", "as published"),
         },
         required=["events", "turns", "tool_calls", "attempt"],
     ),
@@ -287,6 +290,34 @@ _EVENTS: dict[str, tuple[str, Schema, Schema]] = {
         },
         {},
     ),
+    "steps_planned": (
+        "The steps that are to be done, told ahead; another one takes its place, and what was done stays done",
+        {
+            "steps": _of(
+                "array",
+                "the first 500; `node` or `task_id` of later events names one by its `id`",
+                items=_of(
+                    "object",
+                    properties={
+                        "id": _of("string", minLength=1),
+                        "name": _of("string", "for people; left out, the id"),
+                        "depends_on": _of("array", "ids of steps before it", items=_of("string")),
+                    },
+                    required=["id"],
+                ),
+            )
+        },
+        {},
+    ),
+    "fields_published": (
+        "What the workflow publishes of its state: each name over the one before, null takes it away",
+        {
+            "fields": _of(
+                "object", "name -> any JSON; at most 32 names and 8 Ki characters together"
+            )
+        },
+        {},
+    ),
     "log": ("Something to tell, or output that is no event", _TOLD, _OF_LOG),
     "error": ("Something went wrong, and the run goes on", _TOLD, _OF_LOG),
 }
@@ -339,6 +370,11 @@ _INBOX: dict[str, tuple[str, Schema, Schema]] = {
         "Another permission mode, from the next tool on",
         {"mode": _of("string", minLength=1)},
         {},
+    ),
+    "signal": (
+        "A signal to a workflow that has a handler of that name",
+        {"name": _of("string", pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,63}$")},
+        {"data": _any("any JSON; null where nothing is sent")},
     ),
 }
 

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from runlog.groups.catalog import CatalogEntry
 
+from .signals import signals_of
 from .workflow import RunFailed, Workflow
 
 __all__ = [
@@ -78,6 +79,7 @@ def describe(name: str, workflow: type[Workflow]) -> CatalogEntry:
         messages=getattr(workflow, "messages", True),
         warm=hasattr(workflow, "prepare"),
         structured=getattr(workflow, "structured", False),
+        signals=signals_of(workflow),
     )
 
 

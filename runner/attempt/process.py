@@ -224,6 +224,7 @@ def _end_is_told(
         if run.tells_turns:
             run.end_turn(_finish_reason(outcome))
         run.questions.drop_all("the run ended")
+        run.signals.drop_all("the run ended")
         run.inbox.drop_all("the run ended", {key: told.messages[key] for key in told.unreceipted})
         return _is_told(run, inbox, outcome, reader, lock)
 
@@ -260,6 +261,7 @@ async def _work_until_ended(
     options, lock = begun.options, begun.lock
     try:
         workflow = _prepare(run, options, made)
+        run.signals.begin(workflow)
         limits.limits = run.limits
         limits.check_counts()  # of earlier attempts
         if run.taken_up:
@@ -270,9 +272,10 @@ async def _work_until_ended(
     reading = asyncio.create_task(_read_inbox(run, inbox, stop))
     leaving = asyncio.create_task(_keep_hold(place, lock, run.wakes.waiter()))
     work = asyncio.create_task(_work(run, workflow))
+    signalled = asyncio.create_task(run.signals.work(run))
     stopping = asyncio.create_task(stop.wait())
     watching = asyncio.create_task(limits.watch())
-    tasks = {reading, leaving, work, stopping, watching}
+    tasks = {reading, leaving, work, signalled, stopping, watching}
     run.parking.busy.append(lambda: stop.is_set() or _has_more(run, inbox))
     try:
         if await _is_due(run, tasks):
@@ -283,6 +286,8 @@ async def _work_until_ended(
             reading.result()  # the inbox can't be read: a run that nobody can reach is ended as failed
         if leaving.done() and not work.done():
             leaving.result()  # another process holds the run
+        if signalled.done() and not work.done():
+            signalled.result()  # a handler has ended the run
         over = watching.done()
         if not work.done():
             await _stop(run, work, workflow, options, "the run ended" if over else "stopped")
@@ -560,6 +565,8 @@ async def _read_inbox(run: Run, inbox: InboxReader, stop: asyncio.Event) -> None
                     run.questions.answer(line)
                 elif line.type in ("pause", "resume"):
                     run.pauses.take(line)
+                elif line.type == "signal":
+                    run.signals.put(line)
                 elif line.type == "cancel":
                     calls.add(call := asyncio.create_task(run.inbox.cancel(line)))
                     call.add_done_callback(calls.discard)

@@ -4,7 +4,7 @@ import asyncio
 import collections
 import contextlib
 import math
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,9 @@ from typing import Any, Literal
 from runlog import Event, InboxLine, Manifest, RunState, Workspace
 from runlog.disk.read import read_tail
 from runlog.disk.records import from_iso
+from runlog.groups.dependencies import in_order
+from runlog.run.planned import MAX_STEPS
+from runlog.run.published import faults_of_fields
 from runlog.run.state import Turn
 from runlog.run.vouch import is_vouched
 from runlog.run.words import PROMPT_ID
@@ -20,6 +23,7 @@ from runlog.run.words import PROMPT_ID
 from .parking import Parking
 from .pauses import Pauses
 from .questions import Questions
+from .signals import Signals
 from .stream import RunStream
 from .wakes import FolderWakes
 
@@ -69,6 +73,9 @@ class Run:
         self.stream = RunStream(workspace)
         self.inbox = Inbox(self.stream)
         self.pauses = Pauses(self.stream, manifest.workflow)
+        self.signals = Signals(self.stream, manifest.workflow)
+        # What the workflow has published, over all attempts: change it by `publish`.
+        self.fields: Mapping[str, Any] = dict(earlier.published) if earlier else {}
         self.questions = Questions(
             self.stream,
             partial(is_vouched, workspace),
@@ -79,6 +86,7 @@ class Run:
         self.parking = Parking(park_after_s, left_s)
         self.parking.busy += [
             self.inbox.has_more,
+            self.signals.has_more,
             self.questions.has_answer,
             lambda: self.pauses.on or self.stopping.is_set(),
         ]
@@ -159,6 +167,36 @@ class Run:
         return self.emit(
             "progress_update", **{k: v for k, v in told.items() if v is not None}, **counts
         )
+
+    def publish(self, **fields: Any) -> int:
+        """Tell fields of the run, which show in its state, in listings and in the stream; None takes one away.
+
+        `fields` has them all, those of earlier attempts too: so a run that goes on after a kill knows them.
+
+        :raises ValueError: they would be more than 32, over 8 Ki characters of JSON, or have no good name.
+        """
+        now = {**self.fields, **fields}
+        now = {name: value for name, value in now.items() if value is not None}
+        if faults := faults_of_fields(now):
+            raise ValueError("; ".join(faults))
+        offset = self.emit("fields_published", fields=fields)
+        self.fields = now
+        return offset
+
+    def plan(self, steps: Iterable[Mapping[str, Any] | str]) -> None:
+        """Tell the steps that are to be done, so that what remains shows everywhere. A later plan replaces it.
+
+        :param steps: each an `id`, or an object with `id`, and perhaps `name` and `depends_on` (ids). A
+            `node_started` … or `task_started` … event tells of one by its id.
+        :raises ValueError: an id comes twice, a step waits for none of them or for itself, or they are over 500.
+        """
+        told = [{"id": step} if isinstance(step, str) else dict(step) for step in steps]
+        if len(told) > MAX_STEPS:
+            raise ValueError(f"a plan has at most {MAX_STEPS} steps, not {len(told)}")
+        in_order((step["id"], step.get("depends_on", [])) for step in told)
+        before = self.earlier.steps.values() if self.earlier else ()
+        if [_key(step.as_json()) for step in before] != [_key(step) for step in told]:
+            self.emit("steps_planned", steps=told)
 
     def log(self, level: Level, message: str, **data: Any) -> int:
         return self.emit("log", level=level, message=message, **({"data": data} if data else {}))
@@ -330,6 +368,10 @@ class Inbox:
         for line in [*self._open.values(), *(li for li in self._lines if li.type != "message")]:
             self.receipt(line, "dropped", reason=self._closed or reason)
         self._lines.clear()
+
+
+def _key(step: Mapping[str, Any]) -> tuple[str, str, list[str]]:
+    return step["id"], step.get("name") or step["id"], list(step.get("depends_on", ()))
 
 
 def _seconds_until(time: str | None) -> float | None:

@@ -5,9 +5,10 @@ order, and written once that is over.
 """
 
 import asyncio
+import contextlib
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from runlog import AppendFile, Busy, Event, InboxLine, Workspace, encode, now_iso, read_records
@@ -36,6 +37,7 @@ class RunStream:
         self.on_append: Callable[[int], None] = lambda offset: None
         self._sync_at = 0.0
         self._owed = b""  # of ours, for which there was no room
+        self._held: bytes | None = None  # to be written together
 
     def emit(self, event_type: str, /, **fields: Any) -> int:
         """Append an event of ours and return the offset after it; on a full disk that where it would stand.
@@ -43,8 +45,27 @@ class RunStream:
         :raises ValueError: a field holds what JSON cannot say.
         """
         line = self._line(event_type, fields)
+        if self._held is not None:
+            self._held += line
+            return os.stat(self._path).st_size + len(self._owed) + len(self._held)
+        return self._tell(line, sync=event_type in _SYNCED_TYPES)
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """What is emitted in the block, which waits for nothing, is written in one piece at its end. Left by an
+        exception, nothing of it is.
+        """
+        self._held = b""
         try:
-            return self.append(line, sync=event_type in _SYNCED_TYPES)
+            yield
+            lines = self._held
+        finally:
+            self._held = None
+        self._tell(lines, sync=True)
+
+    def _tell(self, line: bytes, *, sync: bool) -> int:
+        try:
+            return self.append(line, sync=sync)
         except OSError as error:
             if not can_wait(error) or len(self._owed) + len(line) > _OWED_BYTES:
                 raise

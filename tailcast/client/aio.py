@@ -312,6 +312,15 @@ class AsyncClient(AsyncBatchCalls, AsyncScheduleCalls):
         """Go on after a pause. A run that has ended is reopened by `send(..., resume=True)`."""
         return await self._do(calls.command(run_id, "resume"))
 
+    async def signal(
+        self, run_id: str, name: str, data: Any = None, *, id: str | None = None
+    ) -> Posted:
+        """Send a signal to a workflow that takes it: `data` is any JSON.
+
+        :param id: sent twice under one id it is taken once.
+        """
+        return await self._do(calls.signal(run_id, name, data, id))
+
     async def set_model(self, run_id: str, model: str | None) -> Posted:
         """From the next model request on; None is the default model."""
         return await self._do(calls.set_model(run_id, model))

@@ -71,6 +71,7 @@ __all__ = [
     "send",
     "set_model",
     "set_permission_mode",
+    "signal",
     "start",
     "wait",
 ]
@@ -207,6 +208,12 @@ def permission(
 
 def command(run_id: str, kind: Literal["stop", "interrupt", "pause", "resume"]) -> Call[Posted]:
     return _post(run_id, kind, {"id": _new_id()})
+
+
+def signal(run_id: str, name: str, data: Any, message_id: str | None) -> Call[Posted]:
+    path = run_path(run_id, f"/signals/{quote(name, safe='')}")
+    asked = {"id": message_id or _new_id()}
+    return Call("POST", path, _as(Posted), asked, body=data)
 
 
 def set_model(run_id: str, model: str | None) -> Call[Posted]:

@@ -117,6 +117,9 @@ class RunSummary:
     thread_id: str | None = None
     parked: bool = False
     schedule: str | None = None
+    steps_done: int | None = None
+    steps_total: int | None = None
+    fields: dict[str, Any] = field(default_factory=dict)
 
     @property
     def ended(self) -> bool:
@@ -190,6 +193,9 @@ class Run:
     message: str | None = None
     activity: str | None = None
     fields: dict[str, Any] = field(default_factory=dict)
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    steps_done: int | None = None
+    steps_total: int | None = None
     counts: dict[str, Any] = field(default_factory=dict)
     turn: dict[str, Any] | None = None
     current_node: str | None = None
@@ -350,6 +356,7 @@ class WorkflowInfo:
     warm: bool = False
     messages: bool = True
     structured: bool = False
+    signals: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """What is said to a run: messages and commands, each a line of its inbox."""
 
+import json
 import os
 import time
 from pathlib import Path
@@ -20,9 +21,9 @@ from runlog import (
     read_records,
     run_status,
 )
-from runlog.run.inbox_lines import DELIVERIES
+from runlog.run.inbox_lines import DELIVERIES, check_message
 
-from ..cli.asked import read_text
+from ..cli.asked import load_workflow, read_text
 from ..cli.errors import CommandError
 from ..cli.follow import Follower
 from ..cli.options import DEFAULT_ROOT, AnyRun, AsJson, LiveRun, Root, command_line, find_run
@@ -37,7 +38,17 @@ from ..cli.runs import (
 )
 from ..terminal.output import note, print_json, print_line
 
-__all__ = ["cancel", "interrupt", "mode", "model", "pause", "post_and_tell", "resume", "send"]
+__all__ = [
+    "cancel",
+    "interrupt",
+    "mode",
+    "model",
+    "pause",
+    "post_and_tell",
+    "resume",
+    "send",
+    "signal",
+]
 
 # A run takes a command within some 20 ms, the agent's answer comes soon after; a busy machine gets its time too.
 _RECEIPT_S = 15.0
@@ -161,6 +172,59 @@ def mode(
     """Change the permission mode of a running Claude."""
     body = {"type": "set_permission_mode", "mode": name}
     return post_and_tell(root, run, body, as_json=as_json)
+
+
+def signal(
+    run: LiveRun,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As its workflow has it")],
+    data: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[DATA]", help="What comes with it: JSON, or else text; - for stdin"
+        ),
+    ] = None,
+    message_id: Annotated[
+        str | None,
+        typer.Option("--id", metavar="ID", help="Sent twice under one id, it is taken once"),
+    ] = None,
+    root: Root = DEFAULT_ROOT,
+    as_json: AsJson = False,
+) -> int:
+    """Send a signal to a run whose workflow takes it, and tell what became of it.
+
+    `tailcast run WORKFLOW --describe` lists those that a workflow takes.
+    """
+    body: Event = {"type": "signal", "name": name}
+    if data is not None:
+        body["data"] = _json_or_text(read_text("-") if data == "-" else data)
+    body |= {"id": message_id} if message_id else {}
+    _check_signal(find_run(root, run), body)
+    return post_and_tell(root, run, body, as_json=as_json)
+
+
+def _json_or_text(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _check_signal(workspace: Workspace, body: Event) -> None:
+    """As the relay would: what is sure to be dropped is not posted."""
+    from runlog.groups.resolution import Refused
+    from runlog.groups.signals import check_signal
+    from runner.attempt.catalog import describe
+
+    check_message(body)
+    if not os.path.lexists(workspace.manifest):
+        return  # whoever writes it knows
+    workflow = read_manifest(workspace).workflow
+    entry = describe(workflow, load_workflow(workflow))
+    try:
+        check_signal(entry, body["name"], body.get("data"))
+    except Refused as refused:
+        told = "; ".join(f"data{fault.pointer}: {fault.detail}" for fault in refused.faults)
+        raise CommandError(told) from refused
 
 
 def post_and_tell(root: Path, run: str, message: Event, *, as_json: bool) -> int:

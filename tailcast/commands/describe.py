@@ -16,10 +16,13 @@ _WIDTH = 24
 
 def describe(name: str, workflow: "type[Workflow]", *, as_json: bool) -> None:
     """Print what the workflow does and each of its params."""
-    schema = workflow.Params.model_json_schema()
-    about = " ".join((workflow.__doc__ or "").partition("\n\n")[0].split())
+    from runner.attempt.catalog import describe as describe_entry
+
+    entry = describe_entry(name, workflow)
+    schema, about = entry.params, entry.description
     if as_json:
-        body = {"prompt": workflow.prompt, "interactive": workflow.interactive}
+        body: dict[str, Any] = {"prompt": workflow.prompt, "interactive": workflow.interactive}
+        body["signals"] = entry.signals
         print_json({"name": name, "description": about, **body, "params": schema})
         return
     colour = colours()
@@ -36,6 +39,12 @@ def describe(name: str, workflow: "type[Workflow]", *, as_json: bool) -> None:
             print_line(
                 f"  {'':<{_WIDTH}} {paint(clean(field['description']), 'dim', colour=colour)}"
             )
+    for signal, told in entry.signals.items():
+        shown = paint(f"{signal:<{_WIDTH}}", "cyan", colour=colour)
+        print_line(f"  {shown} signal, with {_kind(told['data'])}")
+        if told["description"]:
+            about = paint(clean(told["description"]), "dim", colour=colour)
+            print_line(f"  {'':<{_WIDTH}} {about}")
 
 
 def _kind(field: dict[str, Any]) -> str:

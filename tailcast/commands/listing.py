@@ -250,6 +250,9 @@ def _mark(row: Summary) -> str:
 
 
 def _percent(row: Summary) -> str:
+    """How far it is: in steps, where they were planned."""
+    if row.steps_total is not None:
+        return f"{row.steps_done} of {row.steps_total}"
     return "" if row.progress is None else f"{row.progress:.0f}%"
 
 

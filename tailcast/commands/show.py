@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from runlog import LogFile, Manifest, read_records
+from runlog import LogFile, Manifest, is_terminal, read_records
 from runlog.run.own_words import label_text
 from runlog.run.status import BROKEN, prompt_text, unfinished_bytes
 from runlog.run.view import activity_of, waiting_for
@@ -88,6 +88,7 @@ def _facts(view: RunView) -> list[tuple[str, str]]:
         ("queue", _queue(view)),
         ("took", duration(view.duration_s)),
         ("progress", _progress(view)),
+        ("steps", _steps(view)),
         ("now", " · ".join(filter(None, [state.current_node, state.current_tool]))),
         ("waits", _WAITS[waiting_for(state, view.status)]),
         ("parked", _parked(view)),
@@ -125,8 +126,19 @@ def _progress(view: RunView) -> str:
     state = view.state
     activity = activity_of(state, view.status)
     percent = "" if state.progress is None else f"{state.progress:g}%"
-    fields = ", ".join(f"{key} {value}" for key, value in state.fields.items())
+    told = (state.fields | state.published).items()
+    fields = ", ".join(f"{key} {value}" for key, value in told)
     return " · ".join(filter(None, [percent, state.message, activity, one_line(fields)]))
+
+
+def _steps(view: RunView) -> str:
+    state = view.state
+    if state.steps_total is None:
+        return ""
+    left = [step.name for step in state.steps.values() if step.state in ("planned", "cut")]
+    told = f"{state.steps_done} of {state.steps_total}"
+    what = "not done" if is_terminal(view.status) else "next"
+    return told if not left else f"{told}, {what}: {cut(', '.join(map(one_line, left)), 200)}"
 
 
 def _queue(view: RunView) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from runlog import Event, encode
 from runlog.run.history import Words
+from runlog.run.planned import planned
 from runlog.run.words import PROMPT_ID
 
 from .render_claude import ClaudeRenderer, is_claudes
@@ -146,6 +147,16 @@ class Renderer:
         return (
             _is_plain(value) and value is not False and value not in (before, event.get("message"))
         )
+
+    def _plan(self, event: Event) -> None:
+        steps = planned({}, event).values()
+        names = ", ".join(step.name for step in steps)
+        self._screen.line("☰", f"{plural(len(steps), 'step')} planned: {names}", "blue")
+
+    def _fields(self, event: Event) -> None:
+        fields = event.get("fields")
+        told = [f"{k} {v}" for k, v in fields.items()] if isinstance(fields, dict) else []
+        self._screen.line("≔", " · ".join(told), "blue")
 
     def _task(self, event: Event) -> None:
         name = _text(event, "task_name") or _text(event, "task_id") or "task"
@@ -287,6 +298,8 @@ _SHOWN: dict[str, Callable[[Renderer, Event], None]] = {
     "workflow_paused": Renderer._paused,
     "workflow_resumed": Renderer._paused,
     "progress_update": Renderer._progress,
+    "steps_planned": Renderer._plan,
+    "fields_published": Renderer._fields,
     "task_started": Renderer._task,
     "task_progress": Renderer._task,
     "task_completed": Renderer._task,

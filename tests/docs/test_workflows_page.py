@@ -5,6 +5,7 @@ import sys
 import pytest
 
 import runlog
+from tailcast import Client
 from tests.docs.conftest import Place
 from tests.docs.samples import DOCS, sample
 from tests.support import events, wait_for, wait_for_end, wait_until
@@ -64,9 +65,43 @@ def test_python_class(place: Place, answer: str) -> None:
     assert (run.files / "report.txt").exists() == (answer == "Yes")
 
 
+def test_python_class_takes_signals(place: Place) -> None:
+    texts = place.home / "texts-signal"
+    texts.mkdir()
+    (texts / "a.txt").write_text("one two three")
+    (texts / "b.txt").write_text("four")
+    body = {"workflow": "word_count", "params": {"folder": str(texts)}}
+    run = place.run(place.client.post("/workflows", json=body).raise_for_status().json()["run_id"])
+    asked = wait_for(run, "questions_presented")
+    path = f"/workflows/{run.run_id}/signals"
+    unknown = place.client.post(f"{path}/skpi", json="a.txt")
+    assert (unknown.status_code, unknown.json()["type"]) == (404, "/docs#unknown-signal")
+    assert "It takes: skip" in unknown.json()["detail"]
+    bad = place.client.post(f"{path}/skip", json=["a.txt"])
+    assert bad.status_code == 422 and bad.json()["errors"][0]["pointer"] == "#"
+    assert place.client.post(f"{path}/skip").status_code == 422  # nothing is no text
+    for _ in range(2):
+        posted = place.client.post(f"{path}/skip", json="a.txt", params={"id": "once"})
+        assert (posted.status_code, posted.json()["message_id"]) == (202, "once")
+    wait_for(run, "message_received", message_id="once", state="completed")
+    state = place.client.get(f"/workflows/{run.run_id}").json()
+    assert state["fields"]["skipped"] == ["a.txt"] and state["steps_total"] is None
+    rows = place.client.get("/workflows", params={"q": run.run_id}).json()["runs"]
+    assert rows[0]["fields"] == {"skipped": ["a.txt"]}
+    with Client(str(place.client.base_url).split("/api/")[0]) as client:
+        again = client.signal(run.run_id, "skip", "a.txt", id="once")
+        assert again.message_id == "once" and client.get(run.run_id).fields["skipped"] == ["a.txt"]
+    reply = {"question_id": asked["question_id"], "answers": {"Write a report?": "No"}}
+    place.client.post(f"/workflows/{run.run_id}/answers", json=reply).raise_for_status()
+    assert wait_for_end(run)["result"] == {"words": 1}
+    assert place.client.post(f"{path}/skip", json="b.txt").status_code == 409
+
+
 def test_python_class_is_in_the_catalog(place: Place) -> None:
     found = {w["name"]: w for w in place.client.get("/catalog").json()["workflows"]}
     assert found["word_count"]["description"] == "Count the words of all .txt files in a folder."
+    told = {"description": "Do not count a file.", "data": {"type": "string"}}
+    assert found["word_count"]["signals"] == {"skip": told}
     refused = place.client.post(
         "/workflows", json={"workflow": "word_count", "params": {"floder": "x"}}
     )

@@ -148,7 +148,7 @@ def test_batch_that_is_being_made_is_held_back(root: Path, tmp_path: Path) -> No
         )
         building.rename(root / "_batches" / "later.json")
         wait_until(lambda: any(events(run, "ready") for run in early), "the first of the batch")
-        # One at a time, as the batch says; made in one millisecond, either may be the first.
+        # One at a time, as the batch says.
         assert sorted(map(run_status, early)) == ["queued", "running"]
         gate.touch()
         for run in (free, *early):

@@ -96,6 +96,7 @@ def test_a_person_answers(root: Path) -> None:
     node = ["progress_update", "node_started", "reason_card", "node_completed"]
     assert [kind for kind in ours(run) if kind != "countdown_tick"] == [
         "workflow_started",
+        "steps_planned",
         *node * 2,
         "workflow_paused",
         "questions_presented",
@@ -106,6 +107,7 @@ def test_a_person_answers(root: Path) -> None:
         "progress_update",
         "workflow_completed",
     ]
+    assert (end["stats"]["steps_done"], end["stats"]["steps_total"]) == (4, 4)
     assert [e["node"] for e in events(run, "node_completed")] == NAMES
     collected = events(run, "responses_collected")[0]
     assert (collected["source"], collected["answers"]) == ("human", {"How many users?": "Ten"})

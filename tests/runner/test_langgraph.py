@@ -9,6 +9,7 @@ import pytest
 import runlog
 from runlog import Workspace
 from runlog.run.history import ChatHistory
+from runlog.run.status import summarize
 from tests.support import events, kill, receipts, records, wait_for, wait_for_end, wait_until
 
 pytestmark = pytest.mark.usefixtures("runner")
@@ -143,6 +144,7 @@ def test_nodes_and_messages(root: Path, app_dir: Path) -> None:
     order = [e["type"] for e in events(run) if e["type"] not in passed_over]
     assert order == [
         "workflow_started",
+        "steps_planned",
         "user",
         "node_started",
         "assistant",
@@ -157,6 +159,14 @@ def test_nodes_and_messages(root: Path, app_dir: Path) -> None:
 def test_interrupt_is_a_question(root: Path, app_dir: Path) -> None:
     run = start(root, app_dir, "some_graphs.py:asking")
     asked = wait_for(run, "questions_presented")
+    (plan,) = events(run, "steps_planned")
+    assert [(step["id"], step["depends_on"]) for step in plan["steps"]] == [
+        ("talk", []),
+        ("write", ["talk"]),
+        ("ask", ["write"]),
+    ]
+    row = summarize(run)
+    assert (row.steps_done, row.steps_total) == (2, 3)
     assert asked["questions"][0]["question"] == "Ship it?"
     assert [o["label"] for o in asked["questions"][0]["options"]] == ["yes", "no"]
     assert runlog.run_status(run) == "waiting"
@@ -263,3 +273,22 @@ def test_what_can_not_run(root: Path, app_dir: Path, graph: str, reason: str, wo
     end = wait_for_end(start(root, app_dir, graph))
     assert (end["type"], end["reason"]) == ("workflow_failed", reason)
     assert word in end["error"]
+
+
+def test_a_graph_with_a_way_back_makes_nobody_wait_for_himself() -> None:
+    pytest.importorskip("langgraph")
+    from langgraph.graph import END, START, MessagesState, StateGraph
+
+    from runner.workflows.langgraph.plan import steps_of
+
+    def nothing(state: MessagesState) -> MessagesState:
+        return state
+
+    builder = StateGraph(MessagesState)
+    for name in ("plan", "work", "check"):
+        builder.add_node(name, nothing)
+    for edge in ((START, "plan"), ("plan", "work"), ("work", "check")):
+        builder.add_edge(*edge)
+    builder.add_conditional_edges("check", lambda state: "work", ["work", END])
+    told = {step["id"]: step["depends_on"] for step in steps_of(builder.compile())}
+    assert told == {"plan": [], "work": ["plan"], "check": ["work"]}

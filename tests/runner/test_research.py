@@ -65,6 +65,10 @@ def test_a_standard_plan_from_start_to_report(root: Path) -> None:
         ("iteration_started", 2),
         ("iteration_completed", 2),
     ]
+    (plan,) = events(run, "steps_planned")
+    assert [step["id"] for step in plan["steps"]] == ["t1-1", "t1-2", "t2-1", "t2-2", "report"]
+    assert plan["steps"][2]["depends_on"] == ["t1-1", "t1-2"]
+    assert (end["stats"]["steps_done"], end["stats"]["steps_total"]) == (5, 5)
     ended = told.index(("iteration_completed", 1))
     assert {key for kind, key in told[:ended] if kind == "task_completed"} == {"t1-1", "t1-2"}
     assert {key for kind, key in told[ended:] if kind == "task_started"} == {"t2-1", "t2-2"}

@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 
 # What the page claims too, and all that is summed. Times and sizes are of the run that was recorded.
 _STATE = """status waiting_for attempt counts turn current_tool current_node usage model_usage subagents cost_usd
-    session_id model reason progress message activity""".split()
+    session_id model reason progress message activity fields steps steps_done steps_total""".split()
 
 
 def names() -> list[str]:

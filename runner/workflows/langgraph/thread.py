@@ -18,6 +18,7 @@ from .events import MODES, GraphEvents, plain
 from .graphs import checkpointed, load_graph
 from .interrupts import answer_to
 from .params import LangGraphParams
+from .plan import steps_of
 
 __all__ = ["work"]
 
@@ -67,6 +68,7 @@ class _Thread:
 
     async def _work(self) -> Any:
         run = self._run
+        self._tell_plan()
         state = await self._graph.aget_state(self._config)
         if not state.values and not state.next:
             asked: Any = self._first_input()
@@ -82,6 +84,14 @@ class _Thread:
             asked = await (self._answers(state) if state.next else self._next_message())
         run.progress(100, nodes_completed=self._events.nodes)
         return plain(state.values)
+
+    def _tell_plan(self) -> None:
+        try:
+            self._run.plan(steps_of(self._graph))
+        except (
+            Exception
+        ) as error:  # of a graph that can't be drawn, or has too many nodes: it runs all the same
+            self._run.log("debug", f"the nodes of the graph are not told ahead: {error}")
 
     def _first_input(self) -> dict[str, Any] | None:
         params, prompt = self._params, self._run.prompt

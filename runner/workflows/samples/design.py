@@ -79,6 +79,12 @@ class _Design:
         self._answers: dict[str, Any] = {}
 
     async def work(self) -> dict[str, Any]:
+        before: list[str] = []
+        plan = []
+        for node in NODES:
+            plan.append({"id": node.name, "depends_on": before})
+            before = [node.name]
+        self._run.plan(plan)
         for node in NODES:
             if node.name not in self._done:
                 await self._run.unpaused()

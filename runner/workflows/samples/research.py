@@ -24,6 +24,7 @@ from .research_plan import (
 __all__ = ["Research", "ResearchParams"]
 
 _RETRY_AFTER_S = 1.0  # times the number of the try
+_REPORT = "report"
 _SYSTEM_PROMPT = (
     "You are one of several researchers of a team. Answer with your findings alone, in Markdown without a title, "
     "each claim with its source where you have one. Say what you could not find out."
@@ -108,6 +109,8 @@ class _Research:
         self._plan = plan
         self._caller = caller
         self._names = {task.id: task.name for task in plan}
+        # No task can have such an id but the first.
+        self._report_id = _REPORT if _REPORT not in self._names else f":{_REPORT}"
         self._iterations = max(task.iteration for task in plan)
         told = [event.get("iteration") for event in run.earlier_events("iteration_completed")]
         self._ended_iterations = max((n for n in told if isinstance(n, int)), default=0)
@@ -119,6 +122,7 @@ class _Research:
                 self._ended[event["task_id"]] = finding
 
     async def work(self, topic: str) -> str:
+        self._tell_plan()
         if self._ended:
             self._run.log("info", f"{len(self._ended)} tasks were done before: they are kept")
         self._end_iterations()
@@ -128,6 +132,14 @@ class _Research:
             raise RunFailed("no_findings", "every task failed, so there is nothing to report")
         await self._run.unpaused()
         return await self._report(topic, findings)
+
+    def _tell_plan(self) -> None:
+        steps = [
+            {"id": task.id, "name": task.name, "depends_on": list(task.depends_on)}
+            for task in self._plan
+        ]
+        report = {"id": self._report_id, "name": "Report", "depends_on": list(self._names)}
+        self._run.plan([*steps, report])
 
     async def _work_off(self) -> None:
         waiting = [task for task in self._plan if task.id not in self._ended]
@@ -206,6 +218,7 @@ class _Research:
 
     async def _report(self, topic: str, findings: dict[str, str]) -> str:
         self._run.progress(self._progress(), "Writing the report", "synthesis")
+        self._run.emit("node_started", node=self._report_id, message="Writing the report")
         found = [f"## {self._names[one]}\n\n{text}" for one, text in findings.items()]
         skipped = [self._names[one] for one, text in self._ended.items() if text is None]
         if skipped:
@@ -221,6 +234,8 @@ class _Research:
         draft = report.with_name(".report.md.new")
         draft.write_text(f"{text.rstrip()}\n")
         os.replace(draft, report)
+        outputs = {"file": report.name}
+        self._run.emit("node_completed", node=self._report_id, outputs=outputs)
         self._run.progress(100, "report.md is written", "done", **self._counts())
         return text
 

@@ -1,6 +1,7 @@
 import type { RunStatus } from "../stream/types.js";
 import { Spending } from "./spending.js";
-import type { Fields, Usage } from "./types.js";
+import { cutSteps, planned, published, type Published, stepped } from "./planned.js";
+import type { Fields, PlannedStep, Usage } from "./types.js";
 import { isKept } from "./transcript.js";
 import { blocksOf, count, type Event, isObject, number, percent, text, time } from "./values.js";
 import { type Answer, after, begunBy, goesOn, tellsAgain, told } from "./answer.js";
@@ -34,6 +35,8 @@ export class StateFold {
   message: string | null = null;
   activity: string | null = null;
   fields: Fields = {};
+  published: Published = new Map();
+  planned: ReadonlyMap<string, PlannedStep> = new Map();
   currentNode: string | null = null;
   currentTool: string | null = null;
   sessionId: string | null = null;
@@ -152,14 +155,25 @@ export class StateFold {
         this.#told(event);
         break;
       case "progress_update":
-      case "task_progress":
         this.#told(event);
         break;
-      case "node_started":
-        this.currentNode = text(event["node"]);
+      case "steps_planned":
+        this.planned = planned(this.planned, event);
         break;
+      case "fields_published":
+        this.published = published(this.published, event["fields"]);
+        break;
+      case "task_started":
+      case "task_progress":
+      case "task_completed":
+      case "task_failed":
+        this.planned = stepped(this.planned, event);
+        if (kind === "task_progress") this.#told(event);
+        break;
+      case "node_started":
       case "node_completed":
-        this.currentNode = null;
+        this.planned = stepped(this.planned, event);
+        this.currentNode = kind === "node_started" ? text(event["node"]) : null;
         break;
       case "questions_presented":
         add(this.#openQuestions, event["question_id"]);
@@ -201,6 +215,7 @@ export class StateFold {
     this.progress = this.message = this.activity = null;
     this.#paused = this.#idle = this.parked = false;
     this.currentTool = null;
+    this.planned = cutSteps(this.planned);
     this.#openPermissions.clear();
   }
 
@@ -209,6 +224,7 @@ export class StateFold {
     this.parked = true;
     const stats = isObject(event["stats"]) ? event["stats"] : {};
     this.#statsCostUsd = number(stats["cost_usd"]);
+    this.#statsFields(stats);
     this.currentTool = null;
     this.#spending.endProcess(false);
   }
@@ -223,6 +239,8 @@ export class StateFold {
     this.reason = text(event["reason"]);
     const stats = isObject(event["stats"]) ? event["stats"] : {};
     this.#statsCostUsd = number(stats["cost_usd"]);
+    this.#statsFields(stats);
+    this.planned = cutSteps(this.planned);
     this.attempt = Math.max(this.attempt, count(stats["attempt"]) ?? 0);
     this.progress ??= percent(stats["progress"]);
     if (this.lifecycle === "completed") this.progress ??= 100;
@@ -232,6 +250,10 @@ export class StateFold {
     this.currentTool = this.currentNode = null;
     this.#openQuestions.clear();
     this.#openPermissions.clear();
+  }
+
+  #statsFields(stats: Event): void {
+    if (isObject(stats["fields"])) this.published = published(new Map(), stats["fields"]);
   }
 
   #told(event: Event & { readonly type: string }): void {

@@ -301,6 +301,14 @@ export interface PauseStep extends StepBase {
   readonly reason: string | null;
 }
 
+/** A step that was told ahead: `dependsOn` are ids of others. */
+export interface PlannedStep {
+  readonly id: string;
+  readonly name: string;
+  readonly dependsOn: readonly string[];
+  readonly state: StepState;
+}
+
 export type StepItem = NodeStep | TaskStep | IterationStep | ReasonStep | QuestionStep | PauseStep;
 
 export interface Usage {
@@ -358,8 +366,10 @@ export interface RunModelSnapshot {
   readonly progress: number | null;
   readonly message: string | null;
   readonly activity: string | null;
-  /** What the workflow counts, as last told. */
+  /** What the workflow publishes, and what it counts, as last told. */
   readonly fields: Fields;
+  /** The steps that were told ahead. */
+  readonly planned: readonly PlannedStep[];
   /** The present turn, or else the last. */
   readonly turn: Turn | null;
   readonly currentNode: string | null;

@@ -33,6 +33,11 @@ export const RunRow = memo(function RunRow({ run, selected, onSelect, onStop, on
           {run.open_questions > 1 && <span>{run.open_questions} questions</span>}
           <span>{run.workflow}</span>
           {run.deployment && <span>{run.deployment}</span>}
+          {run.steps_total != null && (
+            <span className="numeric" title="Steps that are over, of those planned">
+              {run.steps_done} of {run.steps_total}
+            </span>
+          )}
           {note(run) && <span className="foreign run-note">{note(run)}</span>}
         </p>
       </div>

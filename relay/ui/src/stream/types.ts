@@ -35,6 +35,9 @@ export interface RunSummary {
   readonly queue_position?: number | null;
   /** It waits without a process. */
   readonly parked?: boolean;
+  /** Of the steps that were planned; null without a plan. */
+  readonly steps_done?: number | null;
+  readonly steps_total?: number | null;
   readonly links: Readonly<Record<string, string>>;
 }
 

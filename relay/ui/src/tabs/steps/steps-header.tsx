@@ -13,6 +13,7 @@ const NAMES: Readonly<Record<Count["kind"], readonly [one: string, many: string]
 /** How far the run is: its own word about it, and what is finished of what has begun. */
 export function StepsHeader({ model }: { readonly model: RunModelSnapshot }) {
   const counts = countsOf(model.steps);
+  const over = model.planned.filter((step) => step.state === "completed" || step.state === "failed").length;
   const tone = model.status === "failed" ? "bad" : model.status === "completed" ? "good" : "accent";
   return (
     <header className="steps-header">
@@ -23,6 +24,14 @@ export function StepsHeader({ model }: { readonly model: RunModelSnapshot }) {
         </div>
       )}
       <div className="steps-counts">
+        {model.planned.length > 0 && (
+          <span data-count="planned" className="numeric">
+            <strong>
+              {over} of {model.planned.length}
+            </strong>{" "}
+            {model.planned.length === 1 ? "step" : "steps"}
+          </span>
+        )}
         {counts.map((count) => (
           <span key={count.kind} data-count={count.kind} className="numeric">
             {/* How many there will be is known of iterations alone. */}

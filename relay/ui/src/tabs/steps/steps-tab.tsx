@@ -4,9 +4,11 @@ import { Button } from "../../ui/button";
 import { EmptyState, Loading } from "../../ui/card";
 import { keptOf, KeptState } from "../../ui/kept";
 import { useKeys } from "../../ui/keys";
+import { isEnded } from "../../ui/status";
 import type { TabProps } from "../tab";
 import { Folds, type FoldChoice } from "./folds";
 import { outlineOf } from "./outline";
+import { PlannedSteps } from "./planned-steps";
 import { StepList } from "./step-list";
 import { StepsHeader } from "./steps-header";
 import "./steps.css";
@@ -37,7 +39,7 @@ export function StepsTab({ runId, log, model, position, docked }: TabProps) {
   };
   useKeys({ j: focus(1), k: focus(-1) });
 
-  if (model.steps.length === 0 && model.progress === null) {
+  if (model.steps.length === 0 && model.planned.length === 0 && model.progress === null) {
     if (!log.caughtUp) return <Loading what="Fetching the events…" />;
     return <NoSteps workflow={model.workflow} />;
   }
@@ -45,7 +47,7 @@ export function StepsTab({ runId, log, model, position, docked }: TabProps) {
     <KeptState.Provider value={kept}>
       <section className="steps" aria-label="Steps" ref={section}>
         <StepsHeader model={model} />
-        {model.steps.length === 0 ? (
+        {model.steps.length === 0 && model.planned.length === 0 ? (
           <NoSteps workflow={model.workflow} />
         ) : (
           <>
@@ -65,6 +67,7 @@ export function StepsTab({ runId, log, model, position, docked }: TabProps) {
                 </div>
               ))}
             </Folds.Provider>
+            <PlannedSteps steps={model.planned} ended={isEnded(model.status)} />
           </>
         )}
       </section>

@@ -236,9 +236,10 @@ def _take_in(services: Services, who: Caller, asked: RunAgentInput) -> tuple[Tur
         raise Problem(422, "invalid-request", "The last of `messages` must be the person's")
     *earlier, last = asked.messages
     told = [
-        {"role": message["role"], "content": _content(message.get("content"), plain=True)}
+        {"role": message["role"], "content": said}
         for message in earlier
         if message.get("role") in ("user", "assistant") and message.get("content")
+        if (said := _content(message["content"], plain=True).strip())
     ]
     fields = asked.forwardedProps if isinstance(asked.forwardedProps, dict) else {}
     content = _content(last.get("content"))

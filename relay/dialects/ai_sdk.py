@@ -192,7 +192,9 @@ def _take_in(services: Services, who: Caller, chat: Chat) -> tuple[Turn, frozens
     if chat.trigger == "regenerate-message":
         message_id = secrets.token_hex(8)  # what was said is said again: a run forgets nothing
     earlier = [
-        {"role": message.get("role"), "content": _plain(message)} for message in chat.messages[:-1]
+        {"role": message.get("role"), "content": said}
+        for message in chat.messages[:-1]
+        if (said := _plain(message).strip())
     ]
     asked = chat.model_extra or {}
     return say(services, who, chat.id, message_id, _content(last), earlier, asked), frozenset()

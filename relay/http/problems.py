@@ -30,7 +30,13 @@ from runlog import (
     Unusable,
     encode,
 )
-from runlog.errors import BadAnswers, BadDeployment, BrokenDeployment, UnknownDeployment
+from runlog.errors import (
+    BadAnswers,
+    BadDecision,
+    BadDeployment,
+    BrokenDeployment,
+    UnknownDeployment,
+)
 from runlog.groups.resolution import Refused
 
 from .asked import UNION_TAGS
@@ -220,6 +226,12 @@ def problem_of(error: Exception) -> Problem:
             for key, detail in error.faults.items()
         ]
         return Problem(422, "invalid-request", str(error), errors=errors)
+    if isinstance(error, BadDecision):
+        errors = [{"pointer": f"#/{place}", "detail": told} for place, told in error.faults.items()]
+        return Problem(422, "invalid-request", str(error), errors=errors)
+    if isinstance(error, BadMessage) and error.pointer is not None:
+        told = {"pointer": f"#/message{error.pointer}", "detail": error.message}
+        return Problem(422, "bad-message", str(error), errors=[told])
     if isinstance(error, RunlogError):
         status, kind = _RUNLOG_PROBLEMS.get(type(error), (500, "fault"))
         return Problem(status, kind, str(error))

@@ -225,7 +225,8 @@ def _check_prompt(entry: CatalogEntry, prompt: str | list[Any] | None, interacti
         try:
             check_message({"type": "message", "content": prompt})
         except BadMessage as error:
-            raise refused("/prompt", str(error).replace("the message", "the prompt")) from None
+            told = str(error).replace("the message", "the prompt")
+            raise refused(f"/prompt{error.pointer or ''}", told) from None
     if interactive and not entry.interactive:
         raise refused("/interactive", f"`{entry.name}` can't be interactive: leave it out")
 

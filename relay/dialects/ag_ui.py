@@ -164,7 +164,8 @@ class AgUiFold(TurnFold):
     def say_finish(self, reason: Reason) -> bytes:
         frames = b"".join(_event("STEP_FINISHED", stepName=step) for step in self.steps)
         if self.fault:
-            return frames + _event("RUN_ERROR", message=self.fault)
+            kind = {"code": self.how} if self.how else {}
+            return frames + _event("RUN_ERROR", message=self.fault, **kind)
         outcome: dict[str, Any] = {"type": "cancelled" if reason == "stopped" else "success"}
         if reason == "asks":
             told = [{"id": key} | (decode(told) or {}) for key, told in self.interrupts]

@@ -3,6 +3,7 @@
 __all__ = [
     "BadAnswers",
     "BadCursor",
+    "BadDecision",
     "BadDeployment",
     "BadLimit",
     "BadMessage",
@@ -79,7 +80,14 @@ class BadValues(RunlogError):
 
 
 class BadMessage(RunlogError):
-    """A message that the inbox does not take: wrong type, wrong id, missing field, too long."""
+    """A message that the inbox does not take: wrong type, wrong id, missing field, too long.
+
+    `pointer`: of a content that can't be used, the place in it (`/0/text`).
+    """
+
+    def __init__(self, message: str, hint: str = "", *, pointer: str | None = None) -> None:
+        super().__init__(message, hint)
+        self.pointer = pointer
 
 
 class BadAnswers(BadMessage):
@@ -92,6 +100,14 @@ class BadAnswers(BadMessage):
         super().__init__(
             "; ".join(faults.values()), "Answer each question by its text or its header"
         )
+        self.faults = faults
+
+
+class BadDecision(BadMessage):
+    """A decision that does not fit the permission that was asked. `faults`: field of the line -> what is wrong."""
+
+    def __init__(self, faults: dict[str, str]) -> None:
+        super().__init__("; ".join(faults.values()), "The request is open still: decide it again")
         self.faults = faults
 
 

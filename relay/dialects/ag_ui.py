@@ -164,7 +164,8 @@ class AgUiFold(TurnFold):
     def say_finish(self, reason: Reason) -> bytes:
         frames = b"".join(_event("STEP_FINISHED", stepName=step) for step in self.steps)
         if self.fault:
-            return frames + _event("RUN_ERROR", message=self.fault)
+            kind = {"code": self.how} if self.how else {}
+            return frames + _event("RUN_ERROR", message=self.fault, **kind)
         outcome: dict[str, Any] = {"type": "cancelled" if reason == "stopped" else "success"}
         if reason == "asks":
             told = [{"id": key} | (decode(told) or {}) for key, told in self.interrupts]
@@ -236,9 +237,10 @@ def _take_in(services: Services, who: Caller, asked: RunAgentInput) -> tuple[Tur
         raise Problem(422, "invalid-request", "The last of `messages` must be the person's")
     *earlier, last = asked.messages
     told = [
-        {"role": message["role"], "content": _content(message.get("content"), plain=True)}
+        {"role": message["role"], "content": said}
         for message in earlier
         if message.get("role") in ("user", "assistant") and message.get("content")
+        if (said := _content(message["content"], plain=True).strip())
     ]
     fields = asked.forwardedProps if isinstance(asked.forwardedProps, dict) else {}
     content = _content(last.get("content"))

@@ -29,7 +29,9 @@ __all__ = ["AiSdkFold", "router"]
 _DONE = b"data: [DONE]\n\n"
 # The header by which the SDK's own servers mark such a stream.
 _HEADERS = {"x-vercel-ai-ui-message-stream": "v1"}
-_REASONS = {"done": "stop", "asks": "tool-calls", "stopped": "other", "failed": "error"}
+_REASONS = {"asks": "tool-calls", "stopped": "other", "failed": "error"}
+# Of an answer that was done, but not whole.
+_CUT_REASONS = {"max_output": "length", "refusal": "content-filter"}
 # Our events as data parts, with the field that makes two of them the same part; of the rest each is one of its own.
 _PARTS = {
     "progress_update": ("progress", None),
@@ -128,7 +130,8 @@ class AiSdkFold(TurnFold):
         step = b"" if self.message is None else _chunk("finish-step")
         if self.fault:  # ends the client's reading: it has to be the last
             return step + _chunk("error", errorText=self.fault) + _DONE
-        return step + _chunk("finish", finishReason=_REASONS[reason]) + _DONE
+        told = _CUT_REASONS.get(self.how, "stop") if reason == "done" else _REASONS[reason]
+        return step + _chunk("finish", finishReason=told) + _DONE
 
 
 def _chunk(kind: str, **fields: Any) -> bytes:
@@ -192,7 +195,9 @@ def _take_in(services: Services, who: Caller, chat: Chat) -> tuple[Turn, frozens
     if chat.trigger == "regenerate-message":
         message_id = secrets.token_hex(8)  # what was said is said again: a run forgets nothing
     earlier = [
-        {"role": message.get("role"), "content": _plain(message)} for message in chat.messages[:-1]
+        {"role": message.get("role"), "content": said}
+        for message in chat.messages[:-1]
+        if (said := _plain(message).strip())
     ]
     asked = chat.model_extra or {}
     return say(services, who, chat.id, message_id, _content(last), earlier, asked), frozenset()

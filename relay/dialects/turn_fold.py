@@ -13,6 +13,9 @@ from typing import Any, Literal
 from runlog import Event, Record, Status, decode, encode
 from runlog.disk.tail import Chunk, records_of
 from runlog.run.events import TERMINAL_STATUS
+from runlog.run.reasons import finish_reason
+from runlog.run.values import blocks_of
+from runlog.run.voice import is_error_line, is_silence
 
 from ..streaming.sse import KEEPALIVE
 from .turns import Turn, begins
@@ -76,6 +79,8 @@ class TurnFold:
     asked: tuple[_Asked, ...] = ()
     questions: frozenset[str] = frozenset()
     fault: str = ""
+    error: str | None = None  # the kind of what the CLI told in the model's place
+    how: str = ""  # the turn has ended, in a word for programs: see `finish_reason`
 
     # What a protocol says. Each returns frames, and may be empty.
 
@@ -134,7 +139,7 @@ class TurnFold:
         raise NotImplementedError
 
     def say_finish(self, reason: Reason) -> bytes:
-        """What comes last; `fault` says what went wrong, if anything has."""
+        """What comes last; `fault` says what went wrong, if anything has, and `how` of which kind it was."""
         raise NotImplementedError
 
     # The fold.
@@ -209,14 +214,12 @@ class TurnFold:
             case "stream_event":
                 return self._grow(_object(event.get("event")))
             case "assistant":
-                return self._assistant(_object(event.get("message")), offset)
+                return self._assistant(event, offset)
             case "user":
                 blocks = _blocks(_object(event.get("message")).get("content"))
                 return b"".join(map(self._result, blocks))
-            case "result" if event.get("is_error") is True:
-                self.fault = (
-                    _text(event.get("result")) or _text(event.get("subtype")) or "it failed"
-                )
+            case "result":
+                self._ends(event)
             case "permission_requested":
                 return self._ask(event)
             case "permission_resolved":
@@ -303,7 +306,27 @@ class TurnFold:
         first, self.message, self.grows = self.message is None, message, False
         return frames + self.say_step(first=first)
 
-    def _assistant(self, message: Event, offset: int) -> bytes:
+    def _ends(self, result: Event) -> None:
+        """By its result, a turn whose model could not answer at first may have come to an answer all the same."""
+        self.how, self.error = finish_reason(result, self.error), None
+        if result.get("is_error") is not True or self.how == "interrupted":
+            self.fault = ""
+            return
+        errors = result.get("errors")
+        told = (
+            "; ".join(e for e in errors if isinstance(e, str)) if isinstance(errors, list) else ""
+        )
+        self.fault = _text(result.get("result")) or told or _text(result.get("subtype")) or self.how
+
+    def _assistant(self, event: Event, offset: int) -> bytes:
+        if is_silence(event):
+            return b""
+        if is_error_line(event):  # not the agent's words
+            told = "\n".join(_text(block.get("text")) for block in blocks_of(event))
+            self.error = _text(event.get("error")) or None
+            self.fault = told.strip() or self.error or "the model could not answer"
+            return self._close()
+        message = _object(event.get("message"))
         # One message of the model comes as a line for each of its blocks; what has grown was told.
         told = _text(message.get("id")) or f"message-{offset}"
         frames = b"" if told == self.message else self._step(told)
@@ -368,11 +391,14 @@ class TurnFold:
         status = TERMINAL_STATUS[str(event["type"])]
         if status == "failed":
             self.fault = self.fault or _text(event.get("error")) or "the run failed"
+            self.how = _text(event.get("reason")) or self.how
         return self._finish("stopped" if status == "stopped" else "done")
 
     def _finish(self, reason: Reason) -> bytes:
         frames = self._close()
         self.over = True
+        if reason == "done" and self.how == "interrupted":
+            reason = "stopped"
         return frames + self.say_finish("failed" if self.fault else reason)
 
 

@@ -399,8 +399,8 @@ class AnswerPermission(Asked):
     input_sha256: str | None = Field(
         None,
         max_length=64,
-        description="As the request has it: binds the decision to what you were shown. If left out, to what is in "
-        "the first request of this id",
+        description="As the request has it: a decision for another call than the one that is asked is refused. If "
+        "left out, it is for what is in the first request of this id",
     )
 
     @model_validator(mode="after")

@@ -33,6 +33,7 @@ from runlog import (
 from runlog.disk.pointers import escaped
 from runlog.errors import (
     BadAnswers,
+    BadDecision,
     BadDeployment,
     BadSchedule,
     BadSession,
@@ -258,6 +259,12 @@ def problem_of(error: Exception) -> Problem:
         return Problem(422, "invalid-request", str(error), errors=errors)
     if isinstance(error, BadValues):
         return problem_of_faults(error.faults)
+    if isinstance(error, BadDecision):
+        errors = [{"pointer": f"#/{place}", "detail": told} for place, told in error.faults.items()]
+        return Problem(422, "invalid-request", str(error), errors=errors)
+    if isinstance(error, BadMessage) and error.pointer is not None:
+        told = {"pointer": f"#/message{error.pointer}", "detail": error.message}
+        return Problem(422, "bad-message", str(error), errors=[told])
     if isinstance(error, RunlogError):
         status, kind = _RUNLOG_PROBLEMS.get(type(error), (500, "fault"))
         return Problem(status, kind, str(error))

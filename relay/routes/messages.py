@@ -14,10 +14,10 @@ from runlog import Posted, RunFinished, RunState, Workspace, ended_status, post,
 from runlog.errors import BrokenDeployment, UnknownDeployment
 from runlog.groups.deployments import read_deployment
 from runlog.groups.signals import check_signal
-from runlog.run.answers import checked_answers
+from runlog.run.answers import bound_decision, checked_answers
 from runlog.run.awaited import goal_of_message
 from runlog.run.inbox import cancel_message
-from runlog.run.inbox_lines import answer_id, check_message, input_sha256
+from runlog.run.inbox_lines import answer_id, check_message
 
 from ..dependencies import Json, OnRun, RunAt, Services, Shared, StrictRoute, Who
 from ..http.asked import (
@@ -143,7 +143,9 @@ async def answer(
 async def permit(
     services: Shared, who: Who, run: RunAt, on_run: OnRun, asked: AnswerPermission
 ) -> Response:
-    """409 if there is no such request, or it was decided. Undecided in time it is denied."""
+    """409 if there is no such request, or it was decided; 422 if the decision is for another call or does not fit it:
+    then the request stays open. Undecided in time it is denied.
+    """
     return await _post(on_run, partial(_permit, services, who, run, asked))
 
 
@@ -333,38 +335,34 @@ def _check_resumable(services: Services, run: Workspace) -> None:
 
 def _answer(services: Services, who: Caller, run: Workspace, asked: AnswerQuestion) -> Posted:
     with services.states.read(run) as state:
-        _check_open("question", asked.question_id, state.open_questions, state)
+        _check_open("question", asked.question_id, state)
         answers = checked_answers(state.open_questions[asked.question_id], asked.answers)
-    line = _line("answer", answer_id("answer", asked.question_id))
+        line = _line("answer", answer_id("answer", asked.question_id, state.messages))
     line |= {"question_id": asked.question_id, "answers": answers}
     return _post_once(services, who, run, line, f"question {asked.question_id!r}")
 
 
 def _permit(services: Services, who: Caller, run: Workspace, asked: AnswerPermission) -> Posted:
     with services.states.read(run) as state:
-        _check_open("permission request", asked.request_id, state.open_permissions, state)
-        shown = state.open_permissions[asked.request_id]
-        offered = shown.get("suggestions") or []
-        bound = input_sha256(shown.get("tool_name"), shown.get("input"))
-    for number, update in enumerate(asked.updated_permissions or []):
-        if update not in offered:
-            raise Problem(
-                422,
-                "invalid-request",
-                "Only what the request suggests can be taken up: send entries of its `suggestions` as they are",
-                errors=[{"pointer": f"#/updated_permissions/{number}", "detail": "not suggested"}],
-            )
-    line = _line("permission", answer_id("permission", asked.request_id))
-    line |= {"input_sha256": bound} | asked.model_dump(exclude_none=True)
+        _check_open("permission request", asked.request_id, state)
+        line = _line("permission", answer_id("permission", asked.request_id, state.messages))
+        line |= asked.model_dump(exclude_none=True)
+        line = bound_decision(state.open_permissions[asked.request_id], line)
     return _post_once(services, who, run, line, f"permission request {asked.request_id!r}")
 
 
-def _check_open(what: str, key: str, open_ones: dict[str, Any], state: RunState) -> None:
-    if key not in open_ones:
-        known = ", ".join(map(repr, open_ones)) or "none"
-        raise Problem(
-            409, "not-open", f"There is no open {what} {key!r} (any more). Open now: {known}"
-        )
+def _check_open(what: Literal["question", "permission request"], key: str, state: RunState) -> None:
+    of_each = {"question": state.open_questions, "permission request": state.open_permissions}
+    open_ones = of_each[what]
+    if key in open_ones:
+        return
+    known = ", ".join(map(repr, open_ones)) or "none"
+    told = f"There is no open {what} {key!r} (any more). Open now: {known}"
+    for other, others in of_each.items():
+        if key in others:
+            how = "/answers" if other == "question" else "/permissions"
+            told = f"{key!r} is a {other}, no {what}: see POST …{how}"
+    raise Problem(409, "not-open", told)
 
 
 def _post_once(

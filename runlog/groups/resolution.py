@@ -336,7 +336,8 @@ def _check_prompt(entry: CatalogEntry, prompt: str | list[Any] | None) -> None:
         try:
             check_message({"type": "message", "content": prompt})
         except BadMessage as error:
-            raise refused("/prompt", str(error).replace("the message", "the prompt")) from None
+            told = str(error).replace("the message", "the prompt")
+            raise refused(f"/prompt{error.pointer or ''}", told) from None
 
 
 def _check_interactive(entry: CatalogEntry, interactive: bool) -> None:

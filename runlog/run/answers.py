@@ -1,11 +1,12 @@
-"""Answers to questions, held against what was asked. Pure: relay, command line and the run itself ask here."""
+"""Answers and decisions, held against what was asked. Pure: relay, command line and the run itself ask here."""
 
 from typing import Any
 
 from ..disk.records import Event
-from ..errors import BadAnswers
+from ..errors import BadAnswers, BadDecision
+from .inbox_lines import input_sha256
 
-__all__ = ["Answers", "checked_answers"]
+__all__ = ["Answers", "bound_decision", "checked_answers"]
 
 # question -> a label or a text of one's own; of a question with `multiSelect` a list of them too
 Answers = dict[str, Any]
@@ -43,6 +44,33 @@ def checked_answers(asked: Event, answers: Answers) -> Answers:
     if faults:
         raise BadAnswers(faults)
     return {text: given[text] for text in questions}
+
+
+def bound_decision(asked: Event, decision: Event) -> Event:
+    """A `permission` line that decides a `permission_requested` event, with the `input_sha256` of what that asks.
+
+    :raises BadDecision: it is for another call, or takes up what was not suggested, or changes what it denies.
+    """
+    faults: dict[str, str] = {}
+    bound = input_sha256(asked.get("tool_name"), asked.get("input"))
+    shown = decision.get("input_sha256")
+    if shown is not None and shown != bound:
+        faults["input_sha256"] = "the decision is for another call than the one that is asked"
+    taken_up = decision.get("updated_permissions") or []
+    offered = asked.get("suggestions") or []
+    for number, update in enumerate(taken_up):
+        if update not in offered:
+            faults[f"updated_permissions/{number}"] = (
+                "only what the request suggests can be taken up: send entries of its `suggestions` as they are"
+            )
+            break
+    if decision.get("decision") != "allow":
+        for name in ("updated_input", "updated_permissions"):
+            if decision.get(name) is not None:
+                faults[name] = f"`{name}` goes with `allow` only"
+    if faults:
+        raise BadDecision(faults)
+    return decision | {"input_sha256": bound}
 
 
 def _questions(asked: Event) -> dict[str, Event] | None:

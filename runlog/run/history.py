@@ -48,6 +48,9 @@ _ID_CHARS = 200
 _MERGED_MESSAGES = 50
 _COMPACT = "/compact"
 _COMPACTED = re.compile(r"\s*(?:\x1b\[\d*m)*Compacted\b")
+# What a switch of the model gives, also one that was asked for by no command.
+_MODEL = "/model"
+_MODEL_SET = re.compile(r"\s*Set model to\b")
 
 
 @dataclass(slots=True)
@@ -370,6 +373,13 @@ class ChatHistory:
         compacts = command is not None and command.content.startswith(_COMPACT)
         if _COMPACTED.match(voice.text) and (self._compaction is not None or compacts):
             return None
+        is_of_model = command is not None and command.content.startswith(_MODEL)
+        is_awaited = is_of_model and command is not None and command.output is None
+        if _MODEL_SET.match(voice.text) and not (name or is_awaited):
+            # It is none of that command's, nor of one whose name is still to come.
+            switch = ChatMessage("user", _MODEL, _time(event), offset, None, "command")
+            switch.output = output
+            return self._add(f"command {offset}", switch)
         if command is None:
             command = ChatMessage("user", name, _time(event), offset, None, "command")
             self._command = self._add(f"command {offset}", command)

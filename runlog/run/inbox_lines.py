@@ -5,11 +5,13 @@ its place in the file, so it too takes effect once.
 """
 
 import hashlib
+import itertools
 import json
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from ..disk.append import Unusable
@@ -17,6 +19,7 @@ from ..disk.layout import Workspace
 from ..disk.records import Event
 from ..disk.tail import LogFile, LogReplaced, Record, read_records
 from ..errors import BadMessage
+from .content import BadContent, check_content
 from .state import RunState
 
 __all__ = [
@@ -128,7 +131,14 @@ def check_message(body: Event) -> None:
         if not (isinstance(body.get(name), str) and body[name]):
             raise BadMessage(f"`{kind}` needs `{name}`", f"Add `{name}`, a text that is not empty")
     if kind == "message":
-        _check_content(body.get("content"))
+        try:
+            check_content(body.get("content"))
+        except BadContent as error:
+            raise BadMessage(
+                f"the message can't be used: {error.detail}",
+                "Send a text, or a list of Claude content blocks",
+                pointer=error.pointer,
+            ) from None
         if body.get("delivery", "steer") not in DELIVERIES:
             raise BadMessage(
                 f"delivery {_shown(body['delivery'])} is unknown",
@@ -149,11 +159,20 @@ def is_signal_name(name: str) -> bool:
     return _SIGNAL_NAME.fullmatch(name) is not None
 
 
-def answer_id(kind: Literal["answer", "permission"], key: str) -> str:
-    """One id for all answers to the question or request `key`: the first of them counts, also of two at once."""
+def answer_id(
+    kind: Literal["answer", "permission"],
+    key: str,
+    receipts: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """One id for all answers to the question or request `key`: the first of them counts, also of two at once.
+
+    :param receipts: the last of each message. One that was dropped did not count, so the next has another id.
+    """
     if not _PLAIN_KEY.fullmatch(key):
         key = hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
-    return f"{kind}:{key}"
+    first = f"{kind}:{key}"
+    ids = itertools.chain([first], (f"{first}:{number}" for number in itertools.count(2)))
+    return next(one for one in ids if receipts.get(one) != "dropped")
 
 
 def input_sha256(tool_name: object, tool_input: object) -> str:
@@ -250,15 +269,3 @@ def _check_decision(body: Event) -> None:
 def _shown(value: object) -> str:
     # Not `str(value)` of anything: that of a deeply nested list is a RecursionError.
     return repr(value[:40]) if isinstance(value, str) else f"(a {type(value).__name__})"
-
-
-def _check_content(content: object) -> None:
-    if isinstance(content, str) and content.strip():
-        return
-    if isinstance(content, list) and content:
-        if all(isinstance(b, dict) and isinstance(b.get("type"), str) for b in content):
-            return
-        raise BadMessage(
-            "a content block is no object with a `type`", 'Write {"type": "text", "text": "…"}'
-        )
-    raise BadMessage("the message is empty", "Send a text, or a list of Claude content blocks")

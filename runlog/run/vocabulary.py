@@ -249,7 +249,7 @@ _EVENTS: dict[str, tuple[str, Schema, Schema]] = {
         },
         _ASKER
         | {
-            "input_sha256": _of("string", "of the call; a decision for another one is a deny"),
+            "input_sha256": _of("string", "of the call; a decision for another one is not taken"),
             "title": _of("string", "the request in a sentence"),
             "description": _of("string", "more of it, for people"),
             "reason": _of("string", "why it is asked"),
@@ -354,7 +354,9 @@ _INBOX: dict[str, tuple[str, Schema, Schema]] = {
             "message": _of("string", "told to the agent"),
             "updated_input": _of("object", "replaces the tool's input"),
             "updated_permissions": _of("array", "those of the request's suggestions that count"),
-            "input_sha256": _of("string", "of the call that was shown; another one is denied"),
+            "input_sha256": _of(
+                "string", "of the call that was shown; for another one it is dropped"
+            ),
         },
     ),
     "interrupt": ("Ends the running turn", {}, {}),

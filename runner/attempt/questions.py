@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from runlog import Event, InboxLine
 from runlog.disk.records import from_iso
-from runlog.errors import BadAnswers
-from runlog.run.answers import checked_answers
+from runlog.errors import BadMessage
+from runlog.run.answers import bound_decision, checked_answers
 from runlog.run.inbox_lines import input_sha256
 
 from .stream import RunStream
@@ -55,7 +55,7 @@ class Questions:
         self._stream = stream
         self._is_vouched = is_vouched
         self._open: dict[_Key, asyncio.Future[InboxLine]] = {}
-        self._asked: dict[str, Event] = {}  # the questions that are open, as they were told
+        self._asked: dict[_Key, Event] = {}  # what is open, as it was told
         # Questions that an earlier attempt left open, and answers to them that came before they are asked again.
         self._left_open, self._closed = (
             _earlier(stream, permissions=keeps_time) if asked_before else ({}, {})
@@ -87,7 +87,7 @@ class Questions:
             "timeout_s": timeout_s,
         }
         answer = self._expect(key)
-        self._asked[question_id] = asked
+        self._asked[key] = asked
         if math.isinf(left_s):  # else it was asked before the run was parked, and shows still
             self._stream.emit("questions_presented", **asked, **(asker or {}))
         self._answer_early(key)
@@ -98,7 +98,7 @@ class Questions:
                 self._take_back(question_id, answer)
             raise
         finally:
-            del self._asked[question_id]
+            del self._asked[key]
         if line is None:
             self._stream.emit("auto_approving", question_id=question_id)
             answers = smart_defaults
@@ -152,19 +152,18 @@ class Questions:
         request_id = request_id or f"p-{secrets.token_hex(6)}"
         key = ("permission", request_id)
         answer = self._expect(key)
-        asked = input_sha256(tool_name, tool_input)
+        asked: Event = {
+            "request_id": request_id,
+            "tool_name": tool_name,
+            "input": tool_input,
+            "suggestions": suggestions,
+            "timeout_s": timeout_s,
+            "input_sha256": input_sha256(tool_name, tool_input),
+        }
+        self._asked[key] = asked
         left_s = self._time_left_s(key)
         if math.isinf(left_s):
-            self._stream.emit(
-                "permission_requested",
-                request_id=request_id,
-                tool_name=tool_name,
-                input=tool_input,
-                suggestions=suggestions,
-                timeout_s=timeout_s,
-                input_sha256=asked,
-                **(asker or {}),
-            )
+            self._stream.emit("permission_requested", **asked, **(asker or {}))
         self._answer_early(key)
         resolved: Decision = {"decision": "deny", "message": "the request was taken back"}
         source = "default"
@@ -174,22 +173,15 @@ class Questions:
             line = await self._wait(key, answer, min(timeout_s, left_s))
             if line is None:
                 resolved["message"] = f"nobody answered within {timeout_s:g} s"
-            elif line.body.get("input_sha256", asked) != asked:
-                source = self._source(line)
-                resolved["message"] = "the decision is for another call than the one that is asked"
             else:
                 source = self._source(line)
-                resolved = {k: v for k, v in line.body.items() if k in _DECISION_FIELDS}
-                taken_up = line.body.get("updated_permissions")
-                if resolved["decision"] == "allow" and isinstance(taken_up, list):
-                    # Whoever writes to the inbox may say yes to what is asked, and to no more.
-                    resolved["updated_permissions"] = [s for s in suggestions if s in taken_up]
-                if resolved["decision"] != "allow":
-                    resolved.pop("updated_input", None)
+                told = {k: v for k, v in line.body.items() if k in _DECISION_FIELDS}
+                resolved = {k: v for k, v in told.items() if v is not None}
         except asyncio.CancelledError:
             left_open = asked_again
             raise
         finally:
+            del self._asked[key]
             if not left_open:
                 self._stream.emit(
                     "permission_resolved",
@@ -224,15 +216,21 @@ class Questions:
             self._early.setdefault(key, []).append(line)
             return
         if waiting is None or waiting.done():
-            self._stream.receipt(line, "dropped", reason="unknown or already answered")
+            reason = "unknown or already answered"
+            if ("permission" if is_answer else "answer", name) in self._open:
+                reason = f"that is no {'question' if is_answer else 'permission request'}"
+            self._stream.receipt(line, "dropped", reason=reason)
             return
-        if is_answer:
-            # Others than the relay write into the inbox too: what they got wrong leaves the question open.
-            try:
-                checked_answers(self._asked[name], line.body["answers"])
-            except BadAnswers as error:
-                self._stream.receipt(line, "dropped", reason=str(error))
-                return
+        # Others than the relay write into the inbox too: what they got wrong leaves the request open, and they can't
+        # say yes to more than is asked.
+        try:
+            if is_answer:
+                checked_answers(self._asked[key], line.body["answers"])
+            else:
+                bound_decision(self._asked[key], line.body)
+        except BadMessage as error:
+            self._stream.receipt(line, "dropped", reason=str(error))
+            return
         waiting.set_result(line)
 
     def drop_all(self, reason: str) -> None:
@@ -321,4 +319,4 @@ def _left_s(asked: Event) -> float:
 
 
 _TOLD_IF_THERE = frozenset({"updated_permissions", "updated_input"})
-_DECISION_FIELDS = frozenset({"decision", "message", "updated_input"})
+_DECISION_FIELDS = frozenset({"decision", "message", "updated_input", "updated_permissions"})

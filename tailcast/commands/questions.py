@@ -5,10 +5,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from runlog import Event, UnknownMessage, Workspace, post
+from runlog import Event, RunState, UnknownMessage, Workspace, post
 from runlog.disk.plain import loads_plain
-from runlog.run.answers import checked_answers
-from runlog.run.inbox_lines import answer_id, input_sha256
+from runlog.run.answers import bound_decision, checked_answers
+from runlog.run.inbox_lines import answer_id
 
 from ..cli.errors import CommandError
 from ..cli.options import DEFAULT_ROOT, AsJson, LiveRun, Root, command_line, find_run
@@ -40,17 +40,18 @@ def answer(
     Its id may be left out while one is open.
     """
     workspace = find_run(root, run)
-    open_ones = look_at(workspace).state.open_questions
+    state = look_at(workspace).state
+    open_ones = state.open_questions
     given = list(words or [])
-    named = given.pop(0) if given and (given[0] in open_ones or _looks_like_id(given[0])) else None
-    question_id = _pick(workspace, "question", named, open_ones)
+    is_named = bool(given) and (given[0] in open_ones or _looks_like_id(given[0]))
+    question_id = _pick(workspace, "question", given.pop(0) if is_named else None, state)
     if json_answers is not None:
         answers = _parse_answers(json_answers)
     else:
         answers = _answers(open_ones[question_id].get("questions"), given)
     answers = checked_answers(open_ones[question_id], answers)
     line = {"type": "answer", "question_id": question_id, "answers": answers}
-    _post_once(workspace, "answer", question_id, line)
+    _post_once(workspace, answer_id("answer", question_id, state.messages), question_id, line)
     if as_json:
         print_json({"question_id": question_id, "answers": answers})
         return
@@ -107,26 +108,36 @@ def _decide(
     *,
     always: bool = False,
 ) -> None:
-    open_ones = look_at(workspace).state.open_permissions
-    request_id = _pick(workspace, "permission request", named, open_ones)
-    tool = one_line(str(open_ones[request_id].get("tool_name")))
+    state = look_at(workspace).state
+    request_id = _pick(workspace, "permission request", named, state)
+    shown = state.open_permissions[request_id]
+    tool = one_line(str(shown.get("tool_name")))
     if always:
-        more = more | {"updated_permissions": open_ones[request_id].get("suggestions") or []}
-    shown = open_ones[request_id]
-    bound = input_sha256(shown.get("tool_name"), shown.get("input"))
+        more = more | {"updated_permissions": shown.get("suggestions") or []}
     line = {"type": "permission", "request_id": request_id, "decision": decision} | more
-    line["input_sha256"] = bound
-    _post_once(workspace, "permission", request_id, line)
+    message_id = answer_id("permission", request_id, state.messages)
+    _post_once(workspace, message_id, request_id, bound_decision(shown, line))
     if as_json:
         print_json({"request_id": request_id, "decision": decision})
     else:
         print_line(f"{tool}: {'allowed' if decision == 'allow' else 'denied'}")
 
 
-def _pick(workspace: Workspace, what: str, named: str | None, open_ones: dict[str, Event]) -> str:
+def _pick(
+    workspace: Workspace,
+    what: Literal["question", "permission request"],
+    named: str | None,
+    state: RunState,
+) -> str:
+    open_ones, others = state.open_questions, state.open_permissions
+    other, how = "permission request", "approve or deny"
+    if what == "permission request":
+        open_ones, others, other, how = others, open_ones, "question", "answer"
     if named is not None and named in open_ones:
         return named
     known = ", ".join(open_ones) or "none"
+    if named in others:
+        raise UnknownMessage(f"{named!r} is a {other}, no {what}", f"Use {how}")
     if named is not None:
         raise UnknownMessage(f"there is no open {what} {named[:80]!r}", f"Open now: {known}")
     if not open_ones:
@@ -137,10 +148,8 @@ def _pick(workspace: Workspace, what: str, named: str | None, open_ones: dict[st
     return next(iter(open_ones))
 
 
-def _post_once(
-    workspace: Workspace, kind: Literal["answer", "permission"], key: str, line: Event
-) -> None:
-    if post(workspace, line | {"id": answer_id(kind, key)}).repeated:
+def _post_once(workspace: Workspace, message_id: str, key: str, line: Event) -> None:
+    if post(workspace, line | {"id": message_id}).repeated:
         raise CommandError(f"{key} has been answered", "The run is about to take it in")
 
 

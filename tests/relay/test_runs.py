@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.sync.client import connect
 
 from runlog import RunLock, Workspace, append_lines, read_inbox
 from runlog.run.inbox_lines import input_sha256
@@ -272,6 +273,60 @@ def test_answers_and_permissions_count_once(relay: Relay, run: Workspace, alive:
     refused = relay.post(f"{url}/answers", answer)
     assert refused.status_code == 409
     assert "none" in refused.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "status", "told"),
+    [
+        ({"input_sha256": input_sha256("Bash", {"command": "ls"})}, 422, "#/input_sha256"),
+        ({"input_sha256": ""}, 422, "#/input_sha256"),
+        ({"input_sha256": "0" * 64, "decision": "deny"}, 422, "#/input_sha256"),
+        ({"input_sha256": 7}, 422, "#/input_sha256"),
+        ({"updated_input": ["ls"]}, 422, "#/updated_input"),
+        ({"updated_input": "ls"}, 422, "#/updated_input"),
+        ({"updated_permissions": [{"type": "setMode"}]}, 422, "#/updated_permissions/0"),
+        ({"answers": {"which?": "this"}}, 422, "#/answers"),
+        ({"request_id": "q-1"}, 409, "'q-1' is a question, no permission request"),
+        ({"request_id": "p-2"}, 409, "Open now: 'p-1'"),
+    ],
+)
+def test_a_decision_that_does_not_fit_leaves_the_request_open(
+    relay: Relay, run: Workspace, alive: Hold, wrong: Any, status: int, told: str
+) -> None:
+    alive(run)
+    say(run, "questions_presented", question_id="q-1", questions=QUESTIONS)
+    say(run, "permission_requested", request_id="p-1", tool_name="Bash", input={"command": "rm x"})
+    url = f"/workflows/{run.run_id}/permissions"
+    body = {"request_id": "p-1", "decision": "allow"}
+    refused = relay.post(url, body | wrong)
+    assert refused.status_code == status
+    problem = refused.json()
+    assert told in problem["detail"] or told in [e["pointer"] for e in problem["errors"]]
+    url_of_socket = f"{relay.url.replace('http', 'ws')}/api/v1/workflows/{run.run_id}/ws?types=none"
+    with connect(url_of_socket, proxy=None, open_timeout=DEADLINE_S) as socket:
+        socket.send(json.dumps({"type": "permission"} | body | wrong))
+        answer = json.loads(socket.recv(timeout=DEADLINE_S))
+    assert answer["problem"]["detail"] == problem["detail"]
+    assert inbox(run) == []
+    right = body | {"input_sha256": input_sha256("Bash", {"command": "rm x"})}
+    assert relay.post(url, right).status_code == 202
+    asked = relay.post(f"/workflows/{run.run_id}/answers", {"question_id": "p-1", "answers": {}})
+    assert asked.status_code == 409 and "is a permission request" in asked.json()["detail"]
+
+
+def test_after_an_answer_that_was_dropped_comes_another(
+    relay: Relay, run: Workspace, alive: Hold
+) -> None:
+    alive(run)
+    say(run, "permission_requested", request_id="p-1", tool_name="Bash", input={})
+    url = f"/workflows/{run.run_id}/permissions"
+    for attempt in range(3):
+        posted = relay.post(url, {"request_id": "p-1", "decision": "deny"})
+        assert posted.status_code == 202, attempt
+        assert relay.post(url, {"request_id": "p-1", "decision": "deny"}).status_code == 409
+        receipt = {"message_id": posted.json()["message_id"], "state": "dropped"}
+        say(run, "message_received", **receipt, message_type="permission")
+    assert len({line["id"] for line in inbox(run)}) == 3
 
 
 def test_a_run_whose_process_died_is_removed_once_its_stream_says_so(

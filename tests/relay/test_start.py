@@ -23,6 +23,7 @@ from tests.support import DEADLINE_S
 ASK = {"workflow": "command", "params": {"argv": ["true"]}}
 TALK = {"workflow": "claude", "prompt": "go on"}
 SAID = {"role": "user", "content": "before"}
+TOLD = {"type": "text", "text": "look"}
 
 
 @pytest.fixture
@@ -95,6 +96,28 @@ def test_everything_asked_is_in_the_manifest(relay: Relay) -> None:
         (TALK | {"chat_history": [{"role": "ai", "text": None}]}, "#/chat_history/0/text"),
         (TALK | {"chat_history": [SAID | {"content": [{}]}]}, "#/chat_history/0/content"),
         (TALK | {"chat_history": [SAID | {"content": []}]}, "#/chat_history/0/content"),
+        (TALK | {"chat_history": [SAID, {}]}, "#/chat_history/1/role"),
+        (TALK | {"chat_history": [SAID | {"actor": "assistant"}]}, "#/chat_history/0/actor"),
+        (TALK | {"chat_history": [SAID | {"actor": "user"}]}, "#/chat_history/0/actor"),
+        (TALK | {"chat_history": [SAID | {"type": "ai"}]}, "#/chat_history/0/type"),
+        (TALK | {"chat_history": [SAID | {"text": "other"}]}, "#/chat_history/0/text"),
+        (TALK | {"chat_history": [SAID | {"content": " "}]}, "#/chat_history/0/content"),
+        (
+            TALK | {"chat_history": [SAID | {"content": [TOLD, {"type": "text"}]}]},
+            "#/chat_history/0/content/1/text",
+        ),
+        (
+            TALK | {"chat_history": [SAID | {"content": [TOLD | {"text": ""}]}]},
+            "#/chat_history/0/content/0/text",
+        ),
+        (
+            TALK | {"chat_history": [SAID | {"content": [{"type": "hologram"}]}]},
+            "#/chat_history/0/content/0/type",
+        ),
+        (TALK | {"prompt": [TOLD, {"type": "text"}]}, "#/prompt/1/text"),
+        (TALK | {"prompt": [{"type": "text", "text": 7}]}, "#/prompt/0/text"),
+        (TALK | {"prompt": [{"type": "hologram"}]}, "#/prompt/0/type"),
+        (TALK | {"prompt": [{"type": "image"}]}, "#/prompt/0/source"),
         (ASK | {"interactive": "yes"}, "#/interactive"),
         (ASK | {"unknown": 1}, "#/unknown"),
         (ASK | {"priority": 101}, "#/priority"),
@@ -143,6 +166,9 @@ def test_a_chat_of_others_is_understood(relay: Relay, role_key: str, content_key
     assert read_manifest(run).chat_history == expected
     told = relay.get(f"/workflows/{run.run_id}/history").json()["messages"]
     assert [(m["role"], m["content"]) for m in told] == [(r, "look") for r in roles.values()]
+    calls = told[1] | {"content": "", "tool_calls": [{"id": "t", "name": "Bash", "input": {}}]}
+    named = SAID | {"author": "Anna", "type": "message", "actor": None}
+    told = [*told, calls, named]
     again = relay.post("/workflows", TALK | {"chat_history": told})  # what comes out goes in
     assert again.status_code == 201
 

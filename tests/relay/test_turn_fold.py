@@ -16,6 +16,7 @@ from relay.dialects.turns import Turn, begins
 from relay.streaming.fold import Fold
 from runlog import decode, encode
 from runlog.disk.tail import Chunk
+from tests import vectors
 from tests.relay.ag_ui_events import Thread
 from tests.relay.ui_chunks import UiMessage
 
@@ -151,6 +152,78 @@ def test_what_is_in_a_turn() -> None:
     assert states == {"output-available", "output-denied", "output-error"}  # the last was cut off
     question = next(p for p in message.parts if p.get("toolName") == "AskUserQuestion")
     assert question["input"]["questions"][0]["question"] in question["output"]
+
+
+def vector_turn(kind: type[TurnFold], name: str, said: str) -> list[dict[str, Any]]:
+    """What a turn of a shared vector is told as, frame by frame."""
+    lines = [f"{line}\n".encode() for line in vectors.read(name)["lines"]]
+    frames, _ = told(kind(name, Turn(said, 0, sum(map(len, lines)))), chunks(lines))
+    data = (frame.removeprefix(b"data: ") for frame in frames.split(b"\n\n") if frame)
+    return [decode(frame) or {} for frame in data if frame != b"[DONE]"]
+
+
+ERRORS = [
+    ("prompt-errors", "API Error: 529", "overloaded", ""),
+    ("e0", "API Error: 400 bad thing", "api_error", ""),
+    ("e1", "API Error: Connection", "api_error", "half of it, and"),
+]
+
+
+@pytest.mark.parametrize(("said", "why", "code", "text"), ERRORS)
+def test_what_kept_the_model_from_answering_is_an_error_and_no_text_of_the_agent(
+    said: str, why: str, code: str, text: str
+) -> None:
+    frames = vector_turn(AiSdkFold, "errors", said)
+    assert "".join(f.get("delta", "") for f in frames) == text
+    assert frames[-1]["type"] == "error" and frames[-1]["errorText"].startswith(why)
+    events = vector_turn(AgUiFold, "errors", said)
+    assert "".join(e["delta"] for e in events if e["type"] == "TEXT_MESSAGE_CONTENT") == text
+    assert events[-1]["type"] == "RUN_ERROR" and events[-1]["code"] == code
+    assert events[-1]["message"].startswith(why)
+
+
+def test_after_an_error_comes_an_answer() -> None:
+    frames = vector_turn(AiSdkFold, "errors", "e2")
+    assert "".join(f.get("delta", "") for f in frames) == "here I am"
+    assert frames[-1] == {"type": "finish", "finishReason": "stop"}
+
+
+@pytest.mark.parametrize("said", ["prompt-interrupted", "m1"])
+def test_a_turn_that_a_person_interrupted_is_no_error(said: str) -> None:
+    finish = vector_turn(AiSdkFold, "interrupted", said)[-1]
+    assert finish == {"type": "finish", "finishReason": "other"}
+    ended = vector_turn(AgUiFold, "interrupted", said)[-1]
+    assert (ended["type"], ended["outcome"]) == ("RUN_FINISHED", {"type": "cancelled"})
+
+
+def ended(**result: Any) -> list[bytes]:
+    made_up = {"type": "text", "text": "API Error: once"}
+    message = {"model": "<synthetic>", "content": [made_up]}
+    lines = [
+        {"type": "assistant", "error": "server_error", "message": message},
+        {"type": "result", "is_error": False, "subtype": "success"} | result,
+        {"type": "message_received", "message_id": "prompt-x", "state": "completed"},
+    ]
+    return [STARTED, *map(encode, lines)]
+
+
+@pytest.mark.parametrize(
+    ("result", "finish"),
+    [
+        ({}, {"type": "finish", "finishReason": "stop"}),
+        ({"stop_reason": "max_tokens"}, {"type": "finish", "finishReason": "length"}),
+        ({"stop_reason": "refusal"}, {"type": "finish", "finishReason": "content-filter"}),
+        (
+            {"is_error": True, "subtype": "error_max_turns", "errors": ["too many"]},
+            {"type": "error", "errorText": "too many"},
+        ),
+        ({"is_error": True, "result": "no"}, {"type": "error", "errorText": "no"}),
+    ],
+)
+def test_the_result_has_the_last_word(result: dict[str, Any], finish: dict[str, Any]) -> None:
+    frames, _ = told(AiSdkFold("x", TURN), chunks(ended(**result)))
+    last = frames.split(b"\n\n")[-3]
+    assert decode(last.removeprefix(b"data: ")) == finish
 
 
 TURN = Turn("prompt-x", 0, 10**9)

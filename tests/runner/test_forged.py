@@ -11,7 +11,7 @@ import pytest
 
 import runlog
 from runlog import Workspace
-from runlog.run.inbox_lines import input_sha256
+from runlog.run.inbox_lines import answer_id, input_sha256
 from runlog.run.vouch import is_vouched, vouched
 from tests.runner.claude_runs import start
 from tests.support import bash, events, kill, script, tree_of, wait_for, wait_for_end, wait_until
@@ -146,7 +146,7 @@ def asking(root: Path) -> tuple[Workspace, runlog.Event]:
 
 @pytest.mark.usefixtures("runner")
 @pytest.mark.parametrize("closed_first", [False, True])
-def test_second_request_of_an_id_is_not_shown_and_what_was_allowed_of_it_is_denied(
+def test_second_request_of_an_id_is_not_shown_and_what_was_allowed_of_it_is_not_taken(
     root: Path, closed_first: bool
 ) -> None:
     run, asked = asking(root)
@@ -161,11 +161,50 @@ def test_second_request_of_an_id_is_not_shown_and_what_was_allowed_of_it_is_deni
         {} if closed_first else {key: asked["input"]}
     )
     line = {"type": "permission", "request_id": key, "decision": "allow"}
-    runlog.post(run, line | {"input_sha256": input_sha256("Bash", harmless)})
-    resolved = wait_for(run, "permission_resolved", LONG_S, source="human")
-    assert resolved["decision"] == "deny" and "another call" in resolved["message"]
+    runlog.post(run, line | {"id": "wrong", "input_sha256": input_sha256("Bash", harmless)})
+    told = wait_for(run, "message_received", LONG_S, message_id="wrong")
+    assert told["state"] == "dropped" and "another call" in told["reason"]
+    assert {e["source"] for e in events(run, "permission_resolved")} <= {"default"}
+    runlog.post(run, line | {"decision": "deny", "input_sha256": asked["input_sha256"]})
+    assert wait_for(run, "permission_resolved", LONG_S, source="human")["decision"] == "deny"
     assert wait_for_end(run, LONG_S)["type"] == "workflow_completed"
     assert not (run.files / "real").exists()
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"input_sha256": "0" * 64}, "another call"),
+    ({"input_sha256": 7}, "another call"),
+    ({"decision": "deny", "input_sha256": "0" * 64}, "another call"),
+    ({"updated_permissions": [{"type": "setMode", "mode": "bypassPermissions"}]}, "suggests"),
+    ({"decision": "deny", "updated_input": {}}, "`allow` only"),
+    ({"decision": "deny", "updated_permissions": []}, "`allow` only"),
+    ({"type": "answer", "question_id": "", "answers": {}}, "no question"),
+    ({"request_id": "p-000000000000"}, "unknown"),
+]
+
+
+@pytest.mark.usefixtures("runner")
+def test_a_decision_by_hand_that_does_not_fit_leaves_the_request_open(root: Path) -> None:
+    run, asked = asking(root)
+    right = {"type": "permission", "request_id": asked["request_id"], "decision": "allow"}
+    for number, (wrong, told) in enumerate(WRONG):
+        line = right | {"id": f"wrong-{number}"} | wrong
+        if line["type"] == "answer":
+            line["question_id"] = asked["request_id"]
+        runlog.append_lines(run.inbox, runlog.encode(line))
+        receipt = wait_for(run, "message_received", LONG_S, message_id=line["id"])
+        assert receipt["state"] == "dropped" and told in receipt["reason"]
+    # One that has taken the id of the right one does not keep it out.
+    first = answer_id("permission", asked["request_id"])
+    runlog.append_lines(run.inbox, runlog.encode(right | {"id": first, "input_sha256": "x"}))
+    wait_for(run, "message_received", LONG_S, message_id=first, state="dropped")
+    state = runlog.read_state(run)
+    assert list(state.open_permissions) == [asked["request_id"]]
+    next_id = answer_id("permission", asked["request_id"], state.messages)
+    assert not runlog.post(run, right | {"id": next_id}).repeated
+    assert wait_for_end(run, LONG_S)["type"] == "workflow_completed"
+    assert len(events(run, "permission_resolved")) == 1
+    assert (run.files / "real").exists()
 
 
 @pytest.mark.usefixtures("runner")

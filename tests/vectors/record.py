@@ -305,6 +305,64 @@ _LOOKALIKES: tuple[str | list[dict[str, Any]], ...] = (
 )
 
 
+def spent(root: Path) -> None:
+    """Whatever sums can go wrong over: a subagent, two models, a compaction, cleared sessions, an interrupt in
+    mid-turn, a kill in mid-tool, and two resumes."""
+    task = {"description": "d", "prompt": script({"tools": [bash("echo a")]}, {"text": "sub"})}
+    asks = {"tools": [{"name": "Task", "input": task | _AWAITED}]}
+    run = _start(root, "spent", script({"text": "one"}), interactive=True)
+    _done(run, f"prompt-{run.run_id}")
+    _say(run, script(asks, {"text": "two"}), "m1")
+    _done(run, "m1")
+    runlog.post(run, {"type": "set_model", "model": "claude-haiku-4-5", "id": "haiku"})
+    wait_for(run, "message_received", _DEADLINE_S, message_id="haiku", state="completed")
+    for number, said in enumerate(("/cost", "and now?", "/compact", "and?", "/clear", "who?"), 2):
+        _say(run, said, f"m{number}")
+        _done(run, f"m{number}")
+    _say(run, script({"tools": [bash("echo b")]}, {"tools": [wait_tool(root / "never")]}), "m8")
+    wait_for_tool(run, 4)
+    runlog.post(run, {"type": "interrupt"})
+    _done(run, "m8")
+    _say(run, script({"tools": [bash("echo c")]}, {"tools": [wait_tool(root / "never")]}), "m9")
+    wait_for_tool(run, 6)
+    kill(wait_for(run, "workflow_started")["pid"])
+    wait_for_end(run, _DEADLINE_S)
+    _say(run, script({"text": "back"}), "m10", resume=True)
+    _done(run, "m10")
+    _say(run, "/clear", "m11")
+    _done(run, "m11")
+    _say(run, script(asks, {"text": "three"}), "m12")
+    _done(run, "m12")
+    _stop(run, 2)
+    _say(run, "once more", "m13", resume=True)
+    _done(run, "m13")
+    _stop(run, 3)
+
+
+def errors(root: Path) -> None:
+    """A model that can't answer: overloaded, a bad request, a connection lost in mid-text; then it answers."""
+    params = _PARTIAL | {"env": {"CLAUDE_CODE_MAX_RETRIES": "0"}}
+    run = _start(root, "errors", script({"status": 529}), interactive=True, params=params)
+    _done(run, f"prompt-{run.run_id}")
+    steps = (
+        {"status": 400, "error": "bad thing"},
+        {"text": "half of it, and", "fault": "cut"},
+        {"text": "here I am"},
+    )
+    for number, step in enumerate(steps):
+        _say(run, script(step), f"e{number}")
+        _done(run, f"e{number}")
+    _stop(run)
+
+
+def limited(root: Path) -> None:
+    """A subagent takes the cost of the run over its limit."""
+    task = {"description": "d", "prompt": script({"tools": [bash("echo a")]}, {"text": "sub"})}
+    asks = {"tools": [{"name": "Task", "input": task | _AWAITED}]}
+    run = _start(root, "limited", script(asks, {"text": "end"}), limits={"cost_usd": 0.09})
+    wait_for_end(run, _DEADLINE_S)
+
+
 _RUNS: dict[str, Callable[[Path], None]] = {
     run.__name__: run
     for run in (
@@ -324,6 +382,9 @@ _RUNS: dict[str, Callable[[Path], None]] = {
         repeated,
         parts,
         nameless,
+        spent,
+        errors,
+        limited,
     )
 }
 ABOUT = {name: (run.__doc__ or "").strip() for name, run in _RUNS.items()}

@@ -405,8 +405,9 @@ class _Conversation:
         )
         if decided["decision"] == "allow":
             taken_up = decided.get("updated_permissions") or []
+            changed = decided.get("updated_input")
             return PermissionResultAllow(
-                updated_input=decided.get("updated_input") or tool_input,
+                updated_input=tool_input if changed is None else changed,
                 updated_permissions=[PermissionUpdate.from_dict(update) for update in taken_up],
             )
         return PermissionResultDeny(message=decided.get("message") or "a person said no")

@@ -8,6 +8,7 @@ export class Asked {
   readonly #threads: Threads;
   #questions = new Map<string, string>(); // open ones: id -> key of their item
   #permissions = new Map<string, string>();
+  #requests = new Set<string>(); // ids of all permission requests, closed ones too
   #node: string | null = null;
   #openQuestions: readonly QuestionItem[] = [];
   #openPermissions: readonly PermissionItem[] = [];
@@ -20,6 +21,7 @@ export class Asked {
     const copy = new Asked(threads);
     copy.#questions = new Map(this.#questions);
     copy.#permissions = new Map(this.#permissions);
+    copy.#requests = new Set(this.#requests);
     copy.#node = this.#node;
     return copy;
   }
@@ -113,9 +115,9 @@ export class Asked {
 
   #request(event: Event, place: Place): void {
     const requestId = text(event["request_id"]);
-    if (!requestId) return;
-    const before = this.#permissions.get(requestId);
-    if (before !== undefined) this.#close(before);
+    // The first of an id is the run's own, and what an answer decides; another one shows a person what is not asked.
+    if (!requestId || this.#requests.has(requestId)) return;
+    this.#requests.add(requestId);
     const timeoutS = number(event["timeout_s"]);
     const key = this.#newKey(`permission:${requestId}`, place);
     this.#permissions.set(requestId, key);

@@ -127,6 +127,11 @@ export class Said {
     const shelf = this.#shelf(place);
     if (/^\s*(?:\x1b\[\d*m)*Compacted\b/.test(told) && (this.#compaction !== null || this.#command?.startsWith("compaction:"))) return;
     const open = this.#openCommand(shelf);
+    // What a switch of the model gives, also one that was asked for by no command, is no other command's.
+    if (/^\s*Set model to\b/.test(told) && (open === undefined || open.output !== null || open.name !== "/model")) {
+      shelf.put({ ...place, key: `command:${place.position}`, kind: "command", messageId: null, name: "/model", args: "", output: told, isError });
+      return;
+    }
     if (open !== undefined && open.output === null) shelf.put({ ...open, output: told, isError });
     else if (open !== undefined) shelf.put({ ...open, output: `${open.output}\n${told}`, isError: open.isError || isError });
     else {

@@ -36,8 +36,8 @@ function shown(chat: readonly ChatItem[]): string[] {
     switch (item.kind) {
       case "user":
         return [`user ${item.messageId}: ${item.text}`];
-      case "text":
-        return [`assistant: ${item.text}`];
+      case "text": // what grew and was lost stands on the page alone
+        return item.cut ? [] : [`assistant: ${item.text}`];
       case "tool":
         return [`call ${item.toolId}: ${JSON.stringify(item.input)} -> ${item.isError} ${item.result}`];
       case "command":

@@ -7,7 +7,7 @@ breaks: the ids of the events name the run, so that this goes on with it and sta
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Body, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,7 +16,6 @@ from runlog import Event, Workspace, decode, open_workspace
 from runlog.run.awaited import Goal, goal_of, goal_of_message
 
 from ..dependencies import Json, RunAt, Services, Shared, StrictRoute, Who, in_thread
-from ..http.problems import Problem
 from ..routes.events import read_page
 from ..routes.messages import post_line
 from ..streaming.responses import EventStream
@@ -125,13 +124,16 @@ def _stream(services: Services, run: Workspace, after: int | None) -> Response:
 
 @router.post("/workflow/{run_id}/signal/{name}")
 async def signal(
-    services: Shared, who: Who, run: RunAt, name: Annotated[str, Path(max_length=200)]
+    services: Shared,
+    who: Who,
+    run: RunAt,
+    name: Annotated[str, Path(max_length=200)],
+    data: Annotated[Any, Body()] = None,
 ) -> Response:
+    """:param data: of a signal of the workflow's own; whatever it takes."""
     kind = _SIGNALS.get(name)
-    if kind is None:
-        known = ", ".join(_SIGNALS)
-        raise Problem(404, "unknown-signal", f"There is no signal {name!r}; there are {known}")
-    await services.run_calls(run, post_line, services, who, run, {"type": kind})
+    line = {"type": "signal", "name": name, "data": data} if kind is None else {"type": kind}
+    await services.run_calls(run, post_line, services, who, run, line)
     shown = "stop_workflow" if kind == "stop" else name
     return Json({"status": "signal sent", "workflow_id": run.run_id, "signal": shown})
 

@@ -141,7 +141,7 @@ def test_trace_signals_and_looks(relay: Relay, alive: Alive) -> None:
     assert relay.client.post(f"{url}/signal/pause").json()["signal"] == "pause"
     assert [line.type for line in inbox(run)] == ["stop", "pause"]
     unknown = relay.client.post(f"{url}/signal/dance")
-    assert unknown.status_code == 404 and "stop_workflow" in unknown.json()["detail"]
+    assert unknown.status_code == 404 and "no signal 'dance'" in unknown.json()["detail"]
     status = relay.client.get(f"{url}/status").json()
     assert (status["workflow_id"], status["status"]) == (run.run_id, "RUNNING")
     query = relay.client.get(f"{url}/query").json()

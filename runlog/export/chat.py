@@ -17,6 +17,7 @@ __all__ = ["Heading", "heading_of", "messages_of", "shown_time", "speaker"]
 
 # A result that comes so many messages after its call is not told with it.
 _WINDOW = 500
+_NO_LIMIT = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +52,8 @@ def heading_of(workspace: Workspace) -> Heading:
 
 def messages_of(workspace: Workspace) -> Iterator[ChatMessage]:
     """All of them, the oldest first, each with the results of its calls."""
-    chat = ChatHistory(
-        2 * _WINDOW, readable_manifest(workspace).chat_history, InboxWords(workspace)
-    )
+    earlier = readable_manifest(workspace).chat_history
+    chat = ChatHistory(_NO_LIMIT, earlier, InboxWords(workspace))  # what is taken bounds it
     chat.begin()
     for record in read_records(workspace.stream):
         if may_speak(record.line):

@@ -151,6 +151,15 @@ def test_the_whole_chat_of_every_vector(tmp_path: Path, name: str) -> None:
     assert exported(again, "markdown").count("\n## Assistant") == len(replies)
 
 
+def test_what_was_said_before_is_in_it(tmp_path: Path) -> None:
+    earlier = [{"role": "user", "content": f"before {number}"} for number in range(1500)]
+    run = create_run(tmp_path, "claude", prompt="Go", chat_history=earlier)
+    run.stream.write_bytes(encode(said("Go", "a")))
+    shown = exported(run, "markdown")
+    assert [f"before {number}\n" in shown for number in (0, 499, 500, 1499)] == [True] * 4
+    assert shown.rstrip().endswith("\nGo")
+
+
 def test_a_long_chat_is_whole(tmp_path: Path) -> None:
     lines = []
     for number in range(1500):

@@ -57,10 +57,9 @@ def bound_decision(asked: Event, decision: Event) -> Event:
     shown = decision.get("input_sha256")
     if shown is not None and shown != bound:
         faults["input_sha256"] = "the decision is for another call than the one that is asked"
-    taken_up = decision.get("updated_permissions") or []
-    offered = asked.get("suggestions") or []
-    for number, update in enumerate(taken_up):
-        if update not in offered:
+    offered = asked.get("suggestions")
+    for number, update in enumerate(decision.get("updated_permissions") or []):
+        if not isinstance(offered, list) or update not in offered:
             faults[f"updated_permissions/{number}"] = (
                 "only what the request suggests can be taken up: send entries of its `suggestions` as they are"
             )

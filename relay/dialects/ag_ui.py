@@ -258,7 +258,7 @@ def _replies(services: Services, asked: RunAgentInput) -> list[dict[str, Any]]:
             allowed = payload is True or given.get("approved") is True
             line = {"type": "permission", "request_id": key}
             lines.append(line | {"decision": "allow" if allowed else "deny"})
-            if allowed and isinstance(given.get("editedArgs"), dict):
+            if allowed and given.get("editedArgs") is not None:
                 lines[-1]["updated_input"] = given["editedArgs"]
         elif key in questions:
             asked_for = questions[key]

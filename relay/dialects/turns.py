@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import ValidationError
 from starlette.responses import Response
 
 from runlog import (
@@ -28,7 +29,7 @@ from runlog.groups.resolution import Refused
 from ..dependencies import Json, Services, in_thread
 from ..http.asked import MESSAGE_ID_PATTERN, StartRun
 from ..http.callers import Caller
-from ..http.problems import Problem
+from ..http.problems import Problem, problem_of
 from ..routes.messages import post_line
 from ..starting.create_run import start_run
 
@@ -126,7 +127,10 @@ def reply(
         detail = "What is sent says nothing new, and answers nothing that is open: say something"
         raise Problem(409, "not-open", detail)
     for line in lines:
-        post_line(services, who, run, line)
+        try:
+            post_line(services, who, run, line)
+        except ValidationError as error:
+            raise problem_of(error) from error
     return turn, frozenset(line.get("request_id") or line["question_id"] for line in lines)
 
 
@@ -157,7 +161,10 @@ def _start(
                 fields["params"] = {"include_partial_messages": True} | fields.get("params", {})
     fields |= {"prompt": content, "run_id": run.run_id, "chat_history": earlier}
     key = hashlib.sha256(key.encode(errors="replace")).hexdigest()
-    start = StartRun.model_validate(fields)
+    try:
+        start = StartRun.model_validate(fields)
+    except ValidationError as error:
+        raise problem_of(error) from error
     who.check_scope("start")
     who.check_deployment(start.deployment, to="start a run")
     start_run(services.root, services.catalog, start, f"chat:{key}")

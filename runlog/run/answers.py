@@ -49,28 +49,48 @@ def checked_answers(asked: Event, answers: Answers) -> Answers:
 def bound_decision(asked: Event, decision: Event) -> Event:
     """A `permission` line that decides a `permission_requested` event, with the `input_sha256` of what that asks.
 
-    :raises BadDecision: it is for another call, or takes up what was not suggested, or changes what it denies.
+    :raises BadDecision: it is for another call, takes up what was not suggested, changes what it denies, or has an
+        input that can't be one of the call.
     """
     faults: dict[str, str] = {}
     bound = input_sha256(asked.get("tool_name"), asked.get("input"))
     shown = decision.get("input_sha256")
     if shown is not None and shown != bound:
         faults["input_sha256"] = "the decision is for another call than the one that is asked"
-    taken_up = decision.get("updated_permissions") or []
-    offered = asked.get("suggestions") or []
-    for number, update in enumerate(taken_up):
-        if update not in offered:
+    offered = asked.get("suggestions")
+    for number, update in enumerate(decision.get("updated_permissions") or []):
+        if not isinstance(offered, list) or update not in offered:
             faults[f"updated_permissions/{number}"] = (
                 "only what the request suggests can be taken up: send entries of its `suggestions` as they are"
             )
             break
+    own, other = asked.get("input"), decision.get("updated_input")
     if decision.get("decision") != "allow":
         for name in ("updated_input", "updated_permissions"):
             if decision.get(name) is not None:
                 faults[name] = f"`{name}` goes with `allow` only"
+    elif isinstance(own, dict) and isinstance(other, dict):
+        faults.update(_input_faults(own, other))
     if faults:
         raise BadDecision(faults)
     return decision | {"input_sha256": bound}
+
+
+def _input_faults(own: Event, other: Event) -> dict[str, str]:
+    """Nobody here knows what a tool takes, but what was asked is one of its inputs. To an empty one Claude's CLI does
+    as if there were none."""
+    if own and not own.keys() & other.keys():
+        told = f"`updated_input` has none of the call's fields ({', '.join(own)[:200]}): send the whole input"
+        return {"updated_input": told}
+    return {
+        f"updated_input/{name.replace('~', '~0').replace('/', '~1')}": f"`{name[:80]}` is of another type in the call"
+        for name in own.keys() & other.keys()
+        if own[name] is not None and _type(own[name]) is not _type(other[name])
+    }
+
+
+def _type(value: object) -> type:
+    return float if type(value) is int else type(value)
 
 
 def _questions(asked: Event) -> dict[str, Event] | None:

@@ -199,10 +199,11 @@ def permission(
     request_id: str,
     decision: Literal["allow", "deny"],
     message: str | None,
-    updated_input: Mapping[str, Any] | None = None,
+    updated_input: Mapping[str, Any] | None,
+    input_sha256: str | None,
 ) -> Call[Posted]:
     body: dict[str, Any] = {"request_id": request_id, "decision": decision, "message": message}
-    body["updated_input"] = updated_input
+    body |= {"updated_input": updated_input, "input_sha256": input_sha256}
     return _post(run_id, "permissions", body, repeatable=False)
 
 

@@ -280,14 +280,31 @@ class Client(BatchCalls, ScheduleCalls):
         return self._do(calls.answer(run_id, question_id, answers))
 
     def approve(
-        self, run_id: str, request_id: str, *, updated_input: Mapping[str, Any] | None = None
+        self,
+        run_id: str,
+        request_id: str,
+        *,
+        updated_input: Mapping[str, Any] | None = None,
+        input_sha256: str | None = None,
     ) -> Posted:
-        """Allow a tool call, perhaps with another input."""
-        return self._do(calls.permission(run_id, request_id, "allow", None, updated_input))
+        """Allow a tool call, perhaps with another input.
 
-    def deny(self, run_id: str, request_id: str, message: str | None = None) -> Posted:
-        """Deny a tool call; the agent is told `message`."""
-        return self._do(calls.permission(run_id, request_id, "deny", message))
+        :param input_sha256: of the request that was shown: a decision for another call is refused.
+        """
+        call = calls.permission(run_id, request_id, "allow", None, updated_input, input_sha256)
+        return self._do(call)
+
+    def deny(
+        self,
+        run_id: str,
+        request_id: str,
+        message: str | None = None,
+        *,
+        input_sha256: str | None = None,
+    ) -> Posted:
+        """Deny a tool call; the agent is told `message`. `input_sha256` as in `approve`."""
+        call = calls.permission(run_id, request_id, "deny", message, None, input_sha256)
+        return self._do(call)
 
     def stop(self, run_id: str) -> Posted:
         """End a run and every process of it."""

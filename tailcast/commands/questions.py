@@ -18,6 +18,15 @@ from ..terminal.text import one_line
 
 __all__ = ["answer", "approve", "deny"]
 
+Shown = Annotated[
+    str | None,
+    typer.Option(
+        "--input-sha256",
+        metavar="HEX",
+        help="`input_sha256` of the request that you were shown: decide no other",
+    ),
+]
+
 
 def answer(
     run: LiveRun,
@@ -43,7 +52,8 @@ def answer(
     state = look_at(workspace).state
     open_ones = state.open_questions
     given = list(words or [])
-    is_named = bool(given) and (given[0] in open_ones or _looks_like_id(given[0]))
+    known = {*open_ones, *state.open_permissions}
+    is_named = bool(given) and (given[0] in known or _looks_like_id(given[0]))
     question_id = _pick(workspace, "question", given.pop(0) if is_named else None, state)
     if json_answers is not None:
         answers = _parse_answers(json_answers)
@@ -72,6 +82,7 @@ def approve(
             "--always", help="Take up what the request suggests: the like is not asked again"
         ),
     ] = False,
+    shown: Shown = None,
     root: Root = DEFAULT_ROOT,
     as_json: AsJson = False,
 ) -> None:
@@ -79,7 +90,7 @@ def approve(
 
     The id of the request may be left out while one is open.
     """
-    more: Event = {}
+    more: Event = {} if shown is None else {"input_sha256": shown}
     if updated_input is not None:
         more["updated_input"] = _parse_answers(updated_input)
     _decide(find_run(root, run), request_id, "allow", more, as_json, always=always)
@@ -91,11 +102,13 @@ def deny(
     message: Annotated[
         str | None, typer.Option("--message", "-m", metavar="TEXT", help="What to do instead")
     ] = None,
+    shown: Shown = None,
     root: Root = DEFAULT_ROOT,
     as_json: AsJson = False,
 ) -> None:
     """Refuse a run the tool it asks for."""
-    more: Event = {} if message is None else {"message": message}
+    told = {"message": message, "input_sha256": shown}
+    more = {name: value for name, value in told.items() if value is not None}
     _decide(find_run(root, run), request_id, "deny", more, as_json)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from runlog import Workspace, append_lines, read_inbox
+from runlog.run.inbox_lines import input_sha256
 from tailcast import ConnectionLost, NoReceipt, ProblemError, StreamReset
 from tests.relay.live import Relay, new_run, recorded, running_relay, say
 from tests.support import DEADLINE_S, free_port, wait_until
@@ -212,8 +213,10 @@ def test_commands_and_answers(client: Any, run: Workspace, alive: Any) -> None:
     state = client.get(run.run_id)
     assert [q["question_id"] for q in state.open_questions] == ["q"]
     client.answer(run.run_id, "q", {"Which?": "this"})
+    with pytest.raises(ProblemError, match="another call"):
+        client.approve(run.run_id, "p-1", input_sha256="0" * 64)
     client.approve(run.run_id, "p-1", updated_input={"command": "ls"})
-    client.deny(run.run_id, "p-2", "not now")
+    client.deny(run.run_id, "p-2", "not now", input_sha256=input_sha256("Bash", {}))
     for name in ("interrupt", "pause", "resume"):
         getattr(client, name)(run.run_id)
     client.set_model(run.run_id, None)

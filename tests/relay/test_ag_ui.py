@@ -106,6 +106,21 @@ def test_an_interrupt_is_resumed(
     assert late.status_code == 409
 
 
+@pytest.mark.parametrize("edited", ["ls", ["ls"], {}, {"cmd": "ls"}])
+def test_an_edit_that_can_not_be_made_approves_nothing(
+    relay: Relay, run: Workspace, alive: Alive, edited: Any
+) -> None:
+    alive(run)
+    begin(run)
+    asked = {"tool_name": "Bash", "input": {"command": "rm x"}, "suggestions": []}
+    say(run, "permission_requested", request_id="p-1", **asked)
+    entry = {"interruptId": "p-1", "payload": {"approved": True, "editedArgs": edited}}
+    body = {"threadId": run.run_id, "runId": "r", "messages": [], "resume": [entry]}
+    refused = relay.client.post("/dialects/ag-ui", json=body)
+    assert refused.status_code == 422 and "updated_input" in refused.text
+    assert inbox(run) == []
+
+
 @pytest.mark.parametrize(
     ("payload", "answers"),
     [({"Which?": "B"}, {"Which?": "B"}), ("B", {"Which?": "B"}), (None, {"Which?": "A"})],

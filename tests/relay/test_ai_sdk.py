@@ -218,6 +218,14 @@ def test_bad_requests_begin_nothing(relay: Relay, body: Any, status: int) -> Non
     assert not (relay.root / str(body.get("id"))).exists()
 
 
+@pytest.mark.parametrize("fields", [{"limits": "x"}, {"labels": []}, {"priority": "high"}])
+def test_fields_of_a_start_that_are_none_are_a_422(relay: Relay, fields: Any) -> None:
+    body = {"id": "new", "messages": [text("m", "Hello")]} | fields
+    answer = relay.client.post("/dialects/ai-sdk", json=body)
+    assert answer.status_code == 422
+    assert [e["pointer"] for e in answer.json()["errors"]] == [f"#/{name}" for name in fields]
+
+
 def test_a_foreign_page_begins_nothing(relay: Relay) -> None:
     body = {"id": "foreign", "messages": [text("m", "x")]}
     headers = {"origin": "https://elsewhere.example"}

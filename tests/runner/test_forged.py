@@ -177,6 +177,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"decision": "deny", "input_sha256": "0" * 64}, "another call"),
     ({"updated_permissions": [{"type": "setMode", "mode": "bypassPermissions"}]}, "suggests"),
     ({"decision": "deny", "updated_input": {}}, "`allow` only"),
+    ({"updated_input": {}}, "the whole input"),
+    ({"updated_input": {"command": None}}, "another type"),
     ({"decision": "deny", "updated_permissions": []}, "`allow` only"),
     ({"type": "answer", "question_id": "", "answers": {}}, "no question"),
     ({"request_id": "p-000000000000"}, "unknown"),

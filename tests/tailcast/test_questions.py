@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from runlog import Workspace, encode, read_inbox, read_state
+from runlog.run.inbox_lines import input_sha256
 from tests.support import bash, events, script, wait_for, wait_for_end, wait_until
 from tests.tailcast.conftest import Cli, external, started
 
@@ -80,6 +81,7 @@ def test_what_can_not_be_answered(cli: Cli) -> None:
         assert "Which colour?" in cli("answer", "last", "--json-answers", bad, code=2).stderr
     assert "Which colour?" in cli("answer", "last", " ", code=2).stderr
     assert answers(run) == []
+    assert "is a question, no permission" in cli("approve", "last", "q-1", code=2).stderr
     assert "no open permission" in cli("approve", "last", code=2).stderr
     assert "no open permission" in cli("deny", "last", "p-1", code=2).stderr
     asking(cli.root, COLOUR, question_id="q-2")
@@ -123,3 +125,21 @@ def test_permissions_of_claude(cli: Cli) -> None:
     shown = cli("tail", "asks").stdout
     assert "may it use Bash?" in shown and "touch file-1" in shown
     assert "→ denied · not now" in shown
+
+
+def test_a_decision_that_does_not_fit_is_refused(cli: Cli) -> None:
+    shown = {"tool_name": "Bash", "input": {"command": "rm x"}}
+    run = external(cli.root, {"type": "permission_requested", "request_id": "p-1", **shown})
+    wrong = (
+        (("approve", "--input-sha256", "0" * 64), "another call"),
+        (("deny", "--input-sha256", "0" * 64), "another call"),
+        (("approve", "--input", "{}"), "none of the call's fields"),
+        (("approve", "--input", '{"command": 7}'), "another type"),
+        (("answer", "p-1", "--json-answers", "{}"), "is a permission request, no question"),
+    )
+    for (command, *words), told in wrong:
+        said = ["p-1", *words] if words[0] != "p-1" else words
+        assert told in cli(command, "last", *said, code=2).stderr
+    assert list(read_inbox(run.inbox)) == []
+    cli("approve", "last", "--input-sha256", input_sha256("Bash", shown["input"]))
+    assert len(list(read_inbox(run.inbox))) == 1

@@ -69,6 +69,8 @@ export interface PermissionAnswer {
   readonly updated_input?: Readonly<Record<string, unknown>> | undefined;
   /** Which of the request's suggestions count from now on, as they stand there. */
   readonly updated_permissions?: readonly unknown[] | undefined;
+  /** As the request has it: a decision for another call is refused. */
+  readonly input_sha256?: string | undefined;
 }
 
 export function answerPermission(runId: string, requestId: string, answer: PermissionAnswer): Promise<Accepted> {

@@ -43,8 +43,9 @@ export function useDecision(runId: string, item: PermissionItem, canAct: boolean
     const rules =
       decision === "allow" && chosen.length > 0 ? { updated_permissions: chosen.map((index) => item.suggestions[index]) } : {};
     const told = decision === "deny" && reason.trim() !== "" ? { message: reason.trim() } : {};
+    const shown = item.inputSha256 === null ? {} : { input_sha256: item.inputSha256 };
     try {
-      await answerPermission(runId, item.requestId, { decision, ...told, ...changed, ...rules });
+      await answerPermission(runId, item.requestId, { decision, ...shown, ...told, ...changed, ...rules });
       setPhase("sent");
       onSent();
     } catch (refused) {

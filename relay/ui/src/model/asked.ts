@@ -130,6 +130,7 @@ export class Asked {
       toolName: text(event["tool_name"]) ?? "",
       input: event["input"] ?? null,
       suggestions: list(event["suggestions"]),
+      inputSha256: text(event["input_sha256"], 64),
       timeoutS,
       deadline: deadlineOf(place, timeoutS),
       state: "open",

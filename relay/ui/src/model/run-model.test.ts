@@ -313,3 +313,19 @@ function generator(seed: number): () => number {
     return state / 2 ** 32;
   };
 }
+
+describe("a permission", () => {
+  const asked = { type: "permission_requested", request_id: "p-1", tool_name: "Bash", input: { command: "rm x" }, input_sha256: "ab" };
+  const forged = { ...asked, input: { command: "ls" }, input_sha256: "cd" };
+  const resolved = { type: "permission_resolved", request_id: "p-1", decision: "deny", source: "default" };
+
+  it("is the first of its id, which is what an answer decides", () => {
+    const now = run({ type: "workflow_started" }, asked, forged);
+    expect(now.chat.filter((item) => item.kind === "permission")).toHaveLength(1);
+    expect(now.permissions).toMatchObject([{ input: { command: "rm x" }, inputSha256: "ab", state: "open" }]);
+  });
+
+  it("stays closed", () => {
+    expect(run({ type: "workflow_started" }, asked, resolved, forged).permissions).toEqual([]);
+  });
+});

@@ -156,6 +156,8 @@ export interface PermissionItem extends ItemBase {
   readonly toolName: string;
   readonly input: unknown;
   readonly suggestions: readonly unknown[];
+  /** What binds a decision to this call; null in lines of before there was one. */
+  readonly inputSha256: string | null;
   readonly timeoutS: number | null;
   /** When it will be denied, in ms since 1970. */
   readonly deadline: number | null;

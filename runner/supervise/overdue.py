@@ -119,6 +119,10 @@ class Overdue:
         self._orphan_looks = self._orphan_looks + 1 if orphaned else 0
         if self._orphan_looks < _ORPHAN_LOOKS:
             return None
+        pid, _ = _as_told(self._workspace)
+        if pid and holds_lock(pid, lock):  # it is another attempt by now, of another process
+            self._pid, self._orphan_looks = pid, 0
+            return None
         return Verdict(
             "workflow_failed", "lost", "the run's process died, and a child of it lived on"
         )

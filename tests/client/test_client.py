@@ -2,6 +2,7 @@
 
 import json
 import queue
+import secrets
 import subprocess
 import sys
 import threading
@@ -43,7 +44,7 @@ def test_start_get_list(client: Any, relay: Relay) -> None:
 
 
 def test_start_again_with_a_key_is_one_run(client: Any) -> None:
-    asked = {"params": {"argv": ["true"]}, "idempotency_key": f"key-{id(client)}"}
+    asked = {"params": {"argv": ["true"]}, "idempotency_key": f"key-{secrets.token_hex(4)}"}
     assert client.start("command", **asked).run_id == client.start("command", **asked).run_id
 
 
@@ -311,17 +312,18 @@ def test_deployments(client: Any, relay: Relay) -> None:
 
 
 def test_a_run_has_words_of_its_own(client: Any, relay: Relay) -> None:
+    own = secrets.token_hex(4)
     words: dict[str, Any] = {
         "title": "Mine",
-        "labels": {"kind": "client", "number": str(id(client))},
-        "thread_id": f"t-{id(client)}",
+        "labels": {"kind": "client", "number": own},
+        "thread_id": f"t-{own}",
         "trace": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
     }
     started = client.start("command", params={"argv": ["true"]}, **words)
     run = client.get(started.run_id)
     assert {name: getattr(run, name) for name in words} == words
-    number = f"number={id(client)}"
-    for asked in ({"label": number}, {"label": ["kind", number]}, {"thread_id": f"t-{id(client)}"}):
+    number = f"number={own}"
+    for asked in ({"label": number}, {"label": ["kind", number]}, {"thread_id": f"t-{own}"}):
         (row,) = client.list(**asked).runs
         assert (row.run_id, row.title) == (started.run_id, "Mine")
         assert (row.labels, row.thread_id) == (words["labels"], words["thread_id"])
@@ -331,7 +333,7 @@ def test_a_run_has_words_of_its_own(client: Any, relay: Relay) -> None:
     assert client.get(batch.run_ids[0]).labels == {"a": "b", "c": "d"}
     fields: dict[str, Any] = {"params": {"argv": ["true"]}}
     fields |= {"title": "Theirs", "labels": {"team": "a"}, "thread_id": "t"}
-    made = client.put_deployment(f"words-{id(client)}", "command", **fields)
+    made = client.put_deployment(f"words-{own}", "command", **fields)
     assert {name: getattr(made, name) for name in fields} == fields
 
 

@@ -1,6 +1,7 @@
 """Batches and streams of several runs, by both clients."""
 
 import json
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def test_inputs_may_be_prompts(client: Any, relay: Relay) -> None:
 
 
 def test_start_again_with_a_key_is_one_batch(client: Any) -> None:
-    key = f"batch-{id(client)}"
+    key = f"batch-{secrets.token_hex(4)}"
     first, again = (client.start_batch("command", INPUTS, idempotency_key=key) for _ in range(2))
     assert first == again
 

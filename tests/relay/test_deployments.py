@@ -109,7 +109,7 @@ def test_it_is_a_private_file_that_survives_a_restart(root: Path) -> None:
         (REVIEW | {"params": {"speed": 1}}, "#/params"),
         (REVIEW | {"params": []}, "#/params"),
         (REVIEW | {"prompt": " "}, "#/prompt"),
-        (REVIEW | {"prompt": [{"no": "type"}]}, "#/prompt"),
+        (REVIEW | {"prompt": [{"no": "type"}]}, "#/prompt/0"),
         ({"workflow": "command", "params": {}}, "#/params"),
         (ECHO | {"params": {"argv": []}}, "#/params/argv"),
         (ECHO | {"prompt": "x"}, "#/prompt"),

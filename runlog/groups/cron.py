@@ -1,6 +1,6 @@
 """When a cron expression is due in a time zone. Pure: every moment is handed in.
 
-The fields, and what becomes of times that a zone skips or has twice, are as in Debian's cron: https://pypi.org/project/cronsim/
+The fields, and what becomes of times that a zone skips or has twice, are as in Debian's cron: https://github.com/cuu508/cronsim
 """
 
 import re

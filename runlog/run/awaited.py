@@ -57,7 +57,7 @@ def goal_of_message(message_id: str) -> Goal:
     def answered(workspace: Workspace, state: RunState, status: Status) -> Reached | None:
         state = state.shown_as(status)
         receipt = state.messages.get(message_id)
-        number = state.turn_of.get(message_id)
+        number = state.talk.turn_of.get(message_id)
         turn = state.turn
         if receipt == "dropped":
             return Reached()
@@ -66,8 +66,8 @@ def goal_of_message(message_id: str) -> Goal:
         if turn is None or number is None:
             return Reached()  # of those that know no turns; or nobody has taken it
         if turn.number > number:
-            return Reached(state.answers.get(number))
-        return None if turn.running else Reached(state.answers.get(number), turn)
+            return Reached(state.talk.answers.get(number))
+        return None if turn.running else Reached(state.talk.answers.get(number), turn)
 
     return answered
 
@@ -76,7 +76,7 @@ def check_message_known(workspace: Workspace, state: RunState, message_id: str) 
     """:raises UnknownMessage: neither the run nor its inbox knows it, so nobody will ever answer it.
     :raises Unusable: the inbox can't be read.
     """
-    if message_id in state.messages or message_id in state.turn_of:
+    if message_id in state.messages or message_id in state.talk.turn_of:
         return
     if message_id != f"{PROMPT_ID}{workspace.run_id}" or read_manifest(workspace).prompt is None:
         find_message(workspace, message_id)
@@ -116,5 +116,5 @@ def _attention(workspace: Workspace, state: RunState, status: Status) -> Reached
 def _last(state: RunState) -> Reached:
     turn = state.turn
     if turn is None:
-        return Reached(state.said)
-    return Reached(state.said if turn.running else state.answers.get(turn.number), turn)
+        return Reached(state.talk.said)
+    return Reached(state.talk.said if turn.running else state.talk.answers.get(turn.number), turn)

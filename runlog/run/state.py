@@ -13,16 +13,16 @@ from .answer import Answer, begins_answer
 from .events import PARKED, TERMINAL_STATUS, Status
 from .planned import Step, cut_steps, done_steps, planned, stepped
 from .published import published
-from .reasons import finish_reason, kept_reason
 from .spending import Spending
+from .subagents import Subagents, task_told, with_result
 from .transcript import Transcript, is_kept
+from .turns import TURN_TYPES, Turn, Turns
 from .values import blocks_of, count, number, percent, text
 from .voice import (
     NO_MODEL,
     is_of_subagent,
     is_posted,
     is_silence,
-    local_command,
     thread_of,
     voice_of,
 )
@@ -33,29 +33,9 @@ WaitingFor = Literal["answer", "message"]
 
 # `status` of the progress_update by which an interactive run says that it waits for a message.
 _WAITING = "waiting"
-# Subagents that are told one by one; of further ones the sums tell.
-_MAX_SUBAGENTS = 500
-# Of what an agent has said in its last turns, for whoever waits for an answer.
-_SAID_CHARS = 256 * 1024
-_MAX_ANSWERS = 4
 # Exit code of a CLI that was asked to end, and has kept its sums.
 _EXIT_TERMINATED = 143
 _COMMON_FIELDS = frozenset({"type", "timestamp", "run_id", "progress", "message", "status"})
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """What an agent does between two rests: begun by a message (or by itself: None), ended by a result.
-
-    `number` is 1 for the first of the run. `offset` is just before its first line. `finish_reason` is None while it
-    is `running`.
-    """
-
-    number: int
-    offset: int
-    message_id: str | None
-    running: bool = True
-    finish_reason: str | None = None
 
 
 @dataclass(slots=True)
@@ -87,16 +67,9 @@ class RunState:
     session_id: str | None = None
     model: str | None = None
     turns: int = 0  # answers of the model (Claude's `num_turns`)
-    turn: Turn | None = None  # the present one, or else the last
-    said: str | None = None  # last by the agent in the present turn, cut
-    answers: dict[int, str | None] = field(
-        default_factory=dict
-    )  # of the last turns: what each came to
-    turn_of: dict[str, int] = field(
-        default_factory=dict
-    )  # message_id -> the turn that it began or went into
+    talk: Turns = field(default_factory=Turns)
     spending: Spending = field(default_factory=Spending)
-    subagents: dict[str, Event] = field(default_factory=dict)  # by the id of the call
+    subagents: Subagents = field(default_factory=dict)  # by the id of the call
     result: Any = None
     error: Any = None
     reason: str | None = None
@@ -123,14 +96,7 @@ class RunState:
         default_factory=dict
     )  # session -> answers since its last result
     _lines: set[int] = field(default_factory=set)  # the answers' lines: the CLI may tell one again
-    _turn_before: Turn | None = None
-    _says: bool = False  # `said` is of the present answer, which comes in several lines
-    _error: str | None = None  # of the last answer: what the CLI made up in its place
     _transcript: Transcript = field(default_factory=Transcript)
-    # Of a transcript, which has no results: the turn looks over, but an answer that comes next is a part of it.
-    _may_go_on: bool = False
-    _has_answered: bool = False  # the agent has, in the present turn
-    _command: str | None = None  # at rest: the id of the last command, which may ask the model
     # of the agent itself, without a result yet: id -> how many, since some models repeat ids
     _open_calls: dict[str, int] = field(default_factory=dict)
 
@@ -155,10 +121,14 @@ class RunState:
         return "message" if self.idle or self.parked else None
 
     @property
+    def turn(self) -> Turn | None:
+        """The present one, or else the last."""
+        return self.talk.turn
+
+    @property
     def awaits_model(self) -> bool:
         """Whether nothing but the model is waited for: a turn runs, no tool of the agent, and nobody is asked."""
-        turns = self.turn is not None and self.turn.running
-        return turns and self.status == "running" and not self._open_calls
+        return self.talk.running and self.status == "running" and not self._open_calls
 
     @property
     def steps_done(self) -> int | None:
@@ -190,6 +160,7 @@ class RunState:
         """As it is now, while this one goes on."""
         now = {f.name: copy(getattr(self, f.name)) for f in fields(self)}
         parts = {"spending": self.spending.copy(), "_transcript": self._transcript.copy()}
+        parts["talk"] = self.talk.copy()
         return replace(self, **now | parts)
 
     def shown_as(self, status: Status) -> "RunState":
@@ -229,11 +200,11 @@ class RunState:
                 self._foreign_end = event
         elif step is not None:
             step(self, event)
-        if genuine and kind in _TURN_TYPES:
-            (_kept_turn if is_kept(event) else _turn)(self, event, before)
+        if genuine and kind in TURN_TYPES:
+            self.talk.line(event, before, posted=self.messages)
             if is_kept(event) and self.attempt == 0:
                 # A file that no run of ours writes: nobody tells its end, and its session may go on at any time.
-                self.idle = self.turn is not None and not self.turn.running
+                self.idle = self.turn is not None and not self.talk.running
 
     def begin_answer(self, event: Event) -> None:
         """Take in the `stream_event` that begins an answer: what comes next is another, even under the same id."""
@@ -275,7 +246,7 @@ def _started(state: RunState, event: Event) -> None:
     _take_foreign_end(state)
     if state.lifecycle == "running":
         state.spending.end_process(killed=True)  # nobody has told how the last attempt ended
-    _end_turn(state, "lost")
+    state.talk.end("lost")
     state.lifecycle = "running"
     state.workflow = text(event.get("workflow"))
     attempt = count(event.get("attempt"))
@@ -355,7 +326,7 @@ def _ended(state: RunState, event: Event) -> None:
 
 def _leave_off(state: RunState, reason: str) -> None:
     """Nothing is under way any more, and nobody is asked."""
-    _end_turn(state, reason)
+    state.talk.end(reason)
     state.paused = state.idle = state.parked = False
     state.parked_until = None
     state.current_tool = state.current_node = None
@@ -424,8 +395,8 @@ def _receipt(state: RunState, event: Event) -> None:
     if isinstance(key, str) and isinstance(receipt, str):
         state.messages[key] = receipt
         state.unreceipted.discard(key)
-        if receipt == "delivered" or (receipt == "completed" and key not in state.turn_of):
-            _belongs(state, key)
+        if receipt == "delivered" or (receipt == "completed" and key not in state.talk.turn_of):
+            state.talk.took_in(key)
 
 
 def _lifecycle(state: RunState, event: Event) -> None:
@@ -439,15 +410,9 @@ def _lifecycle(state: RunState, event: Event) -> None:
         _proved(state, key, receipt)
 
 
-def _belongs(state: RunState, key: str) -> None:
-    """A message was read: into the turn that runs. At rest perhaps of the last one, until it begins one itself."""
-    if state.turn is not None and (state.turn.running or key not in state.turn_of):
-        state.turn_of[key] = state.turn.number
-
-
 def _proved(state: RunState, key: str, receipt: str) -> None:
     if receipt == "delivered":
-        _belongs(state, key)
+        state.talk.took_in(key)
     told = state.messages.get(key)
     if told == "queued" or (told == "delivered" and receipt == "completed"):
         state.messages[key] = receipt
@@ -469,7 +434,7 @@ def _system(state: RunState, event: Event) -> None:
         state.spending.begin(text(event.get("session_id")) or "")
         _go_on(state)
     elif isinstance(subtype, str) and subtype.startswith("task_"):
-        _subagent(state, event)
+        state.subagents = task_told(state.subagents, event)
 
 
 def _assistant(state: RunState, event: Event) -> None:
@@ -477,7 +442,7 @@ def _assistant(state: RunState, event: Event) -> None:
         return
     if not is_of_subagent(event):
         _go_on(state)
-        state._error = text(event.get("error"), 200)
+        state.talk.error = text(event.get("error"), 200)
     line = event.get("uuid")
     if isinstance(line, str):
         if hash(line) in state._lines:
@@ -485,7 +450,7 @@ def _assistant(state: RunState, event: Event) -> None:
         state._lines.add(hash(line))
     answer = _count_answer(state, event)
     if not is_of_subagent(event):
-        _hear(state, event, goes_on=answer is not None)
+        state.talk.hear(event, goes_on=answer is not None)
     for block in blocks_of(event):
         if answer is not None and answer.tells_again(block, event):
             continue
@@ -498,17 +463,6 @@ def _assistant(state: RunState, event: Event) -> None:
             if not is_of_subagent(event):
                 call = text(block.get("id"), 200) or ""
                 state._open_calls[call] = state._open_calls.get(call, 0) + 1
-
-
-def _hear(state: RunState, event: Event, *, goes_on: bool) -> None:
-    """What the agent says to the person: the texts of its last message that has some."""
-    spoken = "".join(
-        text(b.get("text"), _SAID_CHARS) or "" for b in blocks_of(event) if b.get("type") == "text"
-    )
-    state._says = state._says and goes_on
-    if spoken:
-        before = state.said if state._says else None
-        state.said, state._says = ((before or "") + spoken)[:_SAID_CHARS], True
 
 
 def _count_answer(state: RunState, event: Event) -> Answer | None:
@@ -549,7 +503,7 @@ def _user(state: RunState, event: Event) -> None:
             left = state._open_calls.pop(call, 0) - 1
             if left > 0:
                 state._open_calls[call] = left
-        _subagent_result(state, event, results)
+        state.subagents = with_result(state.subagents, event, results)
     kind = voice_of(event, posted=is_posted(event, state.messages)).kind
     if is_kept(event) and not is_of_subagent(event) and kind in ("person", "interrupt"):
         if event.get("steered") is not True:
@@ -561,7 +515,7 @@ def _user(state: RunState, event: Event) -> None:
 
 def _result(state: RunState, event: Event) -> None:
     state.current_tool = None
-    state.said = text(event.get("result"), _SAID_CHARS) or state.said
+    state.talk.came_to(event.get("result"))
     state._open_calls.clear()
     session = text(event.get("session_id")) or ""
     state.session_id = session or state.session_id
@@ -580,173 +534,6 @@ def _result(state: RunState, event: Event) -> None:
 
 def _cost_state(state: RunState, event: Event) -> None:
     state.spending.sums(event)
-
-
-def _subagent(state: RunState, event: Event) -> None:
-    """What the CLI tells of a task: a subagent's, if it says of which kind."""
-    call = text(event.get("tool_use_id"), 200)
-    if call is None or not (call in state.subagents or text(event.get("subagent_type"))):
-        return
-    told: Event = {
-        "agent_id": text(event.get("task_id"), 200),
-        "type": text(event.get("subagent_type"), 200),
-        "description": text(event.get("description"), 200),
-        "status": text(event.get("status"), 200),
-    }
-    if event["subtype"] == "task_progress":
-        del told["description"]  # it says what is done now
-    usage = event.get("usage")
-    if isinstance(usage, dict):
-        told |= {name: count(usage.get(name)) for name in _SUBAGENT_COUNTS}
-    _tell_subagent(state, call, told)
-
-
-def _subagent_result(state: RunState, event: Event, results: list[dict[str, Any]]) -> None:
-    """One that ran in the foreground is told with the result of its call."""
-    told = event.get("tool_use_result")
-    if not isinstance(told, dict) or len(results) != 1 or "totalTokens" not in told:
-        return
-    if call := text(results[0].get("tool_use_id"), 200):
-        fields: Event = {
-            "agent_id": text(told.get("agentId"), 200),
-            "type": text(told.get("agentType"), 200),
-            "status": text(told.get("status"), 200),
-            "total_tokens": count(told.get("totalTokens")),
-            "tool_uses": count(told.get("totalToolUseCount")),
-            "duration_ms": count(told.get("totalDurationMs")),
-        }
-        _tell_subagent(state, call, fields)
-
-
-def _tell_subagent(state: RunState, call: str, told: Event) -> None:
-    before = state.subagents.get(call)
-    if before is None:
-        if len(state.subagents) >= _MAX_SUBAGENTS:
-            return
-        names = ("agent_id", "type", "description", "status", *_SUBAGENT_COUNTS)
-        before = {"tool_use_id": call} | dict.fromkeys(names)
-    known = {name: value for name, value in told.items() if value is not None}
-    state.subagents[call] = {**before, **known}  # a new one: copies of the state share the old
-
-
-_SUBAGENT_COUNTS = ("total_tokens", "tool_uses", "duration_ms")
-# What may begin or end a turn.
-_TURN_TYPES = frozenset(
-    {"assistant", "command_lifecycle", "result", "system", "turn_ended", "user"}
-)
-
-
-def _turn(state: RunState, event: Event, before: int) -> None:
-    """`before` is the offset before this line."""
-    if is_of_subagent(event):
-        return
-    kind = event["type"]
-    running = state.turn is not None and state.turn.running
-    if kind == "turn_ended":
-        # It may come when the next turn has begun already: the number says of which it tells.
-        told = count(event.get("turn"))
-        if state.turn is not None and told in (None, state.turn.number):
-            reason = text(event.get("finish_reason"), 200) or "completed"
-            if state.turn.running:
-                _keep_answer(state, state.turn)
-            state.turn = replace(state.turn, running=False, finish_reason=reason)
-    elif kind == "result":
-        if local_command(event) is not None:  # no model was asked: it was no turn
-            state.turn = state._turn_before if running else state.turn
-        else:
-            if not running:
-                _begin_turn(state, None, before)
-            _end_turn(state, finish_reason(event, state._error))
-            state._error = None
-    elif not running:
-        begins, message_id = _begins_turn(event, posted=is_posted(event, state.messages))
-        if begins:
-            _begin_turn(state, message_id, before)
-
-
-def _kept_turn(state: RunState, event: Event, before: int) -> None:
-    """Of a transcript: a turn is over with an answer that calls nothing, unless the agent goes on."""
-    if is_of_subagent(event):
-        return
-    running = state.turn is not None and state.turn.running
-    if event["type"] == "assistant":
-        _kept_answer(state, event, before, running)
-    elif event["type"] == "user":
-        kind = voice_of(event).kind
-        if kind == "interrupt" and state.turn is not None and (running or state._may_go_on):
-            state.turn = replace(state.turn, running=False, finish_reason="interrupted")
-        elif kind == "person" and event.get("steered") is not True:
-            # While a turn runs it is of another one only if the agent was cut off.
-            if running and state._has_answered and not _has_results(event):
-                _end_turn(state, "interrupted")
-                running = False
-            if not running:
-                _begin_turn(state, text(event.get("uuid"), 200), before)
-                state._has_answered = False
-        if kind not in ("nobody", "summary", "output"):
-            state._may_go_on = False
-        if kind == "command" and not running:
-            state._command = text(event.get("uuid"), 200)
-    elif event["type"] == "system" and event.get("subtype") == "turn_duration":
-        _end_turn(state, None)
-
-
-def _kept_answer(state: RunState, event: Event, before: int, running: bool) -> None:
-    if is_silence(event):
-        return
-    if not running and state._may_go_on and state.turn is not None:
-        state.turn = replace(state.turn, running=True, finish_reason=None)
-    elif not running:
-        _begin_turn(state, state._command, before)
-    state._command = None
-    state._has_answered = True
-    message = event.get("message")
-    stopped = message.get("stop_reason") if isinstance(message, dict) else None
-    kinds = {str(block.get("type")) for block in blocks_of(event)}
-    state._may_go_on = "text" in kinds and "tool_use" not in kinds and stopped not in _GOES_ON
-    if state._may_go_on:
-        _end_turn(state, kept_reason(event))
-
-
-def _has_results(event: Event) -> bool:
-    return any(block.get("type") == "tool_result" for block in blocks_of(event))
-
-
-# `stop_reason` of an answer after which the agent is not at rest.
-_GOES_ON = ("tool_use", "pause_turn")
-
-
-def _begins_turn(event: Event, *, posted: bool) -> tuple[bool, str | None]:
-    """Whether a line at rest begins a turn, and the id of the message that does, if the line tells it."""
-    kind = event["type"]
-    if kind == "command_lifecycle":
-        return event.get("state") == "started", text(event.get("command_uuid"), 200)
-    if kind == "user":
-        is_person = voice_of(event, posted=posted).kind == "person"
-        return is_person, text(event.get("uuid"), 200)
-    if kind == "system":
-        return event.get("subtype") == "init", None
-    return kind == "assistant" and local_command(event) is None, None
-
-
-def _begin_turn(state: RunState, message_id: str | None, before: int) -> None:
-    state._turn_before = state.turn
-    state.turn = Turn(1 + (state.turn.number if state.turn else 0), before, message_id)
-    if message_id is not None:
-        state.turn_of[message_id] = state.turn.number
-
-
-def _end_turn(state: RunState, reason: str | None) -> None:
-    if state.turn is not None and state.turn.running:
-        _keep_answer(state, state.turn)
-        state.turn = replace(state.turn, running=False, finish_reason=reason or "completed")
-
-
-def _keep_answer(state: RunState, turn: Turn) -> None:
-    state.answers[turn.number] = state.said
-    state.said, state._says = None, False
-    while len(state.answers) > _MAX_ANSWERS:
-        del state.answers[next(iter(state.answers))]
 
 
 _STEPS = {

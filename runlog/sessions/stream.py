@@ -143,7 +143,7 @@ class ImportedStream:
         elif turn is not None and turn.finish_reason not in (None, "completed"):
             kind, self.status = "workflow_failed", "failed"
             reason = turn.finish_reason
-        said = state.answers.get(turn.number) if turn is not None else None
+        said = state.talk.answers.get(turn.number) if turn is not None else None
         began, ended = from_iso(self.started_at), from_iso(self._ended_at)
         lasted = (ended - began).total_seconds() if began and ended else 0.0
         told: Event = {
@@ -156,7 +156,7 @@ class ImportedStream:
             told["reason"] = reason
         if kind == "workflow_failed":
             told["error"] = said or reason
-        return told | {"result": said or state.said}
+        return told | {"result": said or state.talk.said}
 
 
 def facts_of(path: Path) -> SessionFacts:

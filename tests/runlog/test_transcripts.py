@@ -65,7 +65,7 @@ def turns(*events: Event) -> list[tuple[str | None, str | None]]:
     state, seen = RunState(), {}
     for number, event in enumerate(events, 1):
         state.apply(event, 10 * number)
-        for turn in filter(None, (state._turn_before, state.turn)):
+        for turn in filter(None, (state.talk.before, state.turn)):
             seen[turn.number] = (turn.message_id, turn.finish_reason)
     return list(seen.values())
 

@@ -213,5 +213,5 @@ def test_what_was_said_last_is_of_one_answer() -> None:
     once = fold(
         STARTED, user("go"), answer("a", TEXT), answer("a", CALL), GIVEN, answer("a", other)
     )
-    assert once.said == "then"
-    assert fold(STARTED, user("go"), answer("a", TEXT), answer("a", other)).said == "sothen"
+    assert once.talk.said == "then"
+    assert fold(STARTED, user("go"), answer("a", TEXT), answer("a", other)).talk.said == "sothen"

@@ -210,6 +210,7 @@ def test_langgraph(house: House, human: bool) -> None:
     tail = ["responses_collected", RECEIPT] if human else ["auto_approving", "responses_collected"]
     assert ours(events, "countdown_tick") == [
         "workflow_started",
+        "steps_planned",
         *[RECEIPT] * 2,  # of the prompt
         "node_started",
         *done,
@@ -248,6 +249,7 @@ def test_langgraph_paused_stopped_and_killed(house: House, tmp_path: Path) -> No
     kinds = ours(told, RECEIPT, "progress_update")
     assert kinds == [
         "workflow_started",
+        "steps_planned",
         "node_started",
         "workflow_paused",
         "workflow_resumed",
@@ -285,6 +287,7 @@ def test_design(house: House, human: bool) -> None:
         events = told.to_end("completed")
     assert ours(events, "countdown_tick", RECEIPT, "auto_approving") == [
         "workflow_started",
+        "steps_planned",
         *NODE,
         "workflow_paused",
         "questions_presented",
@@ -351,8 +354,12 @@ def test_research(house: House) -> None:
     iteration = ["iteration_started", *task * 2, "iteration_completed"]
     assert ours(events) == [
         "workflow_started",
+        "steps_planned",
         *iteration * 2,
-        *["progress_update"] * 2,
+        "progress_update",
+        "node_started",
+        "node_completed",
+        "progress_update",
         "workflow_completed",
     ]
     progress = [e["progress"] for e in events if "progress" in e]
@@ -399,7 +406,10 @@ def test_research_paused_stopped_and_killed_at_every_stage(house: House, tmp_pat
         told = fifth.to_end("completed")
     assert ours(told, RECEIPT, "log") == [
         "workflow_started",
-        *["progress_update"] * 2,
+        "progress_update",
+        "node_started",
+        "node_completed",
+        "progress_update",
         "workflow_completed",
     ]
     assert (told[-1]["result"], told[-1]["stats"]["tasks_completed"]) == ("the report", 2)

@@ -281,8 +281,10 @@ def problem_of_faults(faults: Mapping[str, str]) -> Problem:
 
 
 def unreadable_stream(path: Path, error: OSError) -> Problem:
-    """Of a stream that is none, or can't be read now."""
+    """Of a stream that is none, or can't be read now; or of another file of the run that was needed with it."""
     if error.errno in (errno.EMFILE, errno.ENFILE, errno.EAGAIN):
+        return _of_disk(error)
+    if isinstance(error, Unusable) and error.filename not in (None, str(path)):
         return _of_disk(error)
     why = error.strerror or str(error)
     return Problem(503, "unreadable-stream", f"{path} can't be read: {why}. Mend the file")

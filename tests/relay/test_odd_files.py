@@ -59,6 +59,11 @@ def test_what_is_no_file_is_told_of_and_removed(relay: Relay, name: str, kind: s
         assert answer.status_code in (200, 204) or kind_of(answer) == "unreadable-stream"
         told.append(answer.status_code)
     assert told == [503] * 4 if name == "_stream.jsonl" else 503 not in told
+    for form in ("markdown", "claude") if kind != "huge" else ():
+        answer = relay.client.get(url(run, f"/export?format={form}"))
+        assert answer.status_code in (200, 409, 503)
+        if answer.status_code != 200 and kind_of(answer) != "no-conversation":
+            assert str(run.path / name) in answer.json()["detail"]
     for path in ("/messages", "/stop"):
         body = {"message": "hello", "id": "m-1"} if path == "/messages" else None
         answer = relay.client.post(url(run, path), json=body)

@@ -33,12 +33,14 @@ from runlog import (
     read_manifest,
     run_status,
 )
+from runlog.disk.append import Unusable
 from runlog.disk.layout import runner_lock
 from runlog.disk.records import MAX_LINE_BYTES, from_iso
 from runlog.run.events import PARKED
 from runlog.run.inbox import inbox_closed
 from runlog.run.limits import check_limits, tightest
 from runlog.run.seal import new_seal, put_off_start
+from runlog.run.status import BROKEN
 
 from ..keeper.tree import TreeSurvived, end_marked
 from .catalog import check_params, load_workflow
@@ -462,6 +464,8 @@ def _failure(run: Run, error: BaseException) -> _Outcome:
         reason, text, fields = error.reason, error.error, error.fields
     elif is_no_room(error):
         reason, text, fields = "disk_full", f"the disk is full: {error}", {}
+    elif isinstance(error, Unusable):  # its inbox, most likely
+        reason, text, fields = BROKEN, str(error), {}
     else:
         traceback.print_exception(error, file=sys.stderr)
         reason, text, fields = "error", f"{type(error).__name__}: {error}", {}

@@ -47,6 +47,7 @@ def test_what_is_no_file_keeps_no_other_waiting(root: Path, name: str) -> None:
         assert statuses.pop("folder") == "completed"
     if name == "_inbox.jsonl":  # that nobody can be heard, a run may learn after its end
         assert set(statuses.values()) <= {"failed", "completed"}
+        assert {row.reason for row in rows.values() if row.status == "failed"} <= {"broken"}
     else:
         assert set(statuses.values()) == {"failed"}
     assert {path.read_bytes() for path in outside} == {SECRET}

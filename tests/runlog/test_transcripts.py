@@ -228,6 +228,10 @@ def test_commands_in_lines_of_the_system() -> None:
 
 
 SENT = {"promptSource": "sdk"}
+NOTICE = (
+    "[SYSTEM NOTIFICATION - NOT USER INPUT]\n"
+    "<task-notification><status>failed</status><summary>it broke</summary></task-notification>"
+)
 
 
 @pytest.mark.parametrize(
@@ -243,6 +247,11 @@ SENT = {"promptSource": "sdk"}
         ("go on", {"origin": {"kind": "human"}}, ["user message None: go on"]),
         ("<teammate-message from='b'>hi</teammate-message>", {}, ["system task None: hi"]),
         ("<cross-session-message>hi</cross-session-message>", {}, ["system task None: hi"]),
+        ("<agent-message from='a3c'>\nDone.\n</agent-message>", {}, ["system task None: Done."]),
+        ("Another Claude session sent a message:\n<cross-session-message from='x'>hi</cross-session-message>", {},
+         ["system task None: Another Claude session sent a message: hi"]),
+        (NOTICE, {}, ["system task None: it broke"]),
+        ("[SYSTEM NOTIFICATION] was all it said", {}, ["user message None: [SYSTEM NOTIFICATION] was all it said"]),
         ("hi", {"origin": {"kind": "peer"}}, ["system task None: hi"]),
         ("hi", {"origin": {"kind": "peer"}, "isMeta": True}, ["system task None: hi"]),
         ("What is a <channel> here?", {}, ["user message None: What is a <channel> here?"]),

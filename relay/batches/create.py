@@ -21,7 +21,8 @@ from runlog import (
     read_batch,
 )
 from runlog.groups.catalog import CatalogEntry
-from runlog.groups.resolution import MAX_FAULTS, Fault, Faults, Refused, Start, refused
+from runlog.groups.faults import MAX_FAULTS, Fault, Faults, Refused, refused
+from runlog.groups.resolution import Start
 
 from ..http.asked import StartRun
 from ..http.problems import Problem

@@ -18,6 +18,7 @@ from ..http.callers import Caller
 from ..http.problems import Problem
 from ..streaming.responses import EventStream
 from ..streaming.subscriber import StreamQuery
+from .lines import frame
 from .turn_fold import Call, Growing, Reason, TurnFold
 from .turns import Turn, asked_in, interrupt, reply, run_of, say
 
@@ -176,7 +177,7 @@ class AgUiFold(TurnFold):
 
 
 def _event(kind: str, **fields: Any) -> bytes:
-    return b"data: %b\n" % encode({"type": kind} | fields)
+    return frame({"type": kind} | fields)
 
 
 def _patch(*changes: tuple[str, Any]) -> bytes:

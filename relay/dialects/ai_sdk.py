@@ -21,6 +21,7 @@ from ..http.callers import Caller
 from ..http.problems import Problem
 from ..streaming.responses import EventStream
 from ..streaming.subscriber import StreamQuery
+from .lines import frame
 from .turn_fold import QUESTION_TOOL, Call, Growing, Reason, TurnFold
 from .turns import Turn, asked_in, current_turn, interrupt, is_going, reply, run_of, say
 
@@ -135,7 +136,7 @@ class AiSdkFold(TurnFold):
 
 
 def _chunk(kind: str, **fields: Any) -> bytes:
-    return b"data: %b\n" % encode({"type": kind} | fields)
+    return frame({"type": kind} | fields)
 
 
 def _tool(kind: str, call_id: str, name: str, **fields: Any) -> bytes:

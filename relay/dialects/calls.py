@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from starlette.requests import Request
+from starlette.responses import Response
 
 from runlog import Workspace, encode
 from runlog.errors import BadDeployment, BrokenDeployment, UnknownDeployment
@@ -20,8 +21,11 @@ from ..http.callers import Caller
 from ..http.runs import run_view
 from ..routes.waiting import wait_for
 from ..starting.create_run import resolve_start, start_run
+from ..streaming.fold import Fold
+from ..streaming.responses import EventStream
+from ..streaming.subscriber import StreamQuery
 
-__all__ = ["answer_of", "check_start_of", "earlier_messages", "start", "view_of"]
+__all__ = ["answer_of", "check_start_of", "earlier_messages", "followed", "start", "view_of"]
 
 _ANSWER_S = 120.0  # for what is answered in the call itself
 
@@ -75,6 +79,20 @@ def _start_of(
     if prompt is not None:
         given["prompt"] = prompt
     return StartRun.model_validate(given)
+
+
+def followed(
+    services: Services,
+    run: Workspace,
+    fold: Fold,
+    after: int | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """The stream of a run in the words of a dialect, from the beginning or from a cursor."""
+    keepalive_s = services.settings.keepalive_s
+    return EventStream(
+        services.tails, run, StreamQuery(after=after), keepalive_s, 200, headers, fold
+    )
 
 
 async def view_of(services: Services, run: Workspace) -> dict[str, Any]:

@@ -15,9 +15,7 @@ from runlog.run.awaited import goal_of
 
 from ..dependencies import Json, Services, Shared, StrictRoute, Who, in_thread
 from ..http.callers import Caller
-from ..streaming.responses import EventStream
-from ..streaming.subscriber import StreamQuery
-from .calls import answer_of, earlier_messages, start
+from .calls import answer_of, earlier_messages, followed, start
 from .lines import frame
 from .turn_fold import Call, Growing, Reason, TurnFold
 from .turns import Turn
@@ -144,9 +142,7 @@ async def execute_stream(services: Shared, who: Who, asked: Execute) -> Response
     run = await _start(services, who, asked)
     turn = Turn(f"prompt-{run.run_id}", 0, 0)
     fold = DeploymentFold(run.run_id, turn, deployment=asked.deployment_name, at=now_iso())
-    keepalive_s = services.settings.keepalive_s
-    headers = {"x-workflow-id": str(run.run_id)}
-    return EventStream(services.tails, run, StreamQuery(after=0), keepalive_s, 200, headers, fold)
+    return followed(services, run, fold, 0, {"x-workflow-id": run.run_id})
 
 
 @router.post("/execute")

@@ -14,14 +14,13 @@ from starlette.responses import Response
 
 from runlog import Event, Workspace
 from runlog.disk.records import now_iso
+from runlog.run.values import number
 
 from ..dependencies import Json, RunAt, Services, Shared, StrictRoute, Who
 from ..http.callers import Caller
 from ..http.problems import Problem
 from ..routes.messages import post_line
-from ..streaming.responses import EventStream
-from ..streaming.subscriber import StreamQuery
-from .calls import earlier_messages, start, view_of
+from .calls import earlier_messages, followed, start, view_of
 from .lines import BOOKKEEPING, LineFold, cursor_of, frame
 
 __all__ = ["ReasonsFold", "router"]
@@ -77,9 +76,9 @@ class ReasonsFold(LineFold):
         if kind == "workflow_started":
             self.progress = 0.0
         self.done += kind == "node_completed"
-        told = event.get("progress")
-        if isinstance(told, int | float) and not isinstance(told, bool):
-            self.progress = float(told)
+        told = number(event.get("progress"))
+        if told is not None:
+            self.progress = told
         elif kind == "workflow_completed":
             self.progress = 100.0
 
@@ -136,9 +135,7 @@ async def job(services: Shared, run: RunAt) -> Response:
 
 @router.get("/streams/{run_id}")
 async def follow(request: Request, services: Shared, run: RunAt) -> Response:
-    keepalive_s = services.settings.keepalive_s
-    query = StreamQuery(after=cursor_of(request))
-    return EventStream(services.tails, run, query, keepalive_s, 200, {}, ReasonsFold(run.run_id))
+    return followed(services, run, ReasonsFold(run.run_id), cursor_of(request))
 
 
 @router.post("/workflows/{run_id}/responses")

@@ -22,14 +22,13 @@ from runlog import Event, RunExists, UnknownRun, Workspace, check_run_id, encode
 from runlog.disk.durable import folder_locked, names_in, remove_file, replace_file
 from runlog.disk.read import read_object
 from runlog.run.events import is_terminal
+from runlog.run.values import number
 
 from ..dependencies import Json, RunAt, Shared, StrictRoute, Who, in_thread
 from ..http.paths import own_path
 from ..http.problems import Problem
 from ..routes.messages import post_line
-from ..streaming.responses import EventStream
-from ..streaming.subscriber import StreamQuery
-from .calls import check_start_of, start, view_of
+from .calls import check_start_of, followed, start, view_of
 from .lines import BOOKKEEPING, LineFold, cursor_of, frame
 
 __all__ = ["TasksFold", "router"]
@@ -72,9 +71,9 @@ class TasksFold(LineFold):
         kind = event.get("type")
         if kind not in _TOLD:
             return b""
-        progress = event.get("progress")
-        if isinstance(progress, int | float) and not isinstance(progress, bool):
-            self.progress = float(progress)
+        progress = number(event.get("progress"))
+        if progress is not None:
+            self.progress = progress
         elif kind == "workflow_completed":
             self.progress = 100.0
         told = {
@@ -182,9 +181,7 @@ async def execute(services: Shared, who: Who, plan_id: PlanId, stream: bool = Fa
 
 @router.get("/{run_id}/stream")
 async def follow(request: Request, services: Shared, run: RunAt) -> Response:
-    keepalive_s = services.settings.keepalive_s
-    query = StreamQuery(after=cursor_of(request))
-    return EventStream(services.tails, run, query, keepalive_s, 200, {}, TasksFold(run.run_id))
+    return followed(services, run, TasksFold(run.run_id), cursor_of(request))
 
 
 @router.get("/{plan_id}")

@@ -18,10 +18,8 @@ from runlog.run.awaited import Goal, goal_of, goal_of_message
 from ..dependencies import Json, RunAt, Services, Shared, StrictRoute, Who, in_thread
 from ..routes.events import read_page
 from ..routes.messages import post_line
-from ..streaming.responses import EventStream
 from ..streaming.sse import PLAIN
-from ..streaming.subscriber import StreamQuery
-from .calls import answer_of, start, view_of
+from .calls import answer_of, followed, start, view_of
 from .lines import LineFold, cursor_of, frame
 
 __all__ = ["TraceFold", "router"]
@@ -115,11 +113,7 @@ async def begin_anew(services: Shared, who: Who, params: dict[str, Any] | None =
 
 
 def _stream(services: Services, run: Workspace, after: int | None) -> Response:
-    keepalive_s = services.settings.keepalive_s
-    headers = {"x-workflow-id": str(run.run_id)}
-    query = StreamQuery(after=after)
-    fold = TraceFold(run.run_id)
-    return EventStream(services.tails, run, query, keepalive_s, 200, headers, fold)
+    return followed(services, run, TraceFold(run.run_id), after, {"x-workflow-id": run.run_id})
 
 
 @router.post("/workflow/{run_id}/signal/{name}")

@@ -24,7 +24,7 @@ from runlog import (
     read_inbox,
 )
 from runlog.disk.tail import records_of
-from runlog.groups.resolution import Refused
+from runlog.groups.faults import Refused
 
 from ..dependencies import Json, Services, in_thread
 from ..http.asked import MESSAGE_ID_PATTERN, StartRun

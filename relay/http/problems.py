@@ -47,7 +47,7 @@ from runlog.errors import (
     UnknownSession,
     UnknownSignal,
 )
-from runlog.groups.resolution import Refused
+from runlog.groups.faults import Refused
 
 from .asked import UNION_TAGS
 from .paths import own_path, with_own_paths

@@ -17,7 +17,8 @@ from runlog.groups.deployments import (
     remove_deployment,
     write_deployment,
 )
-from runlog.groups.resolution import check_deployment, entry_of, refused
+from runlog.groups.faults import refused
+from runlog.groups.resolution import check_deployment, entry_of
 from runlog.groups.statistics import RunStatistics, deployment_view, statistics_by_deployment
 
 from ..dependencies import Json, Services, Shared, StrictRoute, in_thread

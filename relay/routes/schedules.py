@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from runlog.errors import BadSchedule
-from runlog.groups.resolution import refused
+from runlog.groups.faults import refused
 from runlog.groups.schedule_starts import start_of_schedule
 from runlog.groups.schedule_state import read_state_of, schedule_view
 from runlog.groups.schedules import (

@@ -7,7 +7,7 @@ from typing import Any
 from runlog import Manifest, Workspace, read_manifest
 from runlog.errors import BadDeployment, UnknownDeployment
 from runlog.groups.deployments import OWN_OVERRIDES, Deployment, read_deployment
-from runlog.groups.resolution import refused
+from runlog.groups.faults import refused
 from runlog.run.manifest import EXTERNAL
 
 from ..http.asked import StartAgain, StartRun

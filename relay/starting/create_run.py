@@ -24,18 +24,8 @@ from runlog.disk.stamp import Stamp, stamp_of
 from runlog.errors import BadDeployment, BadOwnWords, UnknownDeployment
 from runlog.groups.catalog import CatalogEntry, read_catalog
 from runlog.groups.deployments import read_deployment
-from runlog.groups.resolution import (
-    MAX_FAULTS,
-    Fault,
-    Faults,
-    Refused,
-    Start,
-    check_start,
-    entry_of,
-    history_of,
-    refused,
-    start_of_deployment,
-)
+from runlog.groups.faults import MAX_FAULTS, Fault, Faults, Refused, refused
+from runlog.groups.resolution import Start, check_start, entry_of, history_of, start_of_deployment
 from runlog.groups.schedule_starts import start_of_schedule
 from runlog.groups.schedules import Schedule
 from runlog.run.limits import faults_of_limits

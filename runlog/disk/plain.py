@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
+from .pointers import escaped
+
 __all__ = ["MAX_SAFE", "TooDeep", "is_deep", "loads_plain", "may_be_unfit", "unfit"]
 
 # The largest whole number that every reader of JSON has exactly.
@@ -105,7 +107,7 @@ def _pointer(place: _Place) -> str:
     parts = []
     while place is not None:
         place, name = place
-        part = str(name).replace("~", "~0").replace("/", "~1")
+        part = escaped(str(name))
         parts.append(ascii(part)[1:-1] if _unfit_text(part) else part)
     return "".join(f"/{part}" for part in reversed(parts))
 

@@ -3,7 +3,6 @@
 Neither HTTP nor files: the command line asks the same of it, so a deployment means the same by both ways.
 """
 
-import contextlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -22,76 +21,19 @@ from ..run.own_words import MAX_LABELS, NO_WORDS, OwnWords
 from .catalog import CatalogEntry
 from .dependencies import DEPENDENCIES_KEYWORD, in_order
 from .deployments import OWN_OVERRIDES, Deployment
+from .faults import MAX_DETAILS, MAX_FAULTS, Fault, Faults, Refused, refused
 
 __all__ = [
-    "MAX_FAULTS",
-    "Fault",
-    "Faults",
-    "Refused",
     "Start",
     "check_deployment",
     "check_start",
     "entry_of",
     "faults_by_schema",
     "history_of",
-    "refused",
     "start_of_deployment",
 ]
 
-# Of one request.
-MAX_FAULTS = 20
-_DETAILS = 5  # in the sentence of them all
 _WALKED = ("prompt", "params", "output_schema")
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """`pointer` leads into what was sent: `/params/argv/0`."""
-
-    pointer: str
-    detail: str
-
-
-class Refused(Exception):
-    """What is asked can't be granted. `kind` is for programs: `invalid-request` or `bad-params`."""
-
-    def __init__(self, kind: str, detail: str, faults: list[Fault]) -> None:
-        super().__init__(detail)
-        self.kind = kind
-        self.detail = detail
-        self.faults = faults
-
-
-class Faults:
-    """All that is wrong with a request, to be told at once."""
-
-    def __init__(self) -> None:
-        self._found: dict[Fault, str] = {}  # and the kind of each
-        self._details: list[str] = []
-
-    @contextlib.contextmanager
-    def gather(self) -> Iterator[None]:
-        """Keep what the block is refused for; it is left there."""
-        try:
-            yield
-        except Refused as refused:
-            self.add(refused)
-
-    def add(self, refused: Refused) -> None:
-        self._found |= dict.fromkeys(refused.faults, refused.kind)
-        self._details.append(refused.detail)
-
-    def __len__(self) -> int:
-        return len(self._found)
-
-    def raise_if_any(self) -> None:
-        """:raises Refused: of at most 20 places."""
-        if not self._found:
-            return
-        kinds = set(self._found.values())
-        kind = kinds.pop() if len(kinds) == 1 else "invalid-request"
-        detail = "; ".join(dict.fromkeys(self._details[:_DETAILS]))
-        raise Refused(kind, detail, list(self._found)[:MAX_FAULTS])
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +115,7 @@ def start_of_deployment(
     ]
     own, found = found is None, Faults() if found is None else found
     if faults:
-        told = "; ".join(fault.detail for fault in faults[:_DETAILS])
+        told = "; ".join(fault.detail for fault in faults[:MAX_DETAILS])
         found.add(Refused("invalid-request", told, faults))
     with found.gather():
         chat_history = history_of(chat_history)
@@ -306,7 +248,7 @@ def check_deployment(entry: CatalogEntry, deployment: Deployment) -> None:
         )
     )
     if unknown:
-        told = "; ".join(fault.detail for fault in unknown[:_DETAILS])
+        told = "; ".join(fault.detail for fault in unknown[:MAX_DETAILS])
         found.add(Refused("invalid-request", told, unknown))
     required = entry.params.get("required", [])
     left = [name for name in required if name not in deployment.allowed_overrides]
@@ -435,8 +377,3 @@ def _raise_bad_params(entry: CatalogEntry, faults: list[Fault]) -> None:
     if faults:
         told = f"The params do not fit `{entry.name}`; GET /api/v1/catalog has their schema"
         raise Refused("bad-params", told, faults)
-
-
-def refused(pointer: str, detail: str) -> Refused:
-    """For one fault."""
-    return Refused("invalid-request", detail, [Fault(pointer, detail)])

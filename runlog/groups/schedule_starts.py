@@ -12,7 +12,8 @@ from ..errors import BadDeployment, BadOwnWords, UnknownDeployment
 from ..run.own_words import check_own_words
 from .catalog import CatalogEntry
 from .deployments import read_deployment
-from .resolution import Fault, Refused, Start, check_start, entry_of, refused, start_of_deployment
+from .faults import Fault, Refused, refused
+from .resolution import Start, check_start, entry_of, start_of_deployment
 from .schedules import Schedule, title_at
 
 __all__ = ["run_id_of", "start_of_schedule"]

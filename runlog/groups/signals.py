@@ -5,7 +5,8 @@ from typing import Any
 from ..disk.pointers import escaped
 from ..errors import UnknownSignal
 from .catalog import CatalogEntry
-from .resolution import Fault, Refused, faults_by_schema
+from .faults import Fault, Refused
+from .resolution import faults_by_schema
 
 __all__ = ["check_signal"]
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..disk.pointers import escaped
 from ..disk.records import Event
 from ..errors import BadAnswers, BadDecision
 from .inbox_lines import input_sha256
@@ -83,7 +84,7 @@ def _input_faults(own: Event, other: Event) -> dict[str, str]:
         told = f"`updated_input` has none of the call's fields ({', '.join(own)[:200]}): send the whole input"
         return {"updated_input": told}
     return {
-        f"updated_input/{name.replace('~', '~0').replace('/', '~1')}": f"`{name[:80]}` is of another type in the call"
+        f"updated_input/{escaped(name)}": f"`{name[:80]}` is of another type in the call"
         for name in own.keys() & other.keys()
         if own[name] is not None and _type(own[name]) is not _type(other[name])
     }

@@ -27,7 +27,7 @@ from runlog.disk.stamp import Stamp, stamp_of
 from runlog.errors import BrokenSchedule, RunFinished, UnknownRun, UnknownSchedule
 from runlog.groups.catalog import read_catalog
 from runlog.groups.cron import latest_due, next_due
-from runlog.groups.resolution import Refused
+from runlog.groups.faults import Refused
 from runlog.groups.schedule_starts import run_id_of, start_of_schedule
 from runlog.groups.schedule_state import (
     Outcome,

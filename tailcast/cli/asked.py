@@ -11,7 +11,8 @@ from .options import command_line
 
 if TYPE_CHECKING:
     from runlog.groups.deployments import Deployment
-    from runlog.groups.resolution import Refused, Start
+    from runlog.groups.faults import Refused
+    from runlog.groups.resolution import Start
     from runlog.groups.schedules import Schedule
     from runner.attempt.workflow import Workflow
 
@@ -146,14 +147,14 @@ def check_deployment(root: Path, deployment: "Deployment") -> None:
 
     :raises CommandError: what is wrong.
     """
-    from runlog.groups import resolution
+    from runlog.groups import faults, resolution
     from runner.attempt.catalog import describe
 
     workflow = load_workflow(deployment.workflow)
     entry = describe(deployment.workflow, workflow)
     try:
         resolution.check_deployment(entry, deployment)
-    except resolution.Refused as refused:
+    except faults.Refused as refused:
         raise error_of(root, deployment.workflow, refused) from refused
     if deployment.params.keys() >= set(entry.params.get("required", ())):
         _check_params(root, deployment.workflow, workflow, deployment.params)
@@ -166,14 +167,14 @@ def start_of_deployment(
 
     :raises CommandError: what is wrong.
     """
-    from runlog.groups import resolution
+    from runlog.groups import faults, resolution
     from runner.attempt.catalog import describe
 
     entry = describe(deployment.workflow, load_workflow(deployment.workflow))
     try:
         start = resolution.start_of_deployment(deployment, overrides=overrides, **sent)
         resolution.check_start(entry, start, overrides)
-    except resolution.Refused as refused:
+    except faults.Refused as refused:
         raise error_of(root, deployment.workflow, refused) from refused
     check_start(root, start.workflow, start.params, start.prompt, start.interactive)
     return start
@@ -184,7 +185,7 @@ def start_of_schedule(root: Path, schedule: "Schedule") -> "Start":
 
     :raises CommandError: what is wrong.
     """
-    from runlog.groups import resolution, schedule_starts
+    from runlog.groups import faults, schedule_starts
     from runlog.groups.deployments import read_deployment
     from runner.attempt.catalog import describe
 
@@ -192,7 +193,7 @@ def start_of_schedule(root: Path, schedule: "Schedule") -> "Start":
     entries = {workflow: describe(workflow, load_workflow(workflow))}
     try:
         start = schedule_starts.start_of_schedule(root, entries, schedule, None)
-    except resolution.Refused as refused:
+    except faults.Refused as refused:
         raise error_of(root, workflow, refused) from refused
     check_start(root, start.workflow, start.params, start.prompt, start.interactive)
     return start

@@ -98,7 +98,7 @@ def _resolve(
     """For each input its start, or all that is wrong with it."""
     from relay.batches.create import is_common, resolve_input
     from runlog.groups.deployments import read_deployment
-    from runlog.groups.resolution import Refused
+    from runlog.groups.faults import Refused
     from runner.attempt.catalog import check_params, describe
     from runner.attempt.workflow import RunFailed
 

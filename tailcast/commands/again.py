@@ -109,7 +109,7 @@ def _resolved(
     from relay.http.asked import StartAgain
     from relay.starting.again import start_again
     from relay.starting.create_run import resolve_start
-    from runlog.groups.resolution import Refused
+    from runlog.groups.faults import Refused
     from runner.attempt.catalog import check_params, describe
     from runner.attempt.workflow import RunFailed
 

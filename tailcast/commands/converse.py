@@ -211,7 +211,7 @@ def _json_or_text(text: str) -> Any:
 
 def _check_signal(workspace: Workspace, body: Event) -> None:
     """As the relay would: what is sure to be dropped is not posted."""
-    from runlog.groups.resolution import Refused
+    from runlog.groups.faults import Refused
     from runlog.groups.signals import check_signal
     from runner.attempt.catalog import describe
 
